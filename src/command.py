@@ -1,0 +1,123 @@
+"""How every command starts and ends: Hydra composes the config, exit codes and one-line errors are Graft's own."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+_LIBRARIES = (
+    "graft-vision",
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "torchmetrics",
+    "onnx",
+    "onnxruntime",
+    "pillow",
+)
+_TALKATIVE = ("lightning.pytorch", "lightning.fabric", "timm")
+DONE, PROMISE_FAILED, WRONG_INPUT = 0, 1, 2
+
+
+class PromiseError(Exception):
+    """A gate or a promise failed: the command ends with exit code 1 and this one line."""
+
+
+def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...] = ()) -> None:
+    """Run `main` on the composed config of `conf/<config>.yaml` and end the process with Graft's exit codes.
+
+    0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr). Anything else is a defect of Graft and
+    keeps its traceback. `GRAFT_DEBUG=1` shows every traceback.
+
+    Args:
+        main: The command's body.
+        config: Name of its config.
+        paths: Keys whose overrides hold a path, which may have characters that Hydra's grammar refuses (`=`, `é`).
+    """
+    sys.argv[1:] = [_literal(argument, paths) for argument in sys.argv[1:]]
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
+    debug = os.environ.get("GRAFT_DEBUG") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback itself and exits with 1
+    failures: list[Exception] = []
+
+    @functools.wraps(main)
+    def body(composed: DictConfig) -> object:
+        try:
+            return main(composed)
+        except Exception as error:  # kept until Hydra has ended, which would write a line of its own about it
+            failures.append(error)
+            return None
+
+    try:
+        hydra.main(version_base="1.3", config_path="../conf", config_name=config)(body)()
+        if failures:
+            raise failures[0]
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except PromiseError as error:
+        _end(error, PROMISE_FAILED, debug)
+    except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
+        _end(error, WRONG_INPUT, debug)
+
+
+@contextmanager
+def requires(extra: str) -> Iterator[None]:
+    """Turn a failed import inside the block into the one line that installs the extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "src":
+            raise
+        print(f'error: {error.name} is not installed: pip install -e ".[{extra}]"', file=sys.stderr)
+        sys.exit(WRONG_INPUT)
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Graft and of each library that shapes its results, where installed."""
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _literal(argument: str, paths: tuple[str, ...]) -> str:
+    """Quote the value of a path's override for Hydra, unless the user quoted it or it is null."""
+    key, _, value = argument.partition("=")
+    if key not in paths or value in ("", "null") or value[0] in "'\"":
+        return argument
+    escaped = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value).replace("'", r"\'")
+    return f"{key}='{escaped}'"
+
+
+def _end(error: BaseException, code: int, debug: bool) -> None:
+    if debug:
+        raise error
+    print(f"error: {one_line(error)}", file=sys.stderr)
+    sys.exit(code)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message that says most about `error`, on one line.
+
+    Hydra wraps the error of a constructor in its own; the innermost one is what the user can act on.
+    """
+    while isinstance(error, HydraException) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not given: add {error.full_key}=VALUE"
+    return " ".join(str(error).split()) or type(error).__name__

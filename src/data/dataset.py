@@ -1,0 +1,59 @@
+"""Images as tensors, augmented the same way whenever the same epoch comes round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from src.data.cache import PixelCache
+from src.data.sampler import Draw, mix
+from src.data.transforms import Augment
+
+Item = tuple[Tensor, int, int]
+
+
+class ImageDataset(Dataset[Item]):
+    """The images of one split.
+
+    An item is the image (uint8, 3 x H x W, not normalised), its target index, and its own index in the split.
+    """
+
+    def __init__(
+        self,
+        pixels: PixelCache,
+        positions: Sequence[int],
+        targets: Sequence[int],
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Bind the split.
+
+        Args:
+            pixels: Pixels of all images.
+            positions: Where the images of this split are in `pixels`.
+            targets: Target index of each of them.
+            augment: Random change of an image; it must draw from torch's CPU generator alone.
+            seed: Decides, with epoch and index, what `augment` draws.
+        """
+        self._pixels, self._positions, self._targets = pixels, positions, targets
+        self._augment, self._seed = augment, seed
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, draw: int | Draw) -> Item:
+        epoch, index = draw if isinstance(draw, Draw) else Draw(0, draw)
+        image = self._pixels[self._positions[index]]
+        if self._augment is not None:
+            image = _seeded(self._augment, image, mix(self._seed, epoch, index))
+        return image, self._targets[index], index
+
+
+def _seeded(augment: Augment, image: Tensor, seed: int) -> Tensor:
+    # Only the CPU generator is seeded and put back: torch.manual_seed would also reseed dropout on the device.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return augment(image)

@@ -1,0 +1,69 @@
+"""ELPV: electroluminescence pictures of solar cells, from the package `elpv-dataset`."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Unpack
+
+from src.data.datamodule import ImageData, Loading
+from src.data.listing import Listing, Sample
+
+LEVELS = ("functional", "likely-functional", "likely-defective", "defective")
+TARGETS = {"defective": ("functional", "defective"), "level": LEVELS}
+LICENCE = "CC BY-NC-SA 4.0"
+NOTES = (
+    "The cells come from 44 modules, but the package does not say which: cells of one module can be in several splits.",
+)
+
+
+class ElpvData(ImageData):
+    """2,624 cells, 300 x 300 pixels, each with a defect probability of 0, 1/3, 2/3 or 1 and the type of its module.
+
+    Splits keep the proportions of every level and module type. Source: Deitsch et al., Solar Energy 185 (2019).
+    """
+
+    def __init__(self, target: str = "defective", **loading: Unpack[Loading]) -> None:
+        """Choose what is to be learnt.
+
+        Args:
+            target: `defective` is probability > 0.5, two classes; `level` is the four probabilities.
+            loading: Options of `ImageData`.
+
+        Raises:
+            ValueError: The target is unknown.
+        """
+        super().__init__(**loading)
+        if target not in TARGETS:
+            near = difflib.get_close_matches(target, TARGETS, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"unknown ELPV target {target!r}{hint}: choose one of {', '.join(TARGETS)}")
+        self.target = target
+
+    def read(self) -> Listing:
+        """List the cells.
+
+        Raises:
+            ValueError: The package is not installed.
+        """
+        root = _root()
+        with (root / "labels.csv").open(newline="") as file:
+            rows = list(csv.reader(file, delimiter=" ", skipinitialspace=True))
+        samples = tuple(self._sample(root / name, float(probability), kind) for name, probability, kind in rows)
+        classes = TARGETS[self.target]
+        positive = "defective" if self.target == "defective" else None
+        return Listing("elpv", root, samples, classes, positive, LICENCE, NOTES)
+
+    def _sample(self, path: Path, probability: float, kind: str) -> Sample:
+        level = LEVELS[round(3 * probability)]
+        binary = TARGETS["defective"][probability > 0.5]
+        return Sample(path, binary if self.target == "defective" else level, stratum=f"{level}/{kind}")
+
+
+def _root() -> Path:
+    package = find_spec("elpv_dataset")
+    if package is None or not package.submodule_search_locations:
+        raise ValueError('the ELPV images are not installed: run pip install -e ".[demo]"')
+    return Path(package.submodule_search_locations[0]) / "data"

@@ -1,0 +1,127 @@
+"""A folder of class folders, with or without a folder for each split above them."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Unpack
+
+from src.data.datamodule import ImageData, Loading
+from src.data.listing import Listing, Sample
+from src.edge.preprocess import IMAGE_SUFFIXES
+
+log = logging.getLogger(__name__)
+
+DEFECT_NAMES = frozenset({"anomaly", "bad", "defect", "defective", "faulty", "ng", "nok"})
+_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+class FolderData(ImageData):
+    """Images under `root/<class>/` or `root/{train,val,test}/<class>/`, at any depth inside a class folder.
+
+    Without a folder of their own, val (also called valid or validation) and test are cut from train. Hidden files and
+    files without an image suffix are not looked at.
+    """
+
+    def __init__(
+        self, root: str | os.PathLike[str] | None, positive: str | None = None, **loading: Unpack[Loading]
+    ) -> None:
+        """Point to the folder.
+
+        Args:
+            root: The folder.
+            positive: The class that counts as the defect, with two classes. By default the one with a name of
+                `DEFECT_NAMES`, else the last by name; the log says which.
+            loading: Options of `ImageData`.
+
+        Raises:
+            ValueError: There is no such folder.
+        """
+        super().__init__(**loading)
+        if root is None:
+            raise ValueError("no image folder is given: set data.root=DIR, a folder with one folder of images a class")
+        self.root = Path(root).expanduser()
+        if not self.root.is_dir():
+            problem = "is not a folder" if self.root.exists() else "does not exist"
+            raise ValueError(f"{self.root} {problem}: set data.root=DIR, a folder with one folder of images a class")
+        self._wanted = positive
+
+    def read(self) -> Listing:
+        """List the images; classes are sorted by name.
+
+        Raises:
+            ValueError: The folder has no class folders, an empty one, a single class, or classes only outside train.
+        """
+        samples = tuple(_samples(self.root))
+        classes = tuple(sorted({sample.label for sample in samples}))
+        if len(classes) < 2:
+            raise ValueError(f"{self.root} has one class only ({classes[0]}): add a folder of images for another")
+        _check_train(samples)
+        return Listing(self.root.resolve().name, self.root, samples, classes, _positive(classes, self._wanted))
+
+
+def _samples(root: Path) -> Iterator[Sample]:
+    splits = [(folder, _SPLIT_NAMES.get(folder.name.lower())) for folder in _folders(root)]
+    if not any(split == "train" for _, split in splits):
+        if splits and all(split for _, split in splits):
+            raise ValueError(f"{root} has no train folder beside {splits[0][0].name}: add {root / 'train'}/<class>/")
+        yield from _of_classes(root, None)
+        return
+    for folder, split in splits:
+        if split is None:
+            log.warning("%s lies beside the split folders and is not read", folder)
+        else:
+            yield from _of_classes(folder, split)
+
+
+def _of_classes(folder: Path, split: str | None) -> Iterator[Sample]:
+    classes = _folders(folder)
+    if not classes:
+        problem = "has images but no class folders" if any(_images(folder)) else "is empty"
+        raise ValueError(f"{folder} {problem}: put the images of each class into {folder}/<class>/")
+    for each in classes:
+        paths = sorted(_images(each))
+        if not paths:
+            raise ValueError(f"{each} has no images ({', '.join(IMAGE_SUFFIXES)}): add some or remove the folder")
+        for path in paths:
+            yield Sample(path, each.name, split)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
+            yield path
+
+
+def _check_train(samples: tuple[Sample, ...]) -> None:
+    trained = {sample.label for sample in samples if sample.split in (None, "train")}
+    for sample in samples:
+        if sample.label not in trained:
+            near = difflib.get_close_matches(sample.label, trained, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(
+                f"class {sample.label!r} is in {sample.split} but not in train{hint}: "
+                "add training images of it, rename its folder or remove it"
+            )
+
+
+def _positive(classes: tuple[str, ...], wanted: str | None) -> str | None:
+    if wanted is not None and (len(classes) > 2 or wanted not in classes):
+        raise ValueError(
+            f"positive={wanted!r} must name one of two classes, and the folder has {', '.join(classes)}: "
+            "correct data.positive or leave it out"
+        )
+    if wanted is not None or len(classes) > 2:
+        return wanted
+    known = [name for name in classes if name.lower() in DEFECT_NAMES]
+    chosen = known[0] if len(known) == 1 else classes[-1]
+    log.info("class %s counts as the defect (set data.positive to change that)", chosen)
+    return chosen

@@ -1,0 +1,130 @@
+"""From a merged backbone to one ONNX file that goes from raw pixels to a decision."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from src.backbones.pixels import average_views, normalise
+from src.edge.runtime import INPUT, OUTPUTS
+from src.spec import ImageSpec, TaskSpec
+
+# IR 8 is the newest that onnxruntime 1.15 to 1.17 load; opset 18 needs no newer one.
+IR_VERSION = 8
+
+
+class _Camera(nn.Module):
+    """The backbone between raw pixels and a decision."""
+
+    def __init__(self, model: nn.Module, image: ImageSpec, task: TaskSpec) -> None:
+        super().__init__()
+        self.model, self.image, self.task = model, image, task
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = average_views(self.model, normalise(pixels, self.image), self.task.views)
+        return logits, logits.softmax(dim=1), logits.argmax(dim=1)
+
+
+def export_onnx(model: nn.Module, image: ImageSpec, task: TaskSpec, path: Path, opset: int = 18) -> None:
+    """Write `model` as one ONNX file; the same model gives the same bytes.
+
+    The input `image` is N x H x W x 3 of uint8, with any N. The outputs are `logits`, `probabilities` (both
+    N x classes) and `decision` (N, the index of the class). The specs lie in the model's metadata.
+
+    Args:
+        model: A merged timm model on the CPU, in eval mode.
+        image: The input's size and scale.
+        task: The views that the graph averages, and the names of the outputs.
+        path: The file to write; it appears complete or not at all.
+        opset: Version of the operators.
+
+    Raises:
+        ValueError: The model cannot be written as ONNX, or not with this opset or any batch size.
+    """
+    assert not model.training
+    proto = _traced(_Camera(model, image, task).eval(), image, opset)
+    _check_promises(proto, opset)
+    _strip(proto)
+    proto.ir_version = IR_VERSION
+    specs = {"image": image.to_dict(), "task": task.to_dict()}
+    onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in specs.items()})
+    onnx.checker.check_model(proto, full_check=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(proto.SerializeToString(deterministic=True))
+    os.replace(partial, path)
+
+
+def _traced(camera: nn.Module, image: ImageSpec, opset: int) -> onnx.ModelProto:
+    # Two pictures, because torch.export takes sizes 0 and 1 for constants.
+    pixels = torch.zeros(2, *image.size, 3, dtype=torch.uint8)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                camera,
+                (pixels,),
+                input_names=[INPUT],
+                output_names=OUTPUTS,
+                opset_version=opset,
+                dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
+                dynamo=True,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ValueError(f"torch cannot write this backbone as ONNX, choose another one: {error}") from error
+    assert program is not None
+    return program.model_proto
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's own progress and warnings off the command's output."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _check_promises(proto: onnx.ModelProto, opset: int) -> None:
+    """Read back what the exporter may leave out without a word."""
+    written = {item.domain: item.version for item in proto.opset_import}[""]
+    if written != opset:
+        raise ValueError(f"torch wrote opset {written} where {opset} was asked for: ask for opset {written}")
+    taken, given = (item.type.tensor_type.shape.dim for item in (proto.graph.input[0], proto.graph.output[0]))
+    if not taken[0].dim_param or taken[0].dim_param != given[0].dim_param:
+        raise ValueError("this backbone is bound to one batch size: choose another one")
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Remove stack traces with the paths of this machine, and the operator domains that no node uses."""
+    _strip_graph(proto.graph)
+    used = {node.domain for node in proto.graph.node}
+    kept = sorted((item for item in proto.opset_import if item.domain in used), key=lambda item: item.domain)
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+
+
+def _strip_graph(graph: onnx.GraphProto) -> None:
+    graph.ClearField("metadata_props")
+    graph.ClearField("doc_string")
+    for item in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                _strip_graph(inner)

@@ -1,0 +1,86 @@
+"""The bundle's manifest: what the ONNX file expects, what its outputs mean, and the hash that proves its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from src.spec import ImageSpec, TaskSpec
+
+FORMAT = 1
+MODEL, MANIFEST = "model.onnx", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `manifest.json` holds.
+
+    Attributes:
+        files: SHA-256 (hexadecimal) of every other file of the bundle, by name.
+        image: How a picture becomes the network's input.
+        task: What the outputs mean.
+        precision: Number format of the weights, such as `fp32`.
+        provenance: Where the bundle comes from: adapter, base, versions, date.
+        format: Version of this file's layout.
+    """
+
+    files: dict[str, str]
+    image: ImageSpec
+    task: TaskSpec
+    precision: str
+    provenance: dict[str, Any]
+    format: int = FORMAT
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the manifest as JSON-ready values."""
+        return asdict(self) | {"image": self.image.to_dict(), "task": self.task.to_dict()}
+
+    @classmethod
+    def read(cls, bundle: Path) -> Self:
+        """Read the manifest of a bundle's folder.
+
+        Raises:
+            ValueError: It is missing, broken, or of a format that this version of Graft does not know.
+        """
+        path = bundle / MANIFEST
+        try:
+            return cls._parse(json.loads(path.read_bytes()))
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} is missing: export the model again, or copy the whole bundle") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} cannot be used ({error}): export the model again") from error
+
+    @classmethod
+    def _parse(cls, values: dict[str, Any]) -> Self:
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise ValueError(f"this version of Graft reads format {FORMAT}")
+        if not isinstance(values.get("files"), dict):
+            raise ValueError("it lists no files")
+        image, task = ImageSpec.from_dict(values.pop("image")), TaskSpec.from_dict(values.pop("task"))
+        return cls(image=image, task=task, **values)
+
+
+def find_bundle(path: str | Path) -> Path:
+    """Return the bundle's folder that `path` means.
+
+    Args:
+        path: The bundle, its `model.onnx`, or a run folder (or a link to one) that holds the bundle as `edge`.
+
+    Raises:
+        ValueError: There is no bundle.
+    """
+    start = Path(path)
+    if start.name == MODEL and start.is_file():
+        return start.parent
+    for folder in (start, start / "edge"):
+        if (folder / MODEL).is_file():
+            return folder
+    raise ValueError(f"no bundle at {path}: give a folder with {MODEL}, or run python -m src.export adapter=RUN first")
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

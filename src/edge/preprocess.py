@@ -1,0 +1,147 @@
+"""The one way from an image file to the network's pixels, in training, in evaluation and on the camera."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from src.spec import ImageSpec
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MAX_PIXELS = 100_000_000
+
+# Named, because Pillow would also try formats that start other programs (EPS starts Ghostscript).
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+Pixels = NDArray[np.uint8]
+
+
+class ImageError(ValueError):
+    """A picture cannot be used; the message names it and says why."""
+
+
+def decode(source: str | os.PathLike[str] | bytes) -> Pixels:
+    """Decode a picture to RGB.
+
+    The EXIF orientation is applied, transparency is laid on white, 16-bit grey is scaled by 255/65535 and rounded,
+    whatever its range, and the first frame of an animation is taken.
+
+    Args:
+        source: Path of an image file, or its bytes.
+
+    Returns:
+        The pixels, H x W x 3, uint8, writable.
+
+    Raises:
+        ImageError: The file is missing, broken, no image, or larger than 100 megapixels.
+    """
+    name = "picture in memory" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        # What Pillow warns about is either refused below or does not change a pixel.
+        with warnings.catch_warnings(action="ignore"):
+            return _open(io.BytesIO(source) if isinstance(source, bytes) else name)
+    except Exception as error:  # a decoder raises whatever a broken file makes it raise
+        raise ImageError(f"{name}: {_reason(error)}") from error
+
+
+def _open(file: str | io.BytesIO) -> Pixels:
+    with Image.open(file, formats=_FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        return _rgb(ImageOps.exif_transpose(image))
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    if image.mode == "F":
+        raise ImageError("floating-point pixels have no fixed scale: save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        return _scaled(np.asarray(image))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return np.array(image.convert("RGB"))
+
+
+def _scaled(grey: NDArray[Any]) -> Pixels:
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ImageError("32-bit pixels have no fixed scale: save it with 8 or 16 bits")
+    levels = (grey.astype(np.uint32) + 128) // 257  # 65535 / 255 = 257, so this rounds to the nearest
+    return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MAX_PIXELS // 1_000_000} megapixels: crop it or scale it down first"
+    if isinstance(error, UnidentifiedImageError):
+        return f"empty, broken or not an image (known are {', '.join(IMAGE_SUFFIXES)})"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def resize(pixels: Pixels, spec: ImageSpec) -> Pixels:
+    """Resize and crop decoded pixels to the network's input.
+
+    `center` gives the pixels of timm's evaluation transform (`timm.data.create_transform`).
+
+    Args:
+        pixels: H x W x 3, uint8, RGB.
+        spec: Size, filter and crop.
+
+    Returns:
+        The pixels, `spec.size` x 3, uint8, writable.
+
+    Raises:
+        ImageError: The array is no picture, or so long and thin that its resized form passes 100 megapixels.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ImageError(f"a picture must be H x W x 3 of uint8, not {pixels.shape} of {pixels.dtype}")
+    height, width = _resized(pixels.shape[0], pixels.shape[1], spec)
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels is too long and thin: crop it first")
+    image = Image.fromarray(pixels)
+    if image.size != (width, height):
+        image = image.resize((width, height), _FILTERS[spec.interpolation])
+    top, left = round((height - spec.size[0]) / 2), round((width - spec.size[1]) / 2)
+    return np.array(image.crop((left, top, left + spec.size[1], top + spec.size[0])))
+
+
+def _resized(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:
+    """Return the height and width before the crop, rounded where timm and torchvision round."""
+    tall, wide = (math.floor(side / spec.crop_pct) for side in spec.size)
+    if spec.crop_mode == "squash":
+        return tall, wide
+    if tall == wide:
+        short = min(height, width)
+        return int(tall * height / short), int(wide * width / short)
+    ratio = min(height / tall, width / wide)
+    return round(height / ratio), round(width / ratio)
+
+
+def load(path: str | os.PathLike[str], spec: ImageSpec) -> Pixels:
+    """Decode the picture at `path` and bring it to the network's input.
+
+    Returns:
+        The pixels, `spec.size` x 3, uint8, writable.
+
+    Raises:
+        ImageError: The picture cannot be used; the message names the file.
+    """
+    pixels = decode(path)
+    try:
+        return resize(pixels, spec)
+    except ImageError as error:
+        raise ImageError(f"{os.fspath(path)}: {error}") from error

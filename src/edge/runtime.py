@@ -1,0 +1,123 @@
+"""A bundle that decides: onnxruntime on the CPU, with the pixels and the names of the bundle itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from src.edge.manifest import MODEL, Manifest, find_bundle, sha256
+from src.edge.preprocess import Pixels, resize
+from src.spec import Decision
+
+INPUT, OUTPUTS = "image", ("logits", "probabilities", "decision")
+
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
+
+
+class Runtime:
+    """Decide about pictures with a bundle.
+
+    Attributes:
+        image: How a picture becomes the network's input (`ImageSpec`).
+        task: What the outputs mean (`TaskSpec`).
+    """
+
+    def __init__(self, bundle: str | Path, threads: int = 2) -> None:
+        """Check the bundle and load its model.
+
+        Args:
+            bundle: The bundle's folder, its `model.onnx`, or a run folder (or a link to one) that holds `edge`.
+            threads: CPU threads of one decision.
+
+        Raises:
+            ValueError: There is no bundle, it was changed after its export, or it is of another version.
+        """
+        folder = find_bundle(bundle)
+        manifest = Manifest.read(folder)
+        model = (folder / MODEL).read_bytes()
+        if manifest.files.get(MODEL) != sha256(model):
+            raise ValueError(f"{folder / MODEL} was changed or cut after its export: copy the bundle again")
+        self.image, self.task = manifest.image, manifest.task
+        self._session = open_session(model, threads)
+        if read_specs(self._session) != {"image": self.image.to_dict(), "task": self.task.to_dict()}:
+            raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
+
+    def predict(self, pictures: Sequence[Pixels]) -> list[Decision]:
+        """Decide about decoded pictures in one run of the network.
+
+        Args:
+            pictures: Arrays H x W x 3, uint8, RGB, of any size; `image` says how they are resized.
+
+        Returns:
+            One decision for each picture.
+
+        Raises:
+            ImageError: An array is no picture.
+        """
+        if not pictures:
+            return []
+        return self.decide(np.stack([resize(picture, self.image) for picture in pictures]))
+
+    def decide(self, batch: Pixels) -> list[Decision]:
+        """Decide about resized pixels, such as `load` gives, in one run of the network.
+
+        Args:
+            batch: N x H x W x 3, uint8, H x W as `image.size`.
+
+        Returns:
+            One decision for each picture.
+        """
+        _, probabilities, indices = self.run(batch)
+        return [self._decision(row, int(index)) for row, index in zip(probabilities, indices, strict=True)]
+
+    def run(self, batch: Pixels) -> Outputs:
+        """Run the network on resized pixels.
+
+        Args:
+            batch: N x H x W x 3, uint8, H x W as `image.size`.
+
+        Returns:
+            Logits (N x classes), probabilities (N x classes) and the index of the decided class (N).
+        """
+        return run_session(self._session, batch)
+
+    def _decision(self, probabilities: NDArray[np.float32], index: int) -> Decision:
+        by_name = dict(zip(self.task.classes, probabilities.tolist(), strict=True))
+        return Decision(label=self.task.classes[index], score=float(probabilities[index]), probabilities=by_name)
+
+
+def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Load an ONNX model on the CPU.
+
+    Raises:
+        ValueError: `threads` is below 1, or this onnxruntime cannot load the model.
+    """
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # A camera shares its cores: waiting threads must not burn them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no public base class
+        raise ValueError(f"onnxruntime {onnxruntime.__version__} cannot load the model, update it: {error}") from error
+
+
+def run_session(session: onnxruntime.InferenceSession, batch: Pixels) -> Outputs:
+    """Run a loaded model on pixels (N x H x W x 3, uint8); see `Runtime.run`."""
+    logits, probabilities, decision = session.run(OUTPUTS, {INPUT: batch})
+    return logits, probabilities, decision
+
+
+def read_specs(session: onnxruntime.InferenceSession) -> dict[str, Any]:
+    """Return the image and task specs that the model itself carries, as plain values."""
+    held = session.get_modelmeta().custom_metadata_map
+    return {key: json.loads(held[key]) for key in ("image", "task") if key in held}

@@ -1,0 +1,90 @@
+"""Evaluate: `python -m src.evaluate adapter=PATH` judges a trained file, on its own data or on other images."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.command import requires, run
+
+with requires("train"):
+    from hydra.utils import instantiate
+    from rich.console import Console
+
+    from src.data import ImageData
+    from src.report import print_figures, record, tabulate
+    from src.tasks import Trained, predict_logits, read_trained
+
+log = logging.getLogger(__name__)
+
+
+def main(config: DictConfig) -> None:
+    """Build the model from its file, judge it, and write the figures beside the run."""
+    trained = read_trained(config.adapter)
+    data = own_data(trained) if config.get("data") is None else other_data(trained, config.data)
+    model = trained.build()
+    splits = [split for split in ("val", "test") if data.samples(split)]
+    logits = {split: predict_logits(model, data.loader(split), trained.image, trained.task) for split in splits}
+    predictions = tabulate(logits, {split: data.samples(split) for split in splits}, trained.task)
+    folder = trained.path.parent / "evaluations" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    costs = {"adapter_bytes": trained.path.stat().st_size, "data": data.listing.name, "fingerprint": data.fingerprint}
+    print_figures(Console(), folder, record(folder, predictions, trained.task.positive, costs))
+
+
+def own_data(trained: Trained) -> ImageData:
+    """Return the data that a file was trained on, split as it was then.
+
+    Raises:
+        ValueError: The file names no data, or the images are gone.
+    """
+    settings = trained.provenance.get("config", {}).get("data")
+    if not isinstance(settings, dict):
+        raise ValueError(
+            f"{trained.path} does not say what it was trained on: name images with data=folder data.root=DIR"
+        )
+    _refuse_foreign_code(settings)
+    data: ImageData = instantiate(OmegaConf.create(settings))(image=trained.image)
+    data.setup("fit")
+    if data.fingerprint != trained.provenance.get("data", {}).get("fingerprint"):
+        log.warning("the images of %s are not those of the training any more: figures will differ", data.listing.name)
+    return data
+
+
+def other_data(trained: Trained, settings: DictConfig) -> ImageData:
+    """Return images that the file was not trained on: their test split if they have one, else all of them.
+
+    Raises:
+        ValueError: They have other classes.
+    """
+    data: ImageData = instantiate(settings)(image=trained.image)
+    data.setup("test")
+    if data.fingerprint == trained.provenance.get("data", {}).get("fingerprint"):
+        raise ValueError(
+            f"{data.listing.name} is what {trained.path} was trained on: leave out data= to use its test split"
+        )
+    if data.classes != trained.task.classes:
+        raise ValueError(
+            f"{data.listing.name} has the classes {', '.join(data.classes)}, and {trained.path} was trained on "
+            f"{', '.join(trained.task.classes)}: rename or add class folders"
+        )
+    return data
+
+
+def _refuse_foreign_code(settings: Any) -> None:
+    """Let a file name our own data classes only: Hydra would call whatever else it names."""
+    if isinstance(settings, dict):
+        target = str(settings.get("_target_", "src.data."))
+        if not target.startswith("src.data."):
+            raise ValueError(f"the file asks to run {target}, which is no data source of Graft: do not trust it")
+        for value in settings.values():
+            _refuse_foreign_code(value)
+    elif isinstance(settings, list):
+        for value in settings:
+            _refuse_foreign_code(value)
+
+
+if __name__ == "__main__":
+    run(main, "evaluate", paths=("adapter", "data.root"))

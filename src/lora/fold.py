@@ -1,0 +1,170 @@
+"""Fold frozen batch norms into the convolutions before them, so that nothing of them is computed or saved.
+
+A pair is folded only when the norm reads the very output of the conv, and only if the model's output says that the
+fold is right. The original weight and bias are kept, so that unfolding is exact.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+
+from src.lora.surgery import pass_through, restore_class
+
+log = logging.getLogger(__name__)
+TOLERANCE = 1e-5  # of the output's largest value
+FOLDABLE = (nn.BatchNorm2d, BatchNormAct2d)
+
+
+@dataclass
+class Fold:
+    """What a folded norm remembers: its conv, and the conv's own weight and bias."""
+
+    conv: nn.Conv2d
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+
+def fold_norms(model: nn.Module) -> dict[int, Tensor]:
+    """Fold every batch norm of `model` that can be folded, in place, traced and verified on noise.
+
+    The noise has the input size of timm's `pretrained_cfg`, or 224 pixels; a model that does not run on it stays as
+    it is, with a warning.
+
+    Returns:
+        For every folded conv, by `id`, the factor of each output row (out).
+    """
+    example = _example(model)
+    with _in_eval(model):
+        pairs, before = _trace(model, example)
+        kept = pairs if _folds_right(model, pairs, example, before) else []
+        if pairs and not kept:  # one at a time finds the pairs whose conv output has another reader
+            kept = [pair for pair in pairs if _folds_right(model, [pair], example, before)]
+            kept = kept if _folds_right(model, kept, example, before) else []
+    return {id(conv): _fold(conv, norm) for conv, norm in kept}
+
+
+def unfold(norm: nn.Module) -> None:
+    """Give a folded norm and its conv back what they were before, bit for bit."""
+    fold = _of(norm)
+    if fold is None:
+        return
+    like = fold.conv._parameters["weight"]
+    assert like is not None
+    for parameter in (fold.weight, fold.bias):
+        if parameter is not None:
+            parameter.data = parameter.data.to(device=like.device, dtype=like.dtype)
+    fold.conv._parameters["weight"], fold.conv._parameters["bias"] = fold.weight, fold.bias
+    del norm.__dict__["fold"]
+    restore_class(norm)
+
+
+def is_folded(module: nn.Module) -> bool:
+    """Tell whether `module` is a norm that its conv computes at the moment."""
+    return _of(module) is not None
+
+
+def _of(norm: nn.Module) -> Fold | None:
+    return norm.__dict__.get("fold")
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_mean is not None and norm.running_var is not None
+    rows = norm.running_var.double().add(norm.eps).rsqrt()
+    if norm.weight is not None:
+        rows = rows * norm.weight.detach().double()
+    bias = -norm.running_mean.double() if conv.bias is None else conv.bias.detach().double() - norm.running_mean
+    bias = bias * rows if norm.bias is None else bias * rows + norm.bias.detach().double()
+    weight = conv.weight.detach().double() * rows.view(-1, 1, 1, 1)
+    kept, kept_bias = conv._parameters["weight"], conv._parameters["bias"]
+    assert kept is not None
+    norm.__dict__["fold"] = Fold(conv, kept, kept_bias)
+    conv._parameters["weight"] = _frozen(weight.to(conv.weight), conv.weight)
+    conv._parameters["bias"] = _frozen(bias.to(conv.weight), conv.weight)
+    pass_through(norm)
+    return rows.to(conv.weight)
+
+
+def _frozen(value: Tensor, like: Tensor) -> nn.Parameter:
+    if value.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last):
+        value = value.contiguous(memory_format=torch.channels_last)
+    return nn.Parameter(value, requires_grad=False)
+
+
+def _folds_right(model: nn.Module, pairs: list[Any], example: Tensor, before: list[Tensor]) -> bool:
+    if not pairs:
+        return True
+    for conv, norm in pairs:
+        _fold(conv, norm)
+    after = _tensors(model(example))
+    for _, norm in pairs:
+        unfold(norm)
+    return all(
+        bool((new - old).abs().max() <= TOLERANCE * old.abs().max()) for new, old in zip(after, before, strict=True)
+    )
+
+
+def _trace(model: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.BatchNorm2d]], list[Tensor]]:
+    """Return the (conv, norm) pairs in which the norm reads the conv's output, and the model's outputs."""
+    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # holds the tensors, so that no id is used twice
+    runs: dict[int, int] = {}
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+
+    def after_conv(conv: nn.Module, args: Any, output: Tensor) -> None:
+        assert isinstance(conv, nn.Conv2d)
+        outputs[id(output)] = (conv, output)
+        runs[id(conv)] = runs.get(id(conv), 0) + 1
+
+    def before_norm(norm: nn.Module, args: tuple[Tensor, ...]) -> None:
+        runs[id(norm)] = runs.get(id(norm), 0) + 1
+        if id(args[0]) in outputs and isinstance(norm, nn.BatchNorm2d):
+            pairs.append((outputs[id(args[0])][0], norm))
+
+    hooks = [m.register_forward_hook(after_conv) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    hooks += [m.register_forward_pre_hook(before_norm) for m in model.modules() if _foldable(m)]
+    try:
+        before = _tensors(model(example))
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        log.warning("batch norms stay unfolded: the model does not run on a %s image (%s)", tuple(example.shape), error)
+        return [], []
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [pair for pair in pairs if runs[id(pair[0])] == runs[id(pair[1])] == 1], before
+
+
+def _foldable(module: nn.Module) -> bool:
+    return type(module) in FOLDABLE and module.running_mean is not None
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    return [output] if isinstance(output, Tensor) else [tensor for part in output for tensor in _tensors(part)]
+
+
+def _example(model: nn.Module) -> Tensor:
+    config = getattr(model, "pretrained_cfg", None) or {}
+    conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = conv.in_channels if conv is not None else 3
+    size = config.get("input_size", (channels, 224, 224))
+    like = next(model.parameters())
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, channels, *size[1:], generator=generator).to(like)
+
+
+@contextmanager
+def _in_eval(model: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,0 +1,128 @@
+"""Which weights a `targets` choice means, decided by what a layer is and where it sits."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import Tensor, nn
+
+ROLES = ("all", "dense", "attention", "mlp", "conv")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One weight that can be adapted.
+
+    Attributes:
+        name: Dotted name of the module.
+        module: The module that owns the weight.
+        attribute: Name of the parameter in it (`weight`, `in_proj_weight`, ...).
+        roles: The words of `ROLES` that pick it.
+    """
+
+    name: str
+    module: nn.Module
+    attribute: str
+    roles: frozenset[str]
+
+    @property
+    def weight(self) -> Tensor:
+        """The frozen weight W itself."""
+        weight = self.module._parameters[self.attribute]
+        assert weight is not None
+        return weight
+
+
+def classifiers(model: nn.Module) -> list[nn.Module]:
+    """Return the model's heads, as timm's `get_classifier` names them (LeViT has two); empty for a plain module."""
+    get = getattr(model, "get_classifier", None)
+    heads = get() if callable(get) else ()
+    return [head for head in (heads if isinstance(heads, (tuple, list)) else (heads,)) if isinstance(head, nn.Module)]
+
+
+def sites(model: nn.Module) -> list[Site]:
+    """Return every Linear, Conv2d and attention projection of `model` but its heads, in module order."""
+    heads = {id(module) for head in classifiers(model) for module in head.modules()}
+    found = []
+    for name, module in model.named_modules():
+        if id(module) not in heads:
+            roles = frozenset(_roles(model, name, module))
+            found += [Site(name, module, attribute, roles) for attribute in _weights(module)]
+    return found
+
+
+def select(model: nn.Module, targets: str | Sequence[str]) -> list[Site]:
+    """Return the sites that `targets` picks: a word of `ROLES`, a module-name glob, or a list of either.
+
+    Raises:
+        ValueError: A target matches nothing; near names are listed.
+    """
+    candidates = sites(model)
+    picked: set[int] = set()
+    for target in [targets] if isinstance(targets, str) else targets:
+        matches = [i for i, site in enumerate(candidates) if _matches(site, target)]
+        if not matches:
+            raise ValueError(_nothing(target, candidates))
+        picked.update(matches)
+    return [candidates[i] for i in sorted(picked)]
+
+
+def _matches(site: Site, target: str) -> bool:
+    return target in site.roles if target in ROLES else fnmatchcase(site.name, target)
+
+
+def _nothing(target: str, candidates: list[Site]) -> str:
+    if target in ROLES:
+        return f"lora.targets={target!r} matches no layer of this backbone: choose another of {', '.join(ROLES)}"
+    near = difflib.get_close_matches(target, [*ROLES, *(site.name for site in candidates)], n=5, cutoff=0.3)
+    return (
+        f"lora.targets: {target!r} matches no layer; near names: {', '.join(near) or 'none'}. "
+        f"Use one of {', '.join(ROLES)} or globs of module names"
+    )
+
+
+def _weights(module: nn.Module) -> Iterator[str]:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        yield "weight"
+    if isinstance(module, nn.MultiheadAttention):
+        names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+        yield from (name for name in names if module._parameters.get(name) is not None)
+
+
+def _roles(model: nn.Module, name: str, module: nn.Module) -> Iterator[str]:
+    yield "all"
+    conv = isinstance(module, nn.Conv2d)
+    if conv:
+        yield "conv"
+    if not conv or module.groups == 1:
+        yield "dense"
+    if any(_is_attention(parent) for parent in _lineage(model, name)):
+        yield "attention"
+    elif any(_mixes_channels(parent, module) for parent in _lineage(model, name)):
+        yield "mlp"
+
+
+def _lineage(model: nn.Module, name: str) -> list[nn.Module]:
+    """Return the modules above the one called `name` and itself, but not the model."""
+    parts = name.split(".")
+    return [model.get_submodule(".".join(parts[: i + 1])) for i in range(len(parts))]
+
+
+def _is_attention(module: nn.Module) -> bool:
+    """Tell token attention by its class; squeeze-and-excite and blocks that hold an MLP beside are not it."""
+    name = type(module).__name__.lower()
+    named = "attention" in name or "attn" in name
+    return named and not any("mlp" in type(child).__name__.lower() for child in module.modules())
+
+
+def _mixes_channels(parent: nn.Module, module: nn.Module) -> bool:
+    """Tell an MLP by its class, or the pointwise convolutions around a depthwise one (inverted bottlenecks)."""
+    if "mlp" in type(parent).__name__.lower() or "feedforward" in type(parent).__name__.lower():
+        return True
+    if not (isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1):
+        return False
+    siblings = [child for child in parent.children() if isinstance(child, nn.Conv2d)]
+    return any(conv.groups > 1 and conv.groups == conv.in_channels for conv in siblings)

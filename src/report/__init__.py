@@ -1,0 +1,10 @@
+"""What a run leaves for people: its figures, its HTML page, its terminal summary and the table of a sweep."""
+
+from src.report.about import About
+from src.report.files import write_text
+from src.report.judge import tabulate
+from src.report.page import write_report
+from src.report.record import record
+from src.report.terminal import print_figures, summary
+
+__all__ = ["About", "print_figures", "record", "summary", "tabulate", "write_report", "write_text"]

@@ -1,0 +1,63 @@
+"""The pictures that the model got wrong with the most confidence."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+from src.edge.preprocess import ImageError, decode
+from src.report.predictions import Predictions
+
+MOST = 12
+SIDE = 160
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong decision.
+
+    Attributes:
+        path: Path of the image.
+        target: The class it belongs to.
+        predicted: The class it was taken for.
+        score: Probability of the class it was taken for, 0 to 1.
+        thumbnail: `data:` address of a JPEG, at most `SIDE` pixels a side, or None when the image cannot be opened.
+    """
+
+    path: str
+    target: str
+    predicted: str
+    score: float
+    thumbnail: str | None
+
+
+def worst_mistakes(predictions: Predictions, most: int = MOST) -> list[Mistake]:
+    """Return the wrong decisions with the highest scores first, at most `most` of them."""
+    decided = predictions.predicted_indices
+    wrong = [row for row, right in enumerate(decided == predictions.target_indices) if not right]
+    scores = {row: float(predictions.probabilities[row, decided[row]]) for row in wrong}
+    wrong.sort(key=lambda row: (-scores[row], predictions.paths[row]))
+    return [
+        Mistake(
+            predictions.paths[row],
+            predictions.targets[row],
+            predictions.predicted[row],
+            scores[row],
+            _thumbnail(predictions.paths[row]),
+        )
+        for row in wrong[:most]
+    ]
+
+
+def _thumbnail(path: str) -> str | None:
+    try:
+        image = Image.fromarray(decode(path))
+    except ImageError:
+        return None
+    image.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

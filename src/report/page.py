@@ -1,0 +1,153 @@
+"""The run's HTML page: one file without network, scripts or anything beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from src.report import units
+from src.report.about import About
+from src.report.curves import precision_recall, roc
+from src.report.figures import FEW, confusion_matrix, learning_curves
+from src.report.files import write_text
+from src.report.history import read_history
+from src.report.metrics import LABELS, Intervals, compute, confusion, intervals, outcomes, read_metrics
+from src.report.mistakes import worst_mistakes
+from src.report.predictions import SPLITS, Predictions, read_predictions
+
+NAME = "report.html"
+TEMPLATE = "page.html.j2"
+MEASURED = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One headline figure.
+
+    Attributes:
+        label: What it is called.
+        value: The figure as people read it.
+        interval: Its 95 % interval in words, or nothing.
+    """
+
+    label: str
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class in one split: how many images, and how well they were told apart; None where undefined."""
+
+    support: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def write_report(run: Path, about: About) -> Path:
+    """Write `report.html` into a run folder, whole or not at all.
+
+    It reads `metrics.json` and `predictions.csv`, and `history.csv` and `config.yaml` where they exist. The headline
+    figures are those of the test split, or of the validation split when there is no other.
+
+    Args:
+        run: The run folder.
+        about: What was trained on what.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ValueError: A file of the run is not what train writes, or holds neither val nor test images.
+    """
+    page = _environment().get_template(TEMPLATE).render(_context(run, about))
+    write_text(run / NAME, page, errors="replace")
+    return run / NAME
+
+
+def class_rows(predictions: Predictions) -> list[ClassRow]:
+    """Return support, precision, recall and F1 of every class, in the order of the classes."""
+    counts = confusion(predictions)
+    rows = []
+    for index, (support, called) in enumerate(zip(counts.sum(axis=1), counts.sum(axis=0), strict=True)):
+        hits = int(counts[index, index])
+        rows.append(
+            ClassRow(int(support), _share(hits, called), _share(hits, support), _share(2 * hits, support + called))
+        )
+    return rows
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": units.count, "size": units.size, "duration": units.duration}
+    environment.filters["score"] = lambda value: units.figure("", value)
+    return environment
+
+
+def _context(run: Path, about: About) -> dict[str, Any]:
+    predictions = read_predictions(run / "predictions.csv")
+    measured = [split for split in MEASURED if split in predictions.splits]
+    if not measured:
+        raise ValueError(
+            f"{run / 'predictions.csv'} holds no val or test images to report: run train or evaluate again"
+        )
+    metrics = read_metrics(run / "metrics.json")
+    parts = {split: predictions.of(split) for split in measured}
+    headline = parts[measured[-1]]
+    return {
+        "about": about,
+        "metrics": metrics,
+        "split": {"val": "validation", "test": "test"},
+        "headline": measured[-1],
+        "images": len(headline),
+        "cards": _cards(headline, about.positive),
+        "outcomes": outcomes(headline, about.positive) if about.positive else None,
+        "figures": _figures(run, headline, about.positive, metrics),
+        "mistakes": worst_mistakes(headline),
+        "wrong": sum(target != decided for target, decided in zip(headline.targets, headline.predicted, strict=True)),
+        "splits": [split for split in SPLITS if split in about.counts],
+        "measured": measured,
+        "classes": list(zip(predictions.classes, zip(*map(class_rows, parts.values()), strict=True), strict=True)),
+        "few": FEW,
+        "config": _text(run / "config.yaml"),
+    }
+
+
+def _cards(predictions: Predictions, positive: str | None) -> list[Card]:
+    figures, ends = compute(predictions, positive), intervals(predictions, positive)
+    return [_card(name, label, figures[name], ends) for name, label in LABELS.items()]
+
+
+def _card(name: str, label: str, value: float | None, ends: Intervals) -> Card:
+    if value is None:
+        return Card(label, units.MISSING, "undefined with one class only")
+    return Card(label, units.figure(name, value), units.interval(name, ends[name]))
+
+
+def _figures(run: Path, predictions: Predictions, positive: str | None, metrics: dict[str, Any]) -> dict[str, Markup]:
+    """Draw the figures by name; those without data are left out. Their text is escaped where it is drawn."""
+    drawn = {"confusion": confusion_matrix(predictions)}
+    if (run / "history.csv").exists():
+        drawn["curves"] = learning_curves(read_history(run / "history.csv"), metrics.get("best_epoch"))
+    if compute(predictions, positive)["auroc"] is not None:
+        drawn |= {"roc": roc(predictions, positive), "precision": precision_recall(predictions, positive)}
+    return {name: Markup(text) for name, text in drawn.items() if text}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -1,0 +1,165 @@
+"""The table of a multirun: every run a row, the best first."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from src.report import units
+from src.report.files import write_text
+from src.report.metrics import read_metrics
+
+FIGURES = (("val", "balanced_accuracy"), ("val", "auroc"), ("test", "balanced_accuracy"), ("test", "auroc"))
+WRITTEN = ("trainable_parameters", "adapter_bytes", "train_seconds")
+COSTS: dict[str, Callable[[Any], str]] = {"adapter_bytes": units.size, "train_seconds": units.duration}
+UNFINISHED = "did not finish: the run left neither metrics.json nor error.txt"
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One run of a multirun.
+
+    Attributes:
+        name: Name of its folder.
+        overrides: What was asked for by key, as in `lora.rank` and `8`.
+        metrics: Content of its `metrics.json`; empty when it failed.
+        error: Why it failed, on one line; empty when it did not.
+    """
+
+    name: str
+    overrides: dict[str, str]
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    def figure(self, split: str, name: str) -> float | None:
+        """Return one figure of one split, None when the run does not have it."""
+        value = self.metrics.get(split, {}).get(name)
+        return None if value is None else float(value)
+
+
+class SweepTable(Callback):
+    """Print one table at the end of a multirun, and write it as `runs.csv` and `runs.md` into the sweep's folder.
+
+    Runs are ordered by balanced accuracy on the validation split, never by the test split. A failed run is a row too.
+    """
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make the table of `hydra.sweep.dir`."""
+        write_table(Path(config.hydra.sweep.dir), Console())
+
+
+def write_table(folder: Path, console: Console) -> None:
+    """Print the table of a sweep's folder and write it there as `runs.csv` and `runs.md`."""
+    runs = read_runs(folder)
+    keys = _asked(runs)
+    write_text(folder / "runs.csv", _csv(runs, keys))
+    lines = _lines(runs, keys)
+    write_text(folder / "runs.md", _markdown(lines))
+    console.print(_table(lines, 1 + len(keys)))
+    console.print(Text(f"written to {folder / 'runs.csv'}"), soft_wrap=True)
+
+
+def read_runs(folder: Path) -> list[SweepRun]:
+    """Read the numbered run folders of a sweep: best on validation first, then those without a figure, failed last.
+
+    Every run folder holds `overrides.json`, a list such as `["lora.rank=8"]`, and `metrics.json` or, when the run
+    failed, `error.txt` with the reason.
+    """
+    numbered = sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    return sorted(map(_read_run, numbered), key=_rank)
+
+
+def _read_run(path: Path) -> SweepRun:
+    try:
+        overrides = _overrides(path / "overrides.json")
+        if (path / "error.txt").exists():
+            reason = " ".join((path / "error.txt").read_text(encoding="utf-8", errors="replace").split())
+            return SweepRun(path.name, overrides, error=reason or "failed without a reason")
+        if not (path / "metrics.json").exists():
+            return SweepRun(path.name, overrides, error=UNFINISHED)
+        return SweepRun(path.name, overrides, read_metrics(path / "metrics.json"))
+    except ValueError as error:  # one broken folder must not cost the table of the others
+        return SweepRun(path.name, {}, error=str(error))
+
+
+def _overrides(path: Path) -> dict[str, str]:
+    texts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f'{path} must be a list of overrides, such as ["lora.rank=8"]')
+    pairs = (text.partition("=") for text in texts)
+    return {key.lstrip("+~"): value for key, _, value in pairs}
+
+
+def _rank(run: SweepRun) -> tuple[bool, bool, float]:
+    score = run.figure("val", "balanced_accuracy")
+    return bool(run.error), score is None, -(score or 0.0)
+
+
+def _asked(runs: list[SweepRun]) -> list[str]:
+    """Return the keys that tell the runs apart, in the order they were asked for."""
+    keys = dict.fromkeys(key for run in runs for key in run.overrides)
+    return [key for key in keys if len({run.overrides.get(key) for run in runs if run.overrides}) > 1]
+
+
+def _csv(runs: list[SweepRun], keys: list[str]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["run", *keys, *(f"{split}_{name}" for split, name in FIGURES), *WRITTEN, "error"])
+    for run in runs:
+        figures = [run.figure(split, name) for split, name in FIGURES]
+        costs = [run.metrics.get(name) for name in WRITTEN]
+        writer.writerow([run.name, *(run.overrides.get(key, "") for key in keys), *figures, *costs, run.error])
+    return buffer.getvalue()
+
+
+def _lines(runs: list[SweepRun], keys: list[str]) -> list[list[str]]:
+    """Return the head and the rows for people, without test figures: nobody should choose by them.
+
+    The column of errors is there when a run failed.
+    """
+    measures = ["val bal. acc.", "val AUROC", "adapter", "time"]
+    failed = any(run.error for run in runs)
+    lines = [["run", *keys, *measures, *["error"] * failed]]
+    for run in runs:
+        asked = [run.name, *(run.overrides.get(key, "") for key in keys)]
+        lines.append([*asked, *(_measures(run) or [""] * len(measures)), *[run.error] * failed])
+    return lines
+
+
+def _measures(run: SweepRun) -> list[str]:
+    if run.error:
+        return []
+    figures = [units.figure(name, run.figure("val", name)) for name in ("balanced_accuracy", "auroc")]
+    costs = [(run.metrics.get(name), write) for name, write in COSTS.items()]
+    return [*figures, *(units.MISSING if cost is None else write(cost) for cost, write in costs)]
+
+
+def _markdown(lines: list[list[str]]) -> str:
+    head, *rows = lines
+    marked = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in marked)
+
+
+def _table(lines: list[list[str]], asked: int) -> Table:
+    """Build the table; its first `asked` columns say what was asked for, the rest are figures."""
+    head, *rows = lines
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(head):
+        error = name == "error"
+        justify: JustifyMethod = "left" if error or place < asked else "right"
+        table.add_column(Text(name), justify=justify, no_wrap=not error, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

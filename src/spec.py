@@ -1,0 +1,114 @@
+"""What travels from training to the edge: how pixels become a tensor, and what the outputs mean."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+CROP_MODES = ("center", "squash")
+KINDS = ("classification",)
+VIEWS = ("identity", "horizontal", "vertical", "both")
+
+
+class _Spec:
+    """Plain-JSON reading and writing shared by the specs, strict about unknown and missing keys."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as JSON-ready values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build the spec from what `to_dict` returned.
+
+        Raises:
+            ValueError: A key is missing or unknown, or a value is out of range.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"{cls.__name__} must be a mapping, not {type(values).__name__}")
+        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        if set(values) != names:
+            raise ValueError(
+                f"{cls.__name__} has missing keys {sorted(names - set(values))} and unknown keys "
+                f"{sorted(set(values) - names)}: was the file written by another version of Graft?"
+            )
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+@dataclass(frozen=True)
+class ImageSpec(_Spec):
+    """How a decoded picture becomes the network's input.
+
+    Attributes:
+        size: Height and width of the network's input, in pixels.
+        mean: Per-channel mean that is subtracted, on the scale 0 to 1 (RGB).
+        std: Per-channel standard deviation that is divided by, on the same scale.
+        interpolation: Name of the resize filter, one of `INTERPOLATIONS`; always antialiased.
+        crop_pct: Part of the resized picture that the centre crop keeps (timm's `crop_pct`).
+        crop_mode: `center` resizes the shorter side and crops the middle; `squash` resizes both sides to the size
+            over `crop_pct` whatever their ratio, then crops the middle.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+    crop_pct: float
+    crop_mode: str
+
+    def __post_init__(self) -> None:
+        """Refuse values that no pipeline could follow."""
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ValueError(f"image size must be two positive numbers (height, width), not {self.size}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"mean and std need three channels each and std above 0, not {self.mean} and {self.std}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(f"unknown interpolation {self.interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}")
+        if not 0 < self.crop_pct <= 1:
+            raise ValueError(f"crop_pct must be above 0 and at most 1, not {self.crop_pct}")
+        if self.crop_mode not in CROP_MODES:
+            raise ValueError(f"unknown crop_mode {self.crop_mode!r}: choose one of {', '.join(CROP_MODES)}")
+
+
+@dataclass(frozen=True)
+class TaskSpec(_Spec):
+    """What the network's outputs mean.
+
+    Attributes:
+        kind: One of `KINDS`.
+        classes: Class names in the order of the logits.
+        positive: The class that binary metrics count as positive (the defect); None with more than two classes.
+        views: Flips of the picture whose logits are averaged, part of the shipped graph; `("identity",)` for none.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    positive: str | None = None
+    views: tuple[str, ...] = ("identity",)
+
+    def __post_init__(self) -> None:
+        """Refuse a task that could not be trained or decided."""
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown task kind {self.kind!r}: choose one of {', '.join(KINDS)}")
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"a task needs at least two classes with different names, not {list(self.classes)}")
+        if self.positive is not None and self.positive not in self.classes:
+            raise ValueError(f"the positive class {self.positive!r} is not among {', '.join(self.classes)}")
+        if not self.views or not set(self.views) <= set(VIEWS):
+            raise ValueError(f"views must be some of {', '.join(VIEWS)}, not {list(self.views)}")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the camera is told about one picture.
+
+    Attributes:
+        label: Name of the decided class.
+        score: Probability of that class, 0 to 1.
+        probabilities: Probability of every class by name.
+    """
+
+    label: str
+    score: float
+    probabilities: dict[str, float]

@@ -1,0 +1,85 @@
+"""How a backbone is made to learn: LoRA, its head alone, or every weight."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from src.lora import Injection, LoraSettings, inject, injection_of, merge, save_adapter
+from src.lora.adapter_file import write_tensors
+
+WEIGHTS = "weights.safetensors"
+ADAPTER = "adapter.safetensors"
+
+
+class Adaptation(Protocol):
+    """What a task asks of a way to adapt."""
+
+    def prepare(self, model: nn.Module) -> Injection | None:
+        """Make `model` trainable in place; what stays frozen is frozen from here on."""
+
+    def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
+        """Write what was learnt into `folder` and return the file."""
+
+    def merge(self, model: nn.Module) -> nn.Module:
+        """Turn `model` into plain timm modules with the learnt weights, in place."""
+
+    def describe(self, model: nn.Module) -> tuple[str, ...]:
+        """Say in short lines what `prepare` did."""
+
+
+@dataclass(frozen=True)
+class Lora(LoraSettings):
+    """Low-rank adapters beside a trained head; without targets the head alone."""
+
+    def prepare(self, model: nn.Module) -> Injection:
+        """Inject the adapters."""
+        return inject(model, self.rank, self.alpha, self.targets, self.fold_norms)
+
+    def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
+        """Write `adapter.safetensors`."""
+        return save_adapter(folder / ADAPTER, model, metadata)
+
+    def merge(self, model: nn.Module) -> nn.Module:
+        """Merge the adapters into the weights."""
+        return merge(model)
+
+    def describe(self, model: nn.Module) -> tuple[str, ...]:
+        """Say rank, targets and what was folded."""
+        injection = injection_of(model)
+        assert injection is not None
+        if not injection.layers:
+            return ("head only, backbone frozen", f"{injection.folded} batch norms folded")
+        dense = sum(layer.kind == "dense" for layer in injection.layers)
+        targets = self.targets if isinstance(self.targets, str) else ", ".join(self.targets)
+        return (
+            f"LoRA of rank {self.rank}, alpha {self.alpha:g}, on {targets}",
+            f"{len(injection.layers) - dense} low-rank and {dense} dense adapters, head trained in full",
+            f"{injection.folded} batch norms folded into their convolutions",
+        )
+
+
+@dataclass(frozen=True)
+class Full:
+    """Fine-tune every weight, for comparison."""
+
+    def prepare(self, model: nn.Module) -> None:
+        """Leave everything trainable, as timm built it."""
+
+    def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
+        """Write `weights.safetensors`, the whole state."""
+        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+        return write_tensors(folder / WEIGHTS, tensors, {"graft": json.dumps({"metadata": dict(metadata)})})
+
+    def merge(self, model: nn.Module) -> nn.Module:
+        """Return the model, which is plain already."""
+        return model
+
+    def describe(self, model: nn.Module) -> tuple[str, ...]:
+        """Say that nothing is frozen."""
+        return ("full fine-tuning, every weight trained",)

@@ -1,0 +1,180 @@
+"""The LightningModule that every task shares: build, adapt, step, score."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+from torchmetrics import MetricCollection
+
+from src.backbones import Backbone
+from src.backbones.pixels import average_views
+from src.lora import Layer, injection_of
+from src.spec import ImageSpec, TaskSpec
+from src.tasks.adaptation import Adaptation
+from src.tasks.build import build, network_input
+from src.tasks.head import features, fit_head, linear_head
+
+log = logging.getLogger(__name__)
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a task is built on.
+
+    Attributes:
+        backbone: The network and its weights.
+        adaptation: How it is made to learn.
+        image: The network's input.
+        task: Classes, positive class and views.
+        seed: Decides the adapters' start and everything random in an epoch.
+    """
+
+    backbone: Backbone
+    adaptation: Adaptation
+    image: ImageSpec
+    task: TaskSpec
+    seed: int = 0
+
+
+class VisionTask(LightningModule, ABC):
+    """One adapted backbone in training; a task subclasses it and says what its loss and its metrics are."""
+
+    model: nn.Module
+
+    def __init__(
+        self,
+        setting: Setting,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        warm_start: bool = True,
+    ) -> None:
+        """Keep the choices; the network itself is built in `configure_model`.
+
+        Args:
+            setting: Backbone, adaptation, image and task.
+            optimizer: Called with the trainable parameters.
+            scheduler: Called with the optimiser and `total_steps`; stepped after every optimiser step.
+            warm_start: Begin with a logistic head on the frozen features, where the head is one linear layer.
+        """
+        super().__init__()
+        self.setting = setting
+        self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
+        self.val_metrics = self.metrics().clone(prefix="val/")
+        self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
+
+    @abstractmethod
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of a batch: logits N x classes, targets N."""
+
+    @abstractmethod
+    def metrics(self) -> MetricCollection:
+        """Return the metrics that validation tracks, updated with logits and targets."""
+
+    def configure_model(self) -> None:
+        """Build the backbone and adapt it, once."""
+        if "model" in self._modules:
+            return
+        setting = self.setting
+        torch.manual_seed(setting.seed)
+        model = build(setting.backbone, setting.image, setting.task)
+        setting.adaptation.prepare(model)
+        self.model = model
+
+    def images(self, pixels: Tensor) -> Tensor:
+        """Return the network's input for pixels of N x 3 x H x W, uint8."""
+        return network_input(self.model, pixels, self.setting.image)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the logits that are shipped (N x classes): the views' average, for N x 3 x H x W uint8."""
+        return average_views(self.model, self.images(pixels), self.setting.task.views)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the loss of an augmented batch."""
+        pixels, targets, _ = batch
+        loss = self.loss(self.model(self.images(pixels)), targets)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(targets))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Score a batch of validation images."""
+        pixels, targets, _ = batch
+        logits = self(pixels)
+        self.log("val/loss", self.loss(logits, targets), batch_size=len(targets))
+        self.val_metrics.update(logits, targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Report the epoch's metrics."""
+        values = self.val_metrics.compute()
+        self.log_dict({name: value for name, value in values.items() if value.ndim == 0})
+        self.log("val/score", values["val/balanced_accuracy"], prog_bar=True)
+        self.val_metrics.reset()
+
+    def on_fit_start(self) -> None:
+        """Fit the head on frozen features, unless training is resumed."""
+        head = linear_head(self.model)
+        if not self._warm_start or head is None or self.trainer.ckpt_path is not None:
+            return
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
+        score = fit_head(head, sets[0], sets[1], self._score)
+        log.info("head fitted on frozen features: balanced accuracy %.4f on val", score)
+
+    def on_train_epoch_start(self) -> None:
+        """Make an epoch's randomness a function of seed and epoch, so that a resumed training is an unbroken one."""
+        torch.manual_seed(self.setting.seed * 1_000_003 + self.current_epoch)
+
+    def configure_optimizers(self) -> Any:
+        """Optimise what requires a gradient."""
+        optimizer = self._optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self._scheduler(optimizer, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Return how many values are trained, and how many the plain network has, its head included."""
+        trained = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+        added = sum(layer.parameters for layer in layers(self.model))
+        total = sum(parameter.numel() for parameter in self.parameters()) - added
+        return {"trainable_parameters": trained, "total_parameters": total}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen base out of the checkpoint."""
+        checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self._learnt()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another model."""
+        if set(checkpoint["state_dict"]) != set(self._learnt()):
+            raise ValueError("the checkpoint belongs to another model: resume with the run's own settings")
+
+    def _learnt(self) -> list[str]:
+        parameters = dict(self.named_parameters())
+        frozen = any(not parameter.requires_grad for parameter in parameters.values())
+        names = list(self.state_dict())
+        return [name for name in names if name in parameters and parameters[name].requires_grad] if frozen else names
+
+    def _batches(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        for pixels, targets, _ in loader:
+            yield self.images(pixels.to(self.device)), targets
+
+    def _score(self, logits: Tensor, targets: Tensor) -> Tensor:
+        metrics = self.metrics()
+        metrics.update(logits, targets)
+        score: Tensor = metrics.compute()["balanced_accuracy"]
+        return score
+
+
+def layers(model: nn.Module) -> tuple[Layer, ...]:
+    """Return the adapted weights of `model`; none for a plain one."""
+    injection = injection_of(model)
+    return injection.layers if injection is not None else ()

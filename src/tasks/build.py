@@ -1,0 +1,48 @@
+"""Build the network of a task, and run it over images, in training and after it alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from src.backbones import Backbone
+from src.backbones.pixels import average_views, normalise
+from src.spec import ImageSpec, TaskSpec
+
+
+def build(backbone: Backbone, image: ImageSpec, task: TaskSpec) -> nn.Module:
+    """Create the backbone with a head for the task's classes, in channels-last memory where that is faster."""
+    model = backbone.create(len(task.classes), image.size)
+    return model.to(memory_format=torch.channels_last) if is_conv_net(model) else model
+
+
+def is_conv_net(model: nn.Module) -> bool:
+    """Tell a network of convolutions from a transformer with one patch embedding."""
+    return sum(isinstance(module, nn.Conv2d) for module in model.modules()) > 1
+
+
+def network_input(model: nn.Module, pixels: Tensor, image: ImageSpec) -> Tensor:
+    """Return normalised images (N x 3 x H x W, float) for pixels of N x 3 x H x W, uint8."""
+    images = normalise(pixels.permute(0, 2, 3, 1), image)
+    return images.contiguous(memory_format=torch.channels_last if is_conv_net(model) else torch.contiguous_format)
+
+
+def best_device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, loader: DataLoader[Any], image: ImageSpec, task: TaskSpec) -> Tensor:
+    """Return the shipped logits (the views' average) of every image of `loader`, in fp32 on the CPU: N x classes."""
+    device = best_device()
+    model.to(device).eval()
+    return torch.cat(
+        [
+            average_views(model, network_input(model, pixels.to(device), image), task.views).float().cpu()
+            for pixels, _, _ in loader
+        ]
+    )

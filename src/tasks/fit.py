@@ -1,0 +1,96 @@
+"""Fit a task: the trainer around it, the best epoch kept, a broken-off training taken up again."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import Logger
+
+from src.tasks.base import VisionTask
+from src.tasks.history import History
+
+CHECKPOINTS = "checkpoints"
+NOISE = (
+    ".*does not have many workers.*",
+    ".*TPU available.*",
+    ".*number of training batches.*smaller than the logging interval.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*module\\(s\\) in eval mode.*",  # frozen norms are meant to be
+    ".*LeafSpec.*",
+)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a fit went.
+
+    Attributes:
+        epochs: Number of epochs that were trained, earlier parts of a resumed training included.
+        best_epoch: The epoch whose weights were kept.
+        stopped_early: Whether it ended before the last epoch asked for.
+        train_seconds: Time of this fit, the head's start included.
+        seconds_per_epoch: Mean time of an epoch, its validation included.
+    """
+
+    epochs: int
+    best_epoch: int
+    stopped_early: bool
+    train_seconds: float
+    seconds_per_epoch: float
+
+
+def fit(
+    task: VisionTask,
+    data: LightningDataModule,
+    trainer: Callable[..., Trainer],
+    folder: Path,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+    resume: bool = False,
+) -> Fitted:
+    """Train `task`, leave its best epoch's weights in it, and `checkpoints/` and `history.csv` in `folder`.
+
+    Args:
+        task: What is trained; its network may already be built.
+        data: Its batches.
+        trainer: Called with callbacks, logger and folder; holds the rest of Lightning's settings.
+        folder: The run folder.
+        callbacks: More callbacks, such as early stopping.
+        loggers: Lightning loggers.
+        resume: Go on from the folder's last checkpoint.
+
+    Raises:
+        ValueError: There is no checkpoint to resume from, or it is another model's.
+    """
+    checkpoint = _last(folder) if resume else None
+    best = ModelCheckpoint(
+        folder / CHECKPOINTS, "best", monitor="val/score", mode="max", save_last=True, enable_version_counter=False
+    )
+    history = History(folder / "history.csv")
+    own: list[Callback] = [*callbacks, best, history, RichProgressBar()]
+    with warnings.catch_warnings():
+        for message in NOISE:
+            warnings.filterwarnings("ignore", message)
+        built = trainer(callbacks=own, logger=list(loggers) or False, default_root_dir=folder)
+        start = time.perf_counter()
+        built.fit(task, datamodule=data, ckpt_path=checkpoint)
+    seconds = time.perf_counter() - start
+    kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    task.load_state_dict(kept["state_dict"], strict=False)
+    times = [row["seconds"] for row in history.rows]
+    early = len(history.rows) < (built.max_epochs or 0)
+    return Fitted(len(history.rows), int(kept["epoch"]), early, seconds, sum(times) / len(times))
+
+
+def _last(folder: Path) -> Path:
+    path = folder / CHECKPOINTS / "last.ckpt"
+    if not path.is_file():
+        raise ValueError(f"resume: {path} is not there; give the run folder of a training that finished an epoch")
+    return path

@@ -1,0 +1,83 @@
+"""Start from a good head: logistic regression on the frozen features, before the backbone moves.
+
+Linear probing first keeps the pretrained features from being distorted (LP-FT, Kumar et al., arXiv 2202.10054).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from src.lora.targets import classifiers
+
+PENALTIES = (1e-1, 1e-2, 1e-3)
+
+
+def linear_head(model: nn.Module) -> nn.Linear | None:
+    """Return the one linear classifier of a timm model, or None where there is another kind of head."""
+    heads = classifiers(model)
+    return heads[0] if len(heads) == 1 and isinstance(heads[0], nn.Linear) else None
+
+
+@torch.no_grad()
+def features(model: nn.Module, head: nn.Linear, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return what reaches the head (N x features) and the targets (N), for images that are normalised already."""
+    seen: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, args: seen.append(args[0].float().cpu()))
+    targets = []
+    mode = model.training
+    try:
+        model.eval()
+        for images, target in batches:
+            model(images)
+            targets.append(target.cpu())
+    finally:
+        hook.remove()
+        model.train(mode)
+    return torch.cat(seen), torch.cat(targets)
+
+
+def fit_head(
+    head: nn.Linear, train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], score: Callable[[Tensor, Tensor], Tensor]
+) -> float:
+    """Fit `head` in place by logistic regression, its penalty chosen on validation; return the validation score.
+
+    Args:
+        head: The linear classifier.
+        train: Features (N x F) and targets (N) to fit.
+        val: The same, to choose the penalty.
+        score: Of logits and targets; higher is better.
+    """
+    mean, std = train[0].mean(0), train[0].std(0).clamp_min(1e-6)
+    best, chosen = -float("inf"), None
+    for penalty in PENALTIES:
+        weight, bias = _logistic((train[0] - mean) / std, train[1], head.out_features, penalty)
+        weight, bias = weight / std, bias - (weight / std) @ mean
+        value = float(score(F.linear(val[0], weight, bias), val[1]))
+        if value > best:
+            best, chosen = value, (weight, bias)
+    assert chosen is not None
+    with torch.no_grad():
+        head.weight.copy_(chosen[0])
+        if head.bias is not None:
+            head.bias.copy_(chosen[1])
+    return best
+
+
+def _logistic(x: Tensor, targets: Tensor, classes: int, penalty: float) -> tuple[Tensor, Tensor]:
+    weight = torch.zeros(classes, x.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(F.linear(x, weight, bias), targets) + penalty * weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()

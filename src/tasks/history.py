@@ -1,0 +1,57 @@
+"""What each epoch brought, kept in one small CSV file that a resumed training goes on with."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+COLUMNS = {
+    "train_loss": "train/loss",
+    "val_loss": "val/loss",
+    "val_accuracy": "val/accuracy",
+    "val_balanced_accuracy": "val/balanced_accuracy",
+    "val_auroc": "val/auroc",
+}
+
+
+class History(Callback):
+    """Write `history.csv`: one row an epoch, with losses, validation scores, learning rate and seconds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._start = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Add the epoch's row; validation has run by now."""
+        row: dict[str, float] = {"epoch": trainer.current_epoch}
+        row |= {name: float(trainer.callback_metrics[key]) for name, key in COLUMNS.items()}
+        row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row["seconds"] = time.perf_counter() - self._start
+        self.rows.append(row)
+        self._write()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the rows in the checkpoint."""
+        return {"rows": list(self.rows)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on after the rows of the checkpoint."""
+        self.rows = list(state["rows"])
+
+    def _write(self) -> None:
+        beside = self.path.with_name(f".{self.path.name}")
+        with beside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(beside, self.path)

@@ -1,0 +1,50 @@
+"""Autocast for optimisation steps only: validation, test and evaluation run in fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.pytorch.plugins import MixedPrecision, Precision
+
+CHOICES = ("auto", "32", "bf16", "fp16")
+
+
+class StepAutocast(MixedPrecision):
+    """Lightning's mixed precision, without autocast around validation, test and prediction."""
+
+    @contextmanager
+    def val_step_context(self) -> Iterator[None]:
+        """Run validation in fp32."""
+        yield
+
+    test_step_context = val_step_context
+    predict_step_context = val_step_context
+
+
+def choose_precision(precision: str | int, accelerator: str) -> Precision:
+    """Return the precision plugin for `auto`, `32`, `bf16` or `fp16`.
+
+    `auto` is bf16 where the processor multiplies it natively (Ampere and later, AVX512-BF16, AMX), else 32.
+
+    Raises:
+        ValueError: An unknown precision, or fp16 without a GPU.
+    """
+    name = str(precision).removesuffix("-true").removesuffix("-mixed")
+    name = {"16": "fp16"}.get(name, name)
+    if name not in CHOICES:
+        raise ValueError(f"trainer.precision={precision} is unknown: choose one of {', '.join(CHOICES)}")
+    cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    if name == "auto":
+        name = "bf16" if (torch.cuda.is_bf16_supported(False) if cuda else _cpu_has_bf16()) else "32"
+    if name == "fp16" and not cuda:
+        raise ValueError("trainer.precision=fp16 needs a GPU: use bf16 or 32 on a CPU")
+    if name == "32":
+        return Precision()
+    return StepAutocast("bf16-mixed" if name == "bf16" else "16-mixed", "cuda" if cuda else "cpu")
+
+
+def _cpu_has_bf16() -> bool:
+    capability = torch.backends.cpu.get_cpu_capability()
+    return "AVX512" in capability and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

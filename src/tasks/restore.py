@@ -1,0 +1,132 @@
+"""Build a trained model again from its file, in any process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from src.backbones import Backbone
+from src.lora import AdapterError, load_adapter, read_adapter
+from src.spec import ImageSpec, TaskSpec
+from src.tasks.adaptation import ADAPTER, WEIGHTS, Adaptation, Full, Lora
+from src.tasks.base import Setting
+from src.tasks.build import build
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained file, read but not yet built.
+
+    Attributes:
+        path: The file.
+        backbone: The base it belongs to.
+        adaptation: How it was trained.
+        image: The network's input.
+        task: What the outputs mean.
+        provenance: Where it comes from.
+    """
+
+    path: Path
+    backbone: Backbone
+    adaptation: Adaptation
+    image: ImageSpec
+    task: TaskSpec
+    provenance: dict[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def build(self) -> nn.Module:
+        """Return a new backbone filled with what was learnt, adapters unmerged.
+
+        Raises:
+            ValueError: The weights of the base cannot be had, or the file is for another base, or damaged.
+        """
+        model = build(self.backbone, self.image, self.task)
+        if isinstance(self.adaptation, Lora):
+            load_adapter(self.path, model)
+        else:
+            _load_weights(self.path, model)
+        return model
+
+
+def metadata(setting: Setting, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a trained file keeps beside its tensors."""
+    return {
+        "backbone": asdict(setting.backbone),
+        "image": setting.image.to_dict(),
+        "task": setting.task.to_dict(),
+        "provenance": dict(provenance),
+    }
+
+
+def find_trained(path: str | Path) -> Path:
+    """Return the trained file that `path` names: itself, or the one in a run folder.
+
+    Raises:
+        AdapterError: There is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        for name in (ADAPTER, WEIGHTS):
+            if (path / name).is_file():
+                return path / name
+        raise AdapterError(f"{path} holds no {ADAPTER} or {WEIGHTS}: give the folder of a finished training")
+    if not path.is_file():
+        raise AdapterError(f"there is no {path}: give an adapter file, its run folder, or exports/<name>/latest")
+    return path
+
+
+def read_trained(path: str | Path) -> Trained:
+    """Read what a trained file says of itself.
+
+    Raises:
+        AdapterError: It is missing, damaged, or not Graft's.
+    """
+    path = find_trained(path)
+    adaptation: Adaptation
+    if path.name == WEIGHTS:
+        adaptation, kept = Full(), _weights_metadata(path)
+    else:
+        header = read_adapter(path)
+        adaptation, kept = Lora(**vars(header.settings)), header.metadata
+    try:
+        return Trained(
+            path,
+            Backbone(**kept["backbone"]),
+            adaptation,
+            ImageSpec.from_dict(kept["image"]),
+            TaskSpec.from_dict(kept["task"]),
+            dict(kept["provenance"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise AdapterError(
+            f"{path} was saved by the library without a training: it names no backbone ({error})"
+        ) from error
+
+
+def _weights_metadata(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            kept: dict[str, Any] = json.loads((file.metadata() or {})["graft"])["metadata"]
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise AdapterError(f"{path} is no file of a full fine-tuning by Graft, or is damaged ({error})") from error
+    return kept
+
+
+def _load_weights(path: Path, model: nn.Module) -> None:
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise AdapterError(f"{path} does not fit its backbone: {str(error)[:200]}") from error

@@ -1,0 +1,168 @@
+"""Train: `python -m src.train +experiment=defects` leaves a run folder with adapter, figures and report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from src.command import one_line, requires, run, versions
+
+with requires("train"):
+    from hydra.utils import instantiate
+    from lightning.pytorch import seed_everything
+    from rich.console import Console
+
+    from src.data import ImageData
+    from src.report import About, record, summary, tabulate, write_report, write_text
+    from src.spec import TaskSpec
+    from src.tasks import Setting, VisionTask, choose_precision, fit, layers, metadata, predict_logits
+
+log = logging.getLogger(__name__)
+
+
+def main(config: DictConfig) -> float | None:
+    """Train once and move `latest`; in a multirun a failed run becomes a row of the table and the others go on."""
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
+    if hydra.mode != RunMode.MULTIRUN:
+        config = config if config.resume is None else resumed(config, overrides)
+        score = train(config, Path(config.run_dir), overrides)
+        point_latest(Path(config.run_dir))
+        return score
+    folder = Path(hydra.runtime.output_dir)
+    try:
+        return train(config, folder, overrides)
+    except Exception as error:  # any fault of one run is its row in the table
+        log.error("run %s failed: %s", folder.name, one_line(error))
+        write_text(folder / "overrides.json", json.dumps(overrides))
+        write_text(folder / "error.txt", f"{one_line(error)}\n")
+        return None
+
+
+def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
+    """Compose, fit, judge and write the run; return its balanced accuracy on validation."""
+    data, task = compose(config)
+    settings = OmegaConf.to_container(config, resolve=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "overrides.json", json.dumps(overrides))
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+    fitted = fit(
+        task,
+        data,
+        instantiate(
+            config.trainer,
+            precision=None,
+            plugins=[choose_precision(config.trainer.precision, config.trainer.accelerator)],
+        ),
+        folder,
+        callbacks=list(instantiate(config.callbacks or {}).values()),
+        loggers=[logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()],
+        resume=config.resume is not None,
+    )
+    spec, adaptation = task.setting.task, task.setting.adaptation
+    splits = ("val", "test")
+    logits = {split: predict_logits(task.model, data.loader(split), data.image, spec) for split in splits}
+    predictions = tabulate(logits, {split: data.samples(split) for split in splits}, spec)
+    provenance = {
+        "config": settings,
+        "data": {"name": data.listing.name, "fingerprint": data.fingerprint},
+        "versions": versions(),
+        "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
+    }
+    saved = adaptation.save(folder, task.model, metadata(task.setting, provenance))
+    costs = {**task.parameter_counts(), "adapter_bytes": saved.stat().st_size, **asdict(fitted)}
+    metrics = record(folder, predictions, spec.positive, costs)
+    about = describe(config, data, task, provenance, overrides)
+    write_report(folder, about)
+    summary(Console(), folder, metrics, about, next_commands(folder, predictions.paths[-1]))
+    return float(metrics["val"]["balanced_accuracy"])
+
+
+def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
+    """Build the data and the task that the config names."""
+    seed_everything(config.seed, workers=True, verbose=False)
+    backbone = instantiate(config.backbone)
+    data: ImageData = instantiate(config.data)(image=backbone.image_spec())
+    data.setup()
+    spec = TaskSpec("classification", data.classes, data.positive, tuple(config.views))
+    setting = Setting(backbone, instantiate(config.lora, _convert_="all"), data.image, spec, config.seed)
+    parts = {"optimizer": instantiate(config.optimizer), "scheduler": instantiate(config.scheduler)}
+    task: VisionTask = instantiate(config.task)(setting, **parts)
+    task.configure_model()
+    return data, task
+
+
+def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
+    """Return the settings of the run to resume; only the trainer's may be changed.
+
+    Raises:
+        ValueError: There is no such run, or another setting was given.
+    """
+    folder = Path(config.resume)
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(f"resume={folder}: no config.yaml there; give the run folder of a training")
+    settings = OmegaConf.load(folder / "config.yaml")
+    assert isinstance(settings, DictConfig)
+    for override in overrides:
+        key, _, _ = override.lstrip("+").partition("=")
+        if key.startswith("trainer."):
+            OmegaConf.update(settings, key, OmegaConf.select(config, key))
+        elif key != "resume":
+            raise ValueError(f"resume takes the run's own settings; {override!r} would change them: only trainer.* may")
+    settings.resume, settings.run_dir = str(folder), str(folder)
+    return settings
+
+
+def describe(
+    config: DictConfig, data: ImageData, task: VisionTask, provenance: dict[str, Any], overrides: list[str]
+) -> About:
+    """Say what was trained on what, for the report."""
+    setting = task.setting
+    return About(
+        experiment=config.name,
+        backbone=setting.backbone.name,
+        weights=setting.backbone.weights,
+        weights_licence=setting.backbone.licence,
+        data=data.listing.name,
+        data_licence=data.listing.licence,
+        fingerprint=data.fingerprint,
+        counts=data.counts,
+        classes=data.classes,
+        positive=data.positive,
+        method=setting.adaptation.describe(task.model),
+        layers=layers(task.model),
+        versions=provenance["versions"],
+        date=provenance["date"],
+        left_out=tuple(f"{path}: {reason}" for path, reason in data.left_out),
+        command=shlex.join(["python", "-m", "src.train", *overrides]),
+    )
+
+
+def next_commands(folder: Path, picture: str) -> list[str]:
+    """Return the two commands that bring the run to the camera."""
+    return [
+        shlex.join(["python", "-m", "src.export", f"adapter={folder}", "precision=fp32"]),
+        shlex.join(["python", "-m", "src.predict", f"model={folder}", f"input={picture}"]),
+    ]
+
+
+def point_latest(folder: Path) -> None:
+    """Move the relative link `latest` beside `folder` to it, in one step."""
+    beside = folder.parent / ".latest"
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(folder.name)
+    os.replace(beside, folder.parent / "latest")
+
+
+if __name__ == "__main__":
+    run(main, "train", paths=("data.root", "resume", "run_dir", "backbone.weights"))

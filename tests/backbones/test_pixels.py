@@ -1,0 +1,34 @@
+import pytest
+import torch
+from torchvision.transforms.v2 import functional
+
+from src.backbones.pixels import average_views, normalise
+from src.spec import VIEWS, ImageSpec
+
+IMAGE = ImageSpec((5, 7), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bilinear", 1.0, "center")
+FLIPS = {
+    "identity": lambda images: images,
+    "horizontal": functional.horizontal_flip,
+    "vertical": functional.vertical_flip,
+    "both": lambda images: functional.horizontal_flip(functional.vertical_flip(images)),
+}
+
+
+def test_normalise_is_that_of_torchvision():
+    pixels = torch.randint(0, 256, (3, 5, 7, 3), dtype=torch.uint8)
+    scaled = functional.to_dtype(pixels.permute(0, 3, 1, 2), torch.float32, scale=True)
+    torch.testing.assert_close(normalise(pixels, IMAGE), functional.normalize(scaled, IMAGE.mean, IMAGE.std))
+
+
+def test_one_view_is_the_models_own_output_bit_for_bit():
+    images, model = torch.randn(4, 3, 5, 7), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(105, 3))
+    assert torch.equal(average_views(model, images, ("identity",)), model(images))
+
+
+@pytest.mark.parametrize(
+    "views", [("horizontal",), ("identity", "vertical"), VIEWS, ("both", "identity", "horizontal")]
+)
+def test_views_are_averaged_per_picture(views):
+    images, model = torch.randn(4, 3, 5, 7), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(105, 3))
+    expected = torch.stack([model(FLIPS[view](images)) for view in views]).mean(dim=0)
+    torch.testing.assert_close(average_views(model, images, views), expected)

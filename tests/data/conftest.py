@@ -1,0 +1,39 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.spec import ImageSpec
+
+
+def _write(path: Path, seed: int, size: tuple[int, int] = (12, 10)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def write_image() -> Callable[..., Path]:
+    """Write a picture of noise and return its path."""
+    return _write
+
+
+@pytest.fixture
+def image() -> ImageSpec:
+    return ImageSpec((8, 8), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), "bilinear", 1.0, "squash")
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Write `count` different images into each named folder of tmp_path."""
+
+    def make(**folders: int) -> Path:
+        for number, (name, count) in enumerate(folders.items()):
+            for index in range(count):
+                _write(tmp_path / name.replace("__", "/") / f"{index:03}.png", 1000 * number + index)
+        return tmp_path
+
+    return make

@@ -1,0 +1,177 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from PIL import Image
+
+from src.data import FolderData
+from src.data.transforms import crops
+
+
+def data(root, image, **options) -> FolderData:
+    module = FolderData(root, image=image, **options)
+    module.setup()
+    return module
+
+
+def spoil(module: FolderData, split: str, count: int = 1):
+    paths = [sample.path for sample in module.samples(split)[:count]]
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:60])
+    return paths
+
+
+def test_the_image_spec_takes_the_overrides(make_folder, image):
+    root = make_folder(a=8, b=8)
+    assert FolderData(root, image=image).image == image
+    changed = FolderData(root, image=image, image_size=6, crop_pct=0.5, crop_mode="center").image
+    assert (changed.size, changed.crop_pct, changed.crop_mode) == ((6, 6), 0.5, "center")
+    with pytest.raises(ValueError, match="crop_pct must be above 0"):
+        FolderData(root, image=image, crop_pct=0.0)
+
+
+def test_every_image_is_in_one_split_and_counted(make_folder, image):
+    module = data(make_folder(a=20, b=12), image)
+    samples = [sample for split in ("train", "val", "test") for sample in module.samples(split)]
+    assert sorted(sample.path for sample in samples) == sorted(sample.path for sample in module.listing.samples)
+    assert {split: len(module.samples(split)) for split in module.counts} == {"train": 21, "val": 3, "test": 8}
+    assert module.counts["train"] == Counter(sample.label for sample in module.samples("train"))
+    assert all(sample.split == "val" for sample in module.samples("val"))
+
+
+def test_split_seed_alone_decides_the_splits(make_folder, image):
+    root = make_folder(a=20, b=20)
+    tests = [data(root, image, seed=seed, split_seed=split).samples("test") for seed, split in [(0, 0), (1, 0), (0, 1)]]
+    assert tests[0] == tests[1] != tests[2]
+
+
+def test_a_loader_gives_plain_pixels_in_the_order_of_the_samples(make_folder, image):
+    module = data(make_folder(a=12, b=12), image, batch_size=4, augment=crops())
+    batches = list(module.loader("train"))
+    samples = module.samples("train")
+    images, targets, indices = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    assert indices.tolist() == list(range(len(samples)))
+    assert [module.classes[target] for target in targets] == [sample.label for sample in samples]
+    for picture, sample in zip(images, samples, strict=True):
+        expected = Image.open(sample.path).resize((8, 8), Image.Resampling.BILINEAR)
+        assert np.array_equal(picture.permute(1, 2, 0).numpy(), np.asarray(expected))
+    for loader, split in [(module.val_dataloader(), "val"), (module.test_dataloader(), "test")]:
+        assert sum(len(batch[1]) for batch in loader) == len(module.samples(split))
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(4, [4, 4, 4]), (14, [14]), (32, [14])])
+def test_only_a_last_batch_of_several_is_dropped(make_folder, image, batch_size, sizes):
+    module = data(make_folder(a=11, b=11), image, batch_size=batch_size)
+    assert len(module.samples("train")) == 14
+    assert [len(batch[1]) for batch in module.train_dataloader()] == sizes
+
+
+def test_loading_takes_no_random_number_of_the_training(make_folder, image):
+    module = data(make_folder(a=8, b=8), image, augment=crops())
+    state = torch.get_rng_state()
+    list(module.train_dataloader())
+    list(module.val_dataloader())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_limit_keeps_the_splits_of_the_whole(make_folder, image):
+    root = make_folder(a=40, b=20)
+    whole, part = data(root, image), data(root, image, limit=20)
+    assert part.fingerprint == whole.fingerprint
+    for split in ("train", "val", "test"):
+        assert set(part.samples(split)) <= set(whole.samples(split))
+        assert all(part.counts[split].values())
+    assert sum(len(part.samples(split)) for split in part.counts) == 20
+    with pytest.raises(ValueError, match="limit=5 is too few"):
+        data(root, image, limit=5)
+
+
+@pytest.mark.parametrize("on_error", ["auto", "skip"])
+def test_a_broken_training_image_is_named_and_left_out(make_folder, image, caplog, on_error):
+    root = make_folder(a=12, b=12)
+    whole = data(root, image)
+    paths = spoil(whole, "train", 4)
+    module = data(root, image, on_error=on_error)
+    assert [path for path, _ in module.left_out] == paths
+    assert len(module.samples("train")) == len(whole.samples("train")) - 4
+    assert len(next(iter(module.loader("train")))[1]) == len(module.samples("train"))
+    assert f"4 of train: {paths[0]} (" in caplog.text
+    assert str(paths[3]) not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("split", "on_error"), [("val", "auto"), ("test", "auto"), ("train", "stop"), ("test", "stop")]
+)
+def test_a_broken_image_stops_where_it_must_not_be_left_out(make_folder, image, split, on_error):
+    root = make_folder(a=12, b=12)
+    paths = spoil(data(root, image), split)
+    with pytest.raises(ValueError, match=rf"1 of {split}: {paths[0]} \(.*data\.on_error=skip") as caught:
+        data(root, image, on_error=on_error)
+    assert "\n" not in str(caught.value)
+
+
+def test_skip_leaves_out_of_evaluation_unless_a_class_is_gone(make_folder, image):
+    root = make_folder(a=20, b=20)
+    whole = data(root, image)
+    paths = spoil(whole, "test", 1)
+    assert [path for path, _ in data(root, image, on_error="skip").left_out] == paths
+    spoil(whole, "test", 5)
+    with pytest.raises(ValueError, match="no image of class 'a' in test can be read"):
+        data(root, image, on_error="skip")
+
+
+def test_an_unknown_on_error_lists_the_known_ones(make_folder, image):
+    with pytest.raises(ValueError, match="unknown on_error 'ignore': choose one of auto, skip, stop"):
+        FolderData(make_folder(a=1), image=image, on_error="ignore")
+
+
+class Recorder(LightningModule):
+    """Keep every training batch and learn nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+        self.seen = []
+
+    def training_step(self, batch):
+        self.seen.append((self.current_epoch, batch[0].clone(), batch[2].tolist()))
+        return self.layer(torch.ones(1, 1)).sum()
+
+    def validation_step(self, batch):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.0)
+
+
+def fit(module, callbacks=(), resume=None):
+    recorder = Recorder()
+    options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=3, callbacks=[*callbacks], enable_checkpointing=bool(callbacks), **options
+    )
+    trainer.fit(recorder, module, ckpt_path=resume)
+    return recorder.seen
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",
+    "ignore:.*LeafSpec:FutureWarning",
+    "ignore:Be aware that when using `ckpt_path`",
+)
+@pytest.mark.parametrize("after_train", [True, False])
+def test_a_resumed_training_sees_what_an_unbroken_one_sees(make_folder, image, tmp_path, after_train):
+    root = make_folder(a=12, b=12)
+    options = {"batch_size": 5, "augment": crops(), "seed": 4}
+    folder = tmp_path.parent / f"{tmp_path.name}-checkpoints"
+    keep = ModelCheckpoint(folder, "{epoch}", save_top_k=-1, save_on_train_epoch_end=after_train)
+    unbroken = fit(data(root, image, **options), [keep])
+    torch.rand(7)
+    resumed = fit(data(root, image, **options), resume=folder / "epoch=0.ckpt")
+    rest = [item for item in unbroken if item[0] > 0]
+    assert [(epoch, indices) for epoch, _, indices in resumed] == [(epoch, indices) for epoch, _, indices in rest]
+    assert len({tuple(indices) for _, _, indices in unbroken}) == len(unbroken) == 9
+    assert all(torch.equal(left[1], right[1]) for left, right in zip(resumed, rest, strict=True))

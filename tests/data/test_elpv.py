@@ -1,0 +1,62 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from src.data import ElpvData, elpv
+
+elpv_dataset = pytest.importorskip("elpv_dataset", reason="the demo extra is not installed")
+CONFIG = Path(__file__).parents[2] / "conf/data/elpv.yaml"
+DATA = Path(elpv_dataset.__file__).parent / "data"
+TABLE = np.genfromtxt(DATA / "labels.csv", dtype=None, encoding="ascii", names=["path", "probability", "type"])
+
+
+def test_binary_labels_follow_the_probability(image):
+    listing = ElpvData(image=image).read()
+    assert [sample.path for sample in listing.samples] == [DATA / name for name in TABLE["path"]]
+    expected = np.where(TABLE["probability"] > 0.5, "defective", "functional")
+    assert [sample.label for sample in listing.samples] == expected.tolist()
+    assert (listing.classes, listing.positive) == (("functional", "defective"), "defective")
+    assert all(sample.path.is_file() for sample in listing.samples)
+    assert listing.licence == "CC BY-NC-SA 4.0"
+
+
+def test_levels_are_the_four_probabilities(image):
+    listing = ElpvData("level", image=image).read()
+    counts = Counter(sample.label for sample in listing.samples)
+    expected = np.unique(TABLE["probability"], return_counts=True)[1]
+    assert [counts[name] for name in listing.classes] == expected.tolist()
+    assert listing.positive is None
+
+
+def test_strata_are_level_and_module_type(image):
+    counts = Counter(sample.stratum for sample in ElpvData(image=image).read().samples)
+    assert len(counts) == 8
+    likely = np.isclose(TABLE["probability"], 2 / 3) & (TABLE["type"] == "mono")
+    assert counts["likely-defective/mono"] == likely.sum()
+
+
+def test_an_unknown_target_names_the_near_one(image):
+    with pytest.raises(ValueError, match=r"'levels' \(did you mean level\?\).*defective, level"):
+        ElpvData("levels", image=image)
+
+
+def test_a_missing_package_says_what_to_install(image, monkeypatch):
+    monkeypatch.setattr(elpv, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r'pip install -e "\.\[demo\]"'):
+        ElpvData(image=image).read()
+
+
+def test_the_config_keeps_the_border_and_a_quick_run_keeps_the_splits(image):
+    config = OmegaConf.create({"seed": 3, "data": OmegaConf.load(CONFIG)}).data
+    data = instantiate(config, limit=24, image_size=16)(image=image)
+    data.setup()
+    assert data.image.crop_pct == 1.0
+    assert data.image.size == (16, 16)
+    assert sum(sum(counts.values()) for counts in data.counts.values()) == 24
+    batch, targets, _ = next(iter(data.train_dataloader()))
+    assert batch.shape == (len(data.samples("train")), 3, 16, 16)
+    assert sorted(targets.unique().tolist()) == [0, 1]

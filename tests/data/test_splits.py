@@ -1,0 +1,158 @@
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.data import Sample
+from src.data.splits import split, subset
+
+ROOT = Path()
+
+
+@st.composite
+def plain(draw):
+    """Samples without groups and copies, in a drawn order: every class has at least 4 images."""
+    counts = draw(
+        st.dictionaries(st.sampled_from("abc"), st.lists(st.integers(4, 40), min_size=1, max_size=3), min_size=1)
+    )
+    samples = [
+        Sample(Path(f"{label}{stratum}/{index}"), label, stratum=str(stratum))
+        for label, sizes in counts.items()
+        for stratum, size in enumerate(sizes)
+        for index in range(size)
+    ]
+    return draw(st.permutations(samples))
+
+
+def names(samples: list[Sample]) -> list[str]:
+    return [str(sample.path) for sample in samples]
+
+
+def by_path(samples: list[Sample], **options) -> dict[str, str]:
+    return dict(zip(names(samples), split(samples, names(samples), ROOT, **options), strict=True))
+
+
+@given(plain(), st.integers(0, 99))
+@settings(deadline=None, max_examples=60)
+def test_every_stratum_keeps_its_proportions_within_one_image(samples, seed):
+    found = by_path(samples, seed=seed)
+    assert set(found.values()) == {"train", "val", "test"}
+    counts = Counter((sample.label, sample.stratum, found[str(sample.path)]) for sample in samples)
+    for (label, stratum), size in Counter((sample.label, sample.stratum) for sample in samples).items():
+        test, val = counts[label, stratum, "test"], counts[label, stratum, "val"]
+        assert abs(test - 0.25 * size) <= 1
+        assert abs(val - 0.15 * (size - test)) <= 1
+    for label, size in Counter(sample.label for sample in samples).items():
+        test = sum(count for (own, _, name), count in counts.items() if (own, name) == (label, "test"))
+        assert abs(test - 0.25 * size) <= 0.5
+
+
+@given(plain(), st.integers(0, 99), st.randoms())
+@settings(deadline=None, max_examples=40)
+def test_neither_the_order_nor_the_folder_matters(samples, seed, random):
+    turned = random.sample(samples, len(samples))
+    moved = [replace(sample, path=Path("/elsewhere") / sample.path) for sample in turned]
+    first = by_path(samples, seed=seed)
+    assert by_path(turned, seed=seed) == first
+    assert split(moved, names(turned), Path("/elsewhere"), seed=seed) == [first[name] for name in names(turned)]
+
+
+def test_another_seed_is_another_split():
+    samples = [Sample(Path(str(index)), "ab"[index % 2]) for index in range(60)]
+    assert len({tuple(split(samples, names(samples), ROOT, seed=seed)) for seed in range(10)}) == 10
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 60), st.sampled_from("ab")), min_size=60, max_size=120))
+@settings(deadline=None, max_examples=60)
+def test_groups_and_copies_stay_together(rows):
+    samples = [
+        Sample(Path(str(index)), label, group=f"g{group}" if group < 20 else None)
+        for index, (group, _, label) in enumerate(rows)
+    ]
+    digests = [str(content) for _, content, _ in rows]
+    try:
+        found = split(samples, digests, ROOT)
+    except ValueError as error:
+        assert "too few" in str(error)
+        return
+    homes: dict[str, set[str]] = {}
+    for sample, digest, name in zip(samples, digests, found, strict=True):
+        homes.setdefault(f"content {digest}", set()).add(name)
+        if sample.group:
+            homes.setdefault(sample.group, set()).add(name)
+    assert all(len(home) == 1 for home in homes.values())
+
+
+def test_groups_keep_the_proportions_nearly():
+    samples = [Sample(Path(str(index)), "ab"[index // 200], group=str(index // 5)) for index in range(400)]
+    counts = Counter(zip((sample.label for sample in samples), split(samples, names(samples), ROOT), strict=True))
+    for label in "ab":
+        assert abs(counts[label, "test"] - 50) <= 3
+        assert abs(counts[label, "val"] - 22.5) <= 3
+
+
+def test_groups_are_joined_through_a_copy():
+    samples = [Sample(Path(str(index)), "ab"[index % 2]) for index in range(40)]
+    samples += [Sample(Path(f"x{index}"), "a", group=f"g{index // 2}") for index in range(4)]
+    digests = [*names(samples[:40]), "p", "q", "q", "r"]  # x1 and x2 are copies, so g0 and g1 are one
+    for seed in range(20):
+        assert len(set(split(samples, digests, ROOT, seed=seed)[40:])) == 1
+
+
+@pytest.mark.parametrize("given_splits", [("train", "test"), ("train", "val"), ("train", "val", "test")])
+def test_given_splits_stay_and_the_missing_one_is_cut_from_train(given_splits):
+    samples = [Sample(Path(f"{name}{index}"), "ab"[index % 2], name) for name in given_splits for index in range(40)]
+    found = split(samples, names(samples), ROOT)
+    moved = Counter((sample.split, name) for sample, name in zip(samples, found, strict=True) if sample.split != name)
+    missing = {"train", "val", "test"} - set(given_splits)
+    assert moved == {("train", name): {"val": 6, "test": 10}[name] for name in missing}
+
+
+def test_three_images_of_a_class_are_enough_and_two_are_named():
+    many = [Sample(Path(f"a{index}"), "a") for index in range(20)]
+    few = [Sample(Path(f"rare{index}"), "rare") for index in range(3)]
+    found = split(many + few, names(many + few), ROOT)
+    assert sorted(found[20:]) == ["test", "train", "val"]
+    with pytest.raises(ValueError, match=r"class 'rare' has 2 images, too few"):
+        split(many + few[:2], names(many + few[:2]), ROOT)
+
+
+def test_copies_do_not_count_as_more_images():
+    samples = [Sample(Path(str(index)), "ab"[index % 2]) for index in range(20)]
+    digests = [str(index) if index % 2 else "same" for index in range(20)]
+    with pytest.raises(ValueError, match=r"class 'a' has 10 images.*copies and groups"):
+        split(samples, digests, ROOT)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1])
+def test_a_fraction_outside_0_and_1_is_refused(fraction):
+    with pytest.raises(ValueError, match="test_fraction must be above 0 and below 1"):
+        split([], [], ROOT, test_fraction=fraction)
+
+
+@given(plain(), st.integers(0, 99), st.data())
+@settings(deadline=None, max_examples=60)
+def test_a_subset_has_the_asked_size_and_every_class_in_each_split(samples, seed, data):
+    placed = [
+        replace(sample, split=name) for sample, name in zip(samples, split(samples, names(samples), ROOT), strict=True)
+    ]
+    cells = {(sample.split, sample.label) for sample in placed}
+    limit = data.draw(st.integers(len(cells), len(placed) + 5))
+    kept = subset(placed, ROOT, limit, seed=seed)
+    assert kept == sorted(set(kept))
+    assert len(kept) == min(limit, len(placed))
+    assert {(placed[position].split, placed[position].label) for position in kept} == cells
+    with pytest.raises(ValueError, match=f"give {len(cells)} or more"):
+        subset(placed, ROOT, len(cells) - 1)
+
+
+def test_a_subset_keeps_the_proportions():
+    placed = [
+        Sample(Path(str(index)), "a" if index % 4 else "b", ("train", "train", "test")[index % 3])
+        for index in range(240)
+    ]
+    kept = Counter((placed[position].split, placed[position].label) for position in subset(placed, ROOT, 60))
+    assert kept == pytest.approx({("train", "a"): 30, ("train", "b"): 10, ("test", "a"): 15, ("test", "b"): 5}, abs=1)

@@ -1,0 +1,145 @@
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import timm
+import torch
+from torch import nn
+
+from src.backbones.pixels import average_views, normalise
+from src.deploy.graph import export_onnx
+from src.edge.runtime import open_session, read_specs, run_session
+from src.spec import VIEWS, ImageSpec, TaskSpec
+
+IMAGE = ImageSpec((64, 96), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic", 0.9, "center")
+ROOT = Path(__file__).parents[2]
+
+
+def task(views=("identity",)):
+    return TaskSpec("classification", ("a", "b", "c"), None, views)
+
+
+def backbone(name):
+    """A tiny timm model whose normalisation layers do something."""
+    torch.manual_seed(0)
+    size = {"img_size": IMAGE.size} if "vit" in name else {}
+    model = timm.create_model(name, pretrained=False, num_classes=3, **size).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return model
+
+
+def tiny():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(18, 3)).eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "views"),
+    [
+        ("test_vit", ("identity",)),
+        ("test_efficientnet", VIEWS),
+        ("test_convnext", ("identity", "horizontal")),
+        ("test_resnet", ("identity",)),
+    ],
+)
+def test_onnxruntime_gives_the_outputs_of_torch(tmp_path, name, views):
+    model = backbone(name)
+    export_onnx(model, IMAGE, task(views), tmp_path / "model.onnx")
+    session = open_session((tmp_path / "model.onnx").read_bytes(), 1)
+    for batch in (1, 5):
+        pixels = np.random.default_rng(batch).integers(0, 256, (batch, *IMAGE.size, 3), dtype=np.uint8)
+        with torch.inference_mode():
+            expected = average_views(model, normalise(torch.from_numpy(pixels), IMAGE), views)
+        logits, probabilities, decision = run_session(session, pixels)
+        assert np.abs(logits - expected.numpy()).max() <= 1e-4 * expected.abs().max()
+        np.testing.assert_allclose(probabilities, expected.softmax(dim=1), atol=1e-5)
+        np.testing.assert_array_equal(decision, expected.argmax(dim=1))
+        assert decision.dtype == np.int64
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("graph") / "model.onnx"
+    export_onnx(tiny(), IMAGE, task(), path)
+    return path
+
+
+def test_file_is_alone_and_old_enough_for_old_runtimes(written):
+    proto = onnx.load(written)
+    assert [item.name for item in written.parent.iterdir()] == ["model.onnx"]
+    assert [(item.domain, item.version) for item in proto.opset_import] == [("", 18)]
+    assert proto.ir_version == 8 and not proto.functions
+    assert [item.name for item in proto.graph.input] == ["image"]
+    assert [item.name for item in proto.graph.output] == ["logits", "probabilities", "decision"]
+
+
+def test_file_carries_its_specs(written):
+    specs = read_specs(open_session(written.read_bytes(), 1))
+    assert ImageSpec.from_dict(specs["image"]) == IMAGE and TaskSpec.from_dict(specs["task"]) == task()
+
+
+def test_file_holds_no_trace_of_the_machine(written):
+    proto = onnx.load(written)
+    items = [*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output]
+    assert not any(item.metadata_props or item.doc_string for item in (*items, *proto.graph.initializer, proto.graph))
+    data = written.read_bytes()
+    for trace in (ROOT, Path(torch.__file__).parent, Path.home(), written.parent):
+        assert os.fsencode(f"{trace}/") not in data
+
+
+def test_another_process_in_another_folder_writes_the_same_bytes(written, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; sys.path[:0] = sys.argv[1:3]; import test_graph as t;"
+        "t.export_onnx(t.tiny(), t.IMAGE, t.task(), Path('other.onnx'))"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "123"}
+    command = [sys.executable, "-c", code, str(ROOT), str(Path(__file__).parent)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert (tmp_path / "other.onnx").read_bytes() == written.read_bytes()
+    assert done.stdout == ""
+
+
+def test_export_is_quiet_and_leaves_the_loggers_alone(tmp_path, capfd, caplog):
+    logger = logging.getLogger("onnxscript")
+    logger.setLevel(logging.INFO)
+    with caplog.at_level(logging.INFO):
+        export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx")
+    assert logger.level == logging.INFO and not caplog.records and capfd.readouterr() == ("", "")
+    logger.setLevel(logging.NOTSET)
+
+
+def test_an_opset_that_was_not_met_is_refused(tmp_path, monkeypatch):
+    export = torch.onnx.export
+    monkeypatch.setattr(torch.onnx, "export", lambda *args, **named: export(*args, **named | {"opset_version": 20}))
+    with pytest.raises(ValueError, match="torch wrote opset 20 where 18 was asked for"):
+        export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_of_one_batch_size_is_refused(tmp_path):
+    class Folds(nn.Module):
+        def forward(self, images):
+            return images.reshape(2, -1)[:, :3]
+
+    class Asks(nn.Module):
+        def forward(self, images):
+            return images.flatten(1)[:, :3] if images.shape[0] == 2 else images.flatten(1)[:, 3:6]
+
+    for model in (Folds(), Asks()):
+        with pytest.raises(ValueError, match="choose another one"):
+            export_onnx(model.eval(), IMAGE, task(), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_specs_are_json(written):
+    held = {item.key: item.value for item in onnx.load(written).metadata_props}
+    assert json.loads(held["task"])["classes"] == ["a", "b", "c"]

@@ -1,0 +1,113 @@
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from src.deploy.graph import export_onnx
+from src.deploy.parity import BATCH, Limits, check_parity
+from src.edge import ImageError, load
+from src.spec import ImageSpec, TaskSpec
+
+IMAGE = ImageSpec((8, 6), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear", 1.0, "squash")
+TASK = TaskSpec("classification", ("bad", "good"), "bad", ("identity", "horizontal"))
+
+
+def network(bias=0.0):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(144, 2)).eval()
+    with torch.no_grad():
+        model[1].bias += torch.tensor([bias, 0.0])
+    return model
+
+
+@pytest.fixture(scope="module")
+def onnx_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("parity") / "model.onnx"
+    export_onnx(network(), IMAGE, TASK, path)
+    return path
+
+
+@pytest.fixture
+def samples(tmp_path):
+    random = np.random.default_rng(0)
+    paths = [tmp_path / f"{number:02}.png" for number in range(BATCH + 5)]
+    for path in paths:
+        Image.fromarray(random.integers(0, 256, (9, 11, 3), dtype=np.uint8)).save(path)
+    return [(path, TASK.classes[number % 2]) for number, path in enumerate(paths)]
+
+
+def reference(model, samples):
+    """Logits by hand: the mean of the picture's and its mirror image's."""
+    pixels = torch.from_numpy(np.stack([load(path, IMAGE) for path, _ in samples])).permute(0, 3, 1, 2)
+    images = (pixels / 255 - 0.5) / 0.25
+    with torch.no_grad():
+        return ((model(images) + model(images.flip(3))) / 2).numpy()
+
+
+def test_the_same_model_passes_with_its_accuracy(onnx_path, samples):
+    parity = check_parity(network(), IMAGE, TASK, onnx_path, samples, "test")
+    logits = reference(network(), samples)
+    accuracy = np.mean([TASK.classes[row.argmax()] == label for row, (_, label) in zip(logits, samples, strict=True)])
+    assert parity.passed and parity.images == len(samples) and parity.changed_decisions == 0
+    assert parity.logit_scale == pytest.approx(np.abs(logits).max(), rel=1e-5)
+    assert parity.accuracy_torch == parity.accuracy_onnx == pytest.approx(accuracy)
+    assert 0 <= parity.mean_abs_logit_diff <= parity.max_abs_logit_diff <= 1e-5
+
+
+def test_another_model_is_refused_with_its_figures(onnx_path, samples):
+    parity = check_parity(network(bias=0.3), IMAGE, TASK, onnx_path, samples, "test")
+    before, after = reference(network(bias=0.3), samples), reference(network(), samples)
+    changed = before.argmax(axis=1) != after.argmax(axis=1)
+    assert not parity.passed and changed.any()
+    assert parity.changed_decisions == changed.sum()
+    assert parity.max_abs_logit_diff == pytest.approx(0.3, abs=1e-5)
+    assert parity.mean_abs_logit_diff == pytest.approx(0.15, abs=1e-5)
+    named = {row["path"] for row in parity.worst if row["torch"] != row["onnx"]}
+    assert named <= {str(path) for (path, _), moved in zip(samples, changed, strict=True) if moved}
+    assert len(named) == min(changed.sum(), 5)
+
+
+def test_a_small_difference_is_too_large_above_the_limit_only(onnx_path, samples):
+    parity = check_parity(network(bias=1e-3), IMAGE, TASK, onnx_path, samples, "test")
+    assert not parity.passed
+    wide = Limits(relative_logit_diff=1.1 * parity.max_abs_logit_diff / parity.logit_scale, changed_decisions=21)
+    assert check_parity(network(bias=1e-3), IMAGE, TASK, onnx_path, samples, "test", limits=wide).passed
+    assert not replace(parity, max_abs_logit_diff=0.0, changed_decisions=1).passed
+
+
+def test_a_difference_that_is_no_number_fails_and_stays_json(onnx_path, samples):
+    parity = check_parity(network(), IMAGE, TASK, onnx_path, samples, "test")
+    broken = replace(parity, max_abs_logit_diff=math.nan)
+    assert not broken.passed
+    assert json.loads(json.dumps(broken.to_dict(), allow_nan=False))["max_abs_logit_diff"] is None
+
+
+def test_to_dict_holds_the_contract(onnx_path, samples):
+    values = json.loads(json.dumps(check_parity(network(), IMAGE, TASK, onnx_path, samples, "val").to_dict()))
+    assert values["passed"] is True and values["precision"] == "fp32" and values["split"] == "val"
+    assert values["images"] == len(samples) and values["changed_decisions"] == 0
+    assert {"max_abs_logit_diff", "logit_scale"} <= set(values)
+    assert values["limits"] == {"relative_logit_diff": 1e-4, "changed_decisions": 0}
+
+
+def test_a_gone_or_broken_picture_is_an_error(onnx_path, samples):
+    samples[3][0].write_bytes(b"")
+    with pytest.raises(ImageError, match=r"03\.png: empty"):
+        check_parity(network(), IMAGE, TASK, onnx_path, samples, "test")
+    samples[3][0].unlink()
+    with pytest.raises(ImageError, match=r"03\.png: No such file"):
+        check_parity(network(), IMAGE, TASK, onnx_path, samples, "test")
+
+
+def test_what_cannot_be_compared_is_an_error(onnx_path, samples):
+    with pytest.raises(ValueError, match="no pictures in split 'test'"):
+        check_parity(network(), IMAGE, TASK, onnx_path, [], "test")
+    with pytest.raises(ValueError, match="unknown classes ugly: the model knows bad, good"):
+        check_parity(network(), IMAGE, TASK, onnx_path, [(samples[0][0], "ugly")], "test")
+    with pytest.raises(ValueError, match="not finite"):
+        check_parity(network(bias=math.nan), IMAGE, TASK, onnx_path, samples, "test")

@@ -1,0 +1,70 @@
+import hashlib
+import json
+
+import pytest
+
+from src.edge.manifest import FORMAT, MANIFEST, MODEL, Manifest, find_bundle, sha256
+from src.spec import ImageSpec, TaskSpec
+
+HELD = Manifest(
+    files={MODEL: "ab"},
+    image=ImageSpec((6, 4), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2), "bicubic", 0.9, "center"),
+    task=TaskSpec("classification", ("bad", "good"), "bad", ("identity", "both")),
+    precision="fp32",
+    provenance={"adapter": "cd"},
+)
+
+
+def written(folder, values):
+    (folder / MANIFEST).write_text(values if isinstance(values, str) else json.dumps(values))
+    return folder
+
+
+def test_round_trip_through_json(tmp_path):
+    assert Manifest.read(written(tmp_path, HELD.to_dict())) == HELD
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ("{", "Expecting"),
+        ("[]", f"reads format {FORMAT}"),
+        (HELD.to_dict() | {"format": FORMAT + 1}, f"reads format {FORMAT}"),
+        (HELD.to_dict() | {"files": ["model.onnx"]}, "lists no files"),
+        (HELD.to_dict() | {"extra": 1}, "extra"),
+        (HELD.to_dict() | {"image": HELD.image.to_dict() | {"size": [0, 4]}}, "image size"),
+        (HELD.to_dict() | {"image": HELD.image.to_dict() | {"size": "big"}}, MANIFEST),
+        (HELD.to_dict() | {"task": {"kind": "classification"}}, "missing keys"),
+        ({key: value for key, value in HELD.to_dict().items() if key != "task"}, "task"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_refused(tmp_path, values, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        Manifest.read(written(tmp_path, values))
+    assert str(caught.value).endswith("export the model again")
+
+
+def test_a_missing_manifest_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"manifest\.json is missing"):
+        Manifest.read(tmp_path)
+
+
+def test_every_way_to_name_a_bundle(tmp_path):
+    edge = tmp_path / "runs" / "one" / "edge"
+    edge.mkdir(parents=True)
+    (edge / MODEL).write_bytes(b"")
+    latest = tmp_path / "latest"
+    latest.symlink_to("runs/one")
+    assert find_bundle(edge) == find_bundle(str(edge / MODEL)) == find_bundle(edge.parent) == edge
+    assert find_bundle(latest) == latest / "edge"
+
+
+@pytest.mark.parametrize("name", [".", "gone", "adapter.safetensors"])
+def test_no_bundle_says_how_to_make_one(tmp_path, name):
+    (tmp_path / "adapter.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no bundle at .* python -m src\.export"):
+        find_bundle(tmp_path / name)
+
+
+def test_sha256():
+    assert sha256(b"abc") == hashlib.sha256(b"abc").hexdigest()

@@ -1,0 +1,141 @@
+import copy
+import json
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from src.lora import AdapterError, inject, injection_of, load_adapter, read_adapter, save_adapter
+from tests.lora.conftest import build, images, outputs, stir
+
+
+@pytest.fixture
+def trained(tmp_path):
+    model = build("dilated_resnet")
+    inject(model, rank=4, alpha=8.0, targets=["conv"])
+    stir(model)
+    return model, save_adapter(tmp_path / "adapter.safetensors", model, {"note": "é", "n": [1, 2]})
+
+
+def test_adapter_and_pristine_base_are_the_trained_model(base, tmp_path):
+    pristine, x = copy.deepcopy(base), images(base)
+    inject(base, rank=4)
+    stir(base)
+    path = save_adapter(tmp_path / "adapter.safetensors", base)
+    load_adapter(path, pristine)
+    assert torch.equal(outputs(pristine, x), outputs(base, x))
+
+
+def test_so_it_is_in_a_new_process(trained, tmp_path):
+    model, path = trained
+    torch.save(outputs(model, images(model)), tmp_path / "expected.pt")
+    code = f"""
+import torch
+from src.lora import load_adapter
+from tests.lora.conftest import build, images, outputs
+model = build("dilated_resnet")
+load_adapter({str(path)!r}, model)
+assert torch.equal(outputs(model, images(model)), torch.load({str(tmp_path / "expected.pt")!r}))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_file_holds_adapters_head_and_settings_alone(trained):
+    model, path = trained
+    header = read_adapter(path)
+    assert header.metadata == {"note": "é", "n": [1, 2]}
+    assert (header.settings.rank, header.settings.alpha, header.settings.targets) == (4, 8.0, ("conv",))
+    assert header.base_hash == injection_of(model).base_hash
+    learnt = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert set(load_file(path)) == learnt
+
+
+def test_a_failed_save_leaves_the_earlier_file(trained):
+    model, path = trained
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="JSON"):
+        save_adapter(path, model, {"loss": float("nan")})
+    with pytest.raises(TypeError):
+        save_adapter(path, model, {"object": object()})
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def refuses(path, message, model=None):
+    model = model or build("dilated_resnet")
+    state, kinds = copy.deepcopy(model.state_dict()), [type(m) for m in model.modules()]
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(path, model)
+    assert injection_of(model) is None and kinds == [type(m) for m in model.modules()]
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_refuses_another_base(trained):
+    other = build("dilated_resnet")
+    with torch.no_grad():
+        other.layer1[0].conv1.weight[0, 0, 0, 0] += 1e-6
+    refuses(trained[1], "another base", other)
+
+
+def test_refuses_other_classes(trained):
+    model = build("dilated_resnet")
+    model.reset_classifier(7)
+    refuses(trained[1], "another number of classes", model)
+
+
+def rewritten(path, change):
+    tensors, header = load_file(path), json.loads(read_metadata(path))
+    change(tensors, header)
+    save_file(tensors, path, {"graft": json.dumps(header)})
+    return path
+
+
+def read_metadata(path):
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()["graft"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, h: t.pop("fc.weight"), r"missing \['fc.weight'\]"),
+        (lambda t, h: t.update(extra=torch.zeros(1)), r"surplus \['extra'\]"),
+        (lambda t, h: t.update({"fc.bias": torch.full((5,), float("nan"))}), "NaN or infinity in fc.bias"),
+        (lambda t, h: t.update({"layer1.0.conv1.weight_adapter.A": torch.zeros(1, 2)}), "layer1.0.conv1"),
+        (lambda t, h: h.update(format=99), "format 99"),
+        (lambda t, h: h.pop("lora"), "lora"),
+        (lambda t, h: h["lora"].update(surprise=1), "surprise"),
+        (lambda t, h: h["lora"].update(rank=5), "does not fit"),
+    ],
+)
+def test_refuses_a_file_that_does_not_fit(trained, change, message):
+    refuses(rewritten(trained[1], change), message)
+
+
+def test_refuses_a_file_cut_short_anywhere(trained):
+    whole = trained[1].read_bytes()
+    for length in (0, 1, 7, 8, 100, len(whole) // 2, len(whole) - 1):
+        trained[1].write_bytes(whole[:length])
+        refuses(trained[1], "no safetensors file or is damaged")
+
+
+def test_refuses_pickles_strangers_and_nothing(trained, tmp_path):
+    pickled = tmp_path / "adapter.pt"
+    pickled.write_bytes(pickle.dumps({"a": 1}))
+    refuses(pickled, "never loaded")
+    stranger = tmp_path / "stranger.safetensors"
+    save_file({"a": torch.zeros(1)}, stranger)
+    refuses(stranger, "no Graft adapter")
+    refuses(tmp_path / "nowhere.safetensors", "no adapter file at")
+
+
+def test_refuses_to_save_a_plain_model_and_to_load_twice(trained, tmp_path):
+    with pytest.raises(ValueError, match="no adapters to save"):
+        save_adapter(tmp_path / "plain.safetensors", build("vit"))
+    with pytest.raises(AdapterError, match="adapters already"):
+        load_adapter(trained[1], trained[0])

@@ -1,0 +1,104 @@
+import copy
+import logging
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from src.lora import inject, remove
+from src.lora.fold import fold_norms, is_folded, unfold
+from tests.lora.conftest import build, images, outputs, relative
+
+
+def folded(model):
+    return [name for name, module in model.named_modules() if is_folded(module)]
+
+
+def test_every_norm_of_a_resnet_folds_and_unfolds_bit_for_bit():
+    model = build("dilated_resnet")
+    x, state = images(model), copy.deepcopy(model.state_dict())
+    before = outputs(model, x)
+    norms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    rows = fold_norms(model)
+    assert folded(model) == norms and len(rows) == len(norms)
+    assert relative(outputs(model, x), before) <= 1e-5
+    for module in model.modules():
+        unfold(module)
+    assert folded(model) == []
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert list(model.state_dict()) == list(state)
+
+
+class Shared(nn.Module):
+    """A conv whose output is read by its norm and by somebody else."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm1 = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.second, self.norm2 = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+        for norm in (self.norm1, self.norm2):
+            norm.running_var.fill_(3.0)
+
+    def forward(self, x):
+        y = self.first(x)
+        return self.norm2(self.second(self.norm1(y).relu())) + y
+
+
+def test_a_conv_with_another_reader_is_left_alone():
+    torch.manual_seed(0)
+    model = Shared().eval()
+    x = torch.randn(2, 3, 16, 16)
+    before = outputs(model, x)
+    fold_norms(model)
+    assert folded(model) == ["norm2"]
+    assert relative(outputs(model, x), before) <= 1e-5
+
+
+def test_weight_standardised_convs_are_left_alone():
+    class Standardised(nn.Conv2d):
+        def forward(self, x):
+            weight = (self.weight - self.weight.mean((1, 2, 3), True)) / self.weight.std((1, 2, 3), keepdim=True)
+            return nn.functional.conv2d(x, weight, self.bias)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(Standardised(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)).eval()
+    model[1].running_var.fill_(3.0)
+    fold_norms(model)
+    assert folded(model) == ["3"]
+
+
+def test_a_model_that_does_not_run_stays_unfolded_with_a_warning(caplog):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(7, 2)).eval()
+    with caplog.at_level(logging.WARNING):
+        assert fold_norms(model) == {}
+    assert "stay unfolded" in caplog.text
+
+
+def test_the_random_state_and_the_modes_are_left_alone():
+    model = build("dilated_resnet").train()
+    state = torch.random.get_rng_state()
+    fold_norms(model)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert model.training and model.layer1[0].conv1.training
+
+
+def test_a_folded_norm_of_timm_still_acts():
+    model = timm.create_model("test_efficientnet", pretrained=False, num_classes=3).eval()
+    x = images(model)
+    before = outputs(model, x)
+    injection = inject(model, targets=[])
+    assert injection.folded > 10
+    assert relative(outputs(model, x), before) <= 1e-5
+    remove(model)
+    assert torch.equal(outputs(model, x), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_originals_follow_a_change_of_dtype(dtype):
+    model = build("dilated_resnet")
+    fold_norms(model)
+    model.to(dtype)
+    for module in model.modules():
+        unfold(module)
+    assert all(p.dtype == dtype for p in model.parameters())

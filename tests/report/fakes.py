@@ -1,0 +1,84 @@
+"""Predictions and runs that the tests of the report share."""
+
+import csv
+import json
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from src.report.about import About
+from src.report.metrics import measure
+from src.report.predictions import Predictions, write_predictions
+
+
+class Layer(NamedTuple):
+    name: str
+    kind: str
+    parameters: int
+
+
+def predictions(classes=("good", "bad"), images=120, seed=0, splits=("test",), paths=None, levels=None):
+    """Draw N images whose target gets a higher logit; `levels` rounds the probabilities so that scores tie."""
+    generator = np.random.default_rng(seed)
+    targets = generator.integers(len(classes), size=images)
+    logits = generator.normal(size=(images, len(classes))) + 1.5 * (targets[:, None] == np.arange(len(classes)))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    if levels:
+        shares[:, 0] = (np.floor(shares[:, 0] * levels) + 0.5) / levels
+        shares[:, 1:] *= ((1 - shares[:, 0]) / shares[:, 1:].sum(axis=1))[:, None]
+    return Predictions(
+        tuple(paths or [f"images/{row}.png" for row in range(images)]),
+        tuple(splits[row % len(splits)] for row in range(images)),
+        tuple(classes[index] for index in targets),
+        tuple(classes[index] for index in shares.argmax(axis=1)),
+        shares,
+        classes,
+    )
+
+
+def about(classes=("good", "bad"), positive="bad", **changes):
+    counts = {"train": dict.fromkeys(classes, 1234), "val": dict.fromkeys(classes, 30)}
+    values = {
+        "experiment": "defects",
+        "backbone": "tf_efficientnet_lite0",
+        "weights": "a package",
+        "weights_licence": "Apache-2.0",
+        "data": "ELPV",
+        "data_licence": "CC BY-NC-SA 4.0",
+        "fingerprint": "sha256:0123",
+        "counts": counts,
+        "classes": classes,
+        "positive": positive,
+        "method": ("LoRA rank 8", "BatchNorm folded"),
+        "layers": (Layer("blocks.0.conv", "low-rank", 4321), Layer("blocks.0.dw", "dense", 99)),
+        "versions": {"torch": "2.14.1"},
+        "date": "2026-02-11 14:03",
+        "left_out": (),
+        "command": "python -m src.train +experiment=defects",
+    }
+    return About(**{**values, **changes})
+
+
+def write_run(folder, rows, positive="bad"):
+    """Write what train leaves: metrics, predictions, history and config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(folder / "predictions.csv", rows)
+    figures = measure(rows, positive)
+    figures |= {"trainable_parameters": 412386, "total_parameters": 3784226, "adapter_bytes": 1649544}
+    figures |= {"train_seconds": 764.2, "epochs": 3, "seconds_per_epoch": 31.8, "stopped_early": True, "best_epoch": 1}
+    (folder / "metrics.json").write_text(json.dumps(figures))
+    with open(folder / "history.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", "train_loss", "val_loss", "val_balanced_accuracy", "val_auroc", "learning_rate"])
+        writer.writerows([[0, 0.9, "", 0.6, 0.7, 1e-3], [1, 0.5, 0.6, 0.8, 0.9, 5e-4], [2, 0.4, 0.7, 0.7, 0.8, 1e-4]])
+    (folder / "config.yaml").write_text("lora:\n  rank: 8\n")
+    return figures
+
+
+def write_images(folder, count):
+    folder.mkdir()
+    paths = [str(folder / f"cell {number}.png") for number in range(count)]
+    for number, path in enumerate(paths):
+        Image.new("L", (400, 300), color=number % 256).save(path)
+    return paths

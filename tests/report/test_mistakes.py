@@ -1,0 +1,40 @@
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from src.report.mistakes import worst_mistakes
+from src.report.predictions import Predictions
+
+from .fakes import predictions, write_images
+
+
+def test_the_most_confident_mistakes_come_first(tmp_path):
+    part = predictions(images=60, paths=write_images(tmp_path / "images", 60))
+    wrong = [row for row in range(60) if part.targets[row] != part.predicted[row]]
+    scores = sorted((part.probabilities[row].max() for row in wrong), reverse=True)
+    found = worst_mistakes(part, most=5)
+    assert [mistake.score for mistake in found] == scores[:5]
+    assert all(mistake.target != mistake.predicted for mistake in found)
+    assert len(worst_mistakes(part, most=1000)) == len(wrong)
+
+
+def test_thumbnails_are_small_pictures_of_the_image(tmp_path):
+    path = write_images(tmp_path / "images", 201)[200]
+    part = Predictions((path,), ("test",), ("a",), ("b",), np.array([[0.1, 0.9]]), ("a", "b"))
+    head, _, body = worst_mistakes(part)[0].thumbnail.partition(",")
+    picture = Image.open(io.BytesIO(base64.b64decode(body)))
+    assert head == "data:image/jpeg;base64" and picture.format == "JPEG"
+    assert picture.size == (160, 120)
+    assert abs(int(np.asarray(picture).mean()) - 200) <= 1
+
+
+def test_equal_scores_are_ordered_by_path_and_lost_images_have_no_thumbnail(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    paths = (str(tmp_path / "gone.png"), str(tmp_path / "broken.png"))
+    part = Predictions(paths, ("test",) * 2, ("a",) * 2, ("b",) * 2, np.array([[0.1, 0.9]] * 2), ("a", "b"))
+    assert [(mistake.path, mistake.thumbnail) for mistake in worst_mistakes(part)] == [
+        (paths[1], None),
+        (paths[0], None),
+    ]

@@ -1,0 +1,177 @@
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+from sklearn import metrics as reference
+
+from src.report import units
+from src.report.metrics import compute, intervals, outcomes
+from src.report.page import class_rows, write_report
+
+from .fakes import about, predictions, write_images, write_run
+
+HOSTILE = ("<img src=x onerror=alert(1)>", "\"'&</td></style>", "fine")
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def run(tmp_path):
+    rows = predictions(images=90, splits=("val", "test", "test"), paths=write_images(tmp_path / "images", 90))
+    write_run(tmp_path / "run", rows)
+    return tmp_path / "run", rows.of("test")
+
+
+def report(folder, said):
+    path = write_report(folder, said)
+    assert path == folder / "report.html"
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_says_the_figures_of_the_test_split(run):
+    folder, test = run
+    text = Page(report(folder, about())).text
+    counts, ends = outcomes(test, "bad"), intervals(test, "bad")
+    assert f"{counts.missed} of {counts.missed + counts.found} bad images were let pass" in text
+    assert f"{counts.alarms} of {counts.alarms + counts.passed} other images were called bad" in text
+    for name, value in compute(test, "bad").items():
+        if name != "loss":
+            assert f"{units.figure(name, value)} {units.interval(name, ends[name])}" in text
+    for said in ("412,386 of 3,784,226 (10.9 %)", "1.6 MB", "31.8 s", "12 min 44 s", "3, stopped early, kept number 1"):
+        assert said in text
+    for said in ("blocks.0.conv", "4,321", "CC BY-NC-SA 4.0", "lora: rank: 8", "torch 2.14.1", "sha256:0123", "1,234"):
+        assert said in text
+
+
+def test_the_page_needs_nothing_outside_itself(run):
+    folder, _ = run
+    source = report(folder, about())
+    page = Page(source)
+    assert not {"script", "link", "iframe", "base"} & {tag for tag, _ in page.tags}
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/")), (tag, attributes)
+    assert set(re.findall(r"https?://[^\"' ]+", source)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+    assert len(source) < 2_000_000
+    assert [tag for tag, _ in page.tags].count("img") > 3
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html",
+        "metrics.json",
+        "predictions.csv",
+        "history.csv",
+        "config.yaml",
+    }
+
+
+def test_the_same_run_gives_the_same_page(run):
+    folder, _ = run
+    assert report(folder, about()) == report(folder, about())
+
+
+def test_hostile_names_are_shown_never_obeyed(tmp_path):
+    paths = [f"<b onclick='x'>{number}\"&.png" for number in range(60)]
+    write_run(tmp_path / "run", predictions(HOSTILE, 60, paths=paths), None)
+    (tmp_path / "run/config.yaml").write_text("</pre><script>alert(2)</script>")
+    said = about(
+        HOSTILE, None, experiment="<u>x</u>", method=("<s>m</s>",), left_out=("<i>gone</i>",), command="a && b <c>"
+    )
+    page = Page(report(tmp_path / "run", said))
+    assert not {"script", "u", "s"} & {tag for tag, _ in page.tags}
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    for text in (*HOSTILE, "<u>x</u>", "<s>m</s>", "<i>gone</i>", "a && b <c>", "</pre><script>alert(2)</script>"):
+        assert text in page.text
+    assert any(path in page.text for path in paths)
+
+
+def test_a_lost_image_is_said_in_its_tile(tmp_path):
+    rows = predictions(images=60, paths=[str(tmp_path / f"gone {number}.png") for number in range(60)])
+    write_run(tmp_path / "run", rows)
+    page = Page(report(tmp_path / "run", about()))
+    assert "image cannot be opened" in page.text
+    assert "img" not in {tag for tag, _ in page.tags}
+
+
+def test_a_path_that_is_no_utf8_does_not_stop_the_page(tmp_path):
+    write_run(tmp_path / "run", predictions(images=40, paths=[f"caf\udce9 {number}.png" for number in range(40)]))
+    assert "caf?" in report(tmp_path / "run", about())
+
+
+def test_without_a_test_split_validation_is_the_headline(tmp_path):
+    write_run(tmp_path / "run", predictions(images=40, splits=("train", "val")))
+    text = Page(report(tmp_path / "run", about())).text
+    assert "validation split, 20 images" in text
+
+
+def test_a_folder_of_an_evaluation_has_neither_history_nor_costs(tmp_path):
+    folder = tmp_path / "evaluation"
+    write_run(folder, predictions(images=40))
+    (folder / "history.csv").unlink()
+    (folder / "config.yaml").unlink()
+    (folder / "metrics.json").write_text("{}")
+    text = Page(report(folder, about(layers=()))).text
+    assert "Training Loss" not in text and "Trained parameters" not in text and "Adapted layers" not in text
+
+
+def test_a_split_of_one_class_and_no_mistakes_still_has_a_page(tmp_path):
+    rows = predictions(images=300)
+    right = [row for row in range(300) if rows.targets[row] == rows.predicted[row] == "good"]
+    write_run(tmp_path / "run", rows.take(right))
+    text = Page(report(tmp_path / "run", about())).text
+    assert "undefined with one class only" in text and "was decided right" in text
+    assert "False-alarm rate" not in text
+
+
+def test_class_rows_are_those_of_scikit_learn():
+    part = predictions(("a", "b", "c"), 200, seed=2)
+    expected = reference.precision_recall_fscore_support(part.target_indices, part.predicted_indices)
+    rows = class_rows(part)
+    for place, name in enumerate(("precision", "recall", "f1", "support")):
+        assert [getattr(row, name) for row in rows] == pytest.approx(list(expected[place]))
+
+
+def test_a_class_that_never_occurs_has_no_figures():
+    part = predictions(("a", "b"), 20)
+    empty = type(part)(
+        part.paths,
+        part.splits,
+        part.targets,
+        part.predicted,
+        part.probabilities @ [[1, 0, 0], [0, 1, 0]],
+        ("a", "b", "c"),
+    )
+    row = class_rows(empty)[2]
+    assert (row.support, row.precision, row.recall, row.f1) == (0, None, None, None)
+
+
+def test_a_run_without_val_and_test_is_refused(tmp_path):
+    write_run(tmp_path / "run", predictions(images=10, splits=("train",)))
+    with pytest.raises(ValueError, match="no val or test images"):
+        write_report(tmp_path / "run", about())
+    assert not (tmp_path / "run/report.html").exists()
+
+
+def test_the_title_is_escaped_once(tmp_path):
+    write_run(tmp_path / "run", predictions(images=20))
+    source = report(tmp_path / "run", about(data="R&D <1>"))
+    assert html.unescape(source.split("<title>")[1].split("</title>")[0]).endswith("on R&D <1>")

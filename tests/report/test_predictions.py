@@ -1,0 +1,85 @@
+import csv
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.report.predictions import Predictions, read_predictions, write_predictions
+
+from .fakes import predictions
+
+# any file name: text with line ends, quotes and commas, and the escapes that stand for bytes that are no UTF-8
+NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\r\n",\udcff'), max_size=8)
+
+
+def rows_equal(first, second):
+    names = ("paths", "splits", "targets", "predicted", "classes")
+    return all(getattr(first, name) == getattr(second, name) for name in names) and np.array_equal(
+        first.probabilities, second.probabilities
+    )
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(NAMES, min_size=2, max_size=4, unique=True), st.lists(NAMES, min_size=1, max_size=5), st.integers(0, 9999)
+)
+def test_a_written_file_reads_back_bit_for_bit(tmp_path_factory, classes, paths, seed):
+    rows = predictions(tuple(classes), len(paths), seed, ("val", "test"), paths)
+    path = tmp_path_factory.mktemp("run") / "predictions.csv"
+    write_predictions(path, rows)
+    assert rows_equal(read_predictions(path), rows)
+
+
+def test_the_file_is_what_other_readers_expect(tmp_path):
+    write_predictions(tmp_path / "p.csv", predictions(("good", "bad"), 3))
+    with open(tmp_path / "p.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "split", "target", "predicted", "p_good", "p_bad"]
+    assert rows[0]["path"] == "images/0.png" and rows[0]["split"] == "test"
+    assert float(rows[0]["p_good"]) + float(rows[0]["p_bad"]) == pytest.approx(1)
+
+
+def test_of_and_take_keep_rows_together():
+    rows = predictions(("a", "b", "c"), 9, splits=("train", "val", "test"))
+    assert rows.of("val").paths == ("images/1.png", "images/4.png", "images/7.png")
+    assert np.array_equal(rows.of("val").probabilities, rows.probabilities[[1, 4, 7]])
+    assert len(rows.take([2, 2])) == 2
+    assert [rows.classes[index] for index in rows.target_indices] == list(rows.targets)
+    assert [rows.classes[index] for index in rows.predicted_indices] == list(rows.predicted)
+
+
+HEADER = "path,split,target,predicted,p_a,p_b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "first line must be"),
+        ("path,split,target,p_a,p_b\n", "first line must be"),
+        ("path,split,target,predicted,a,b\n", "first line must be"),
+        ("path,split,target,predicted,p_a\nx,val,a,a,1\n", "at least two classes"),
+        ("path,split,target,predicted,p_a,p_a\nx,val,a,a,.5,.5\n", "different names"),
+        (HEADER, "has no rows"),
+        (HEADER + "x,val,a,a,1\n", "row 1 has 5 columns in place of 6"),
+        (HEADER + "x,val,a,a,1,0\ny,val,a,a,1,zero\n", "row 2 has 'zero'"),
+        (HEADER + "x,dev,a,a,1,0\n", "split 'dev' is unknown"),
+        (HEADER + "x,val,c,a,1,0\n", "target 'c' is unknown"),
+        (HEADER + "x,val,a,c,1,0\n", "predicted 'c' is unknown"),
+        (HEADER + "x,val,a,a,nan,0\n", "add up to 1"),
+        (HEADER + "x,val,a,a,1.5,-0.5\n", "between 0 and 1"),
+        (HEADER + "x,val,a,a,0.5,0.4\n", "add up to 1"),
+        (HEADER + 'x,"val,a,a,1,0\n', "not a predictions file"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path, text, says):
+    path = tmp_path / "predictions.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says) as caught:
+        read_predictions(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_columns_of_different_length_are_refused():
+    with pytest.raises(ValueError, match="one of each per image"):
+        Predictions(("x", "y"), ("val",), ("a",), ("a",), np.array([[1.0, 0.0]]), ("a", "b"))

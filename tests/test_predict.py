@@ -1,0 +1,159 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from src.deploy import ship
+from src.edge import Runtime, decode
+from src.spec import ImageSpec, TaskSpec
+
+ROOT = Path(__file__).parents[1]
+IMAGE = ImageSpec((8, 6), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear", 1.0, "squash")
+TASK = TaskSpec("classification", ("bad", "good"), "bad")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    run = tmp_path_factory.mktemp("run")
+    Image.new("RGB", (9, 9), "orange").save(run / "a.png")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(144, 2)).eval()
+    assert ship(model, IMAGE, TASK, [(run / "a.png", "bad")], "test", run, "fp32", {}).passed
+    return run
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Three good pictures and two broken ones."""
+    folder = tmp_path / "part=1, é (new)"
+    folder.mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (20 + number, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"it's {number}.PNG")
+    (folder / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (folder / "text.jpg").write_text("hello")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def command(*arguments):
+    return [sys.executable, *arguments]
+
+
+def predict(*overrides, cwd=ROOT, flags=()):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    line = command(*flags, "-m", "src.predict", *overrides)
+    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_one_line_per_picture_and_no_torch(bundle, pictures, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    done = predict(f"model={bundle}", f"input={pictures}", cwd=work, flags=("-X", "importtime"))
+    assert done.returncode == 0 and not os.listdir(work)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert {"onnxruntime", "PIL"} <= imported and not {"torch", "timm", "onnx", "lightning"} & imported
+    written = lines(done.stdout)
+    assert [line["path"] for line in written] == sorted(
+        str(path) for path in pictures.iterdir() if path.suffix != ".txt"
+    )
+    good = [line for line in written if "error" not in line]
+    assert [set(line) for line in written if "error" in line] == [{"path", "error"}] * 2
+    assert "3 decided, 2 broken" in done.stderr.splitlines()
+    expected = Runtime(bundle).predict([decode(line["path"]) for line in good])
+    for line, decision in zip(good, expected, strict=True):
+        assert list(line) == ["path", "label", "score", "probabilities", "ms"] and line["ms"] > 0
+        assert (line["label"], line["score"], line["probabilities"]) == tuple(vars(decision).values())
+
+
+def test_batches_and_output_file_hold_the_same_decisions(bundle, pictures, tmp_path):
+    one = predict(f"model={bundle}", f"input={pictures}")
+    output = tmp_path / "new folder" / "x=1.jsonl"
+    many = predict(f"model={bundle}", f"input={pictures}", f"output={output}", "batch_size=4", "threads=1")
+    assert many.returncode == 0 and many.stdout == "" and many.stderr == "3 decided, 2 broken\n"
+    assert os.listdir(output.parent) == [output.name]
+    for first, second in zip(lines(one.stdout), lines(output.read_text()), strict=True):
+        assert first.keys() == second.keys() and first["path"] == second["path"]
+        assert first.get("label") == second.get("label") and first.get("error") == second.get("error")
+        assert first.get("score", 0) == pytest.approx(second.get("score", 0), abs=1e-6)
+
+
+def test_nothing_decided_is_exit_code_2(bundle, pictures):
+    done = predict(f"model={bundle}", f"input={pictures}/*.jpg")
+    assert done.returncode == 2 and len(lines(done.stdout)) == 2
+    assert done.stderr.startswith("error: 0 decided, 2 broken") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["input=gone.png"], "'gone.png' is not there"),
+        (["input=.", "threads=many"], "threads must be a whole number above 0, not many"),
+        (["input=.", "modle=x"], "modle"),
+        (["batch_size=0"], "batch_size must be a whole number above 0, not 0"),
+        ([], "input is not given: add input=VALUE"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(bundle, overrides, message):
+    done = predict(f"model={bundle}", *overrides)
+    assert done.returncode == 2 and done.stdout == "" and message in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_a_folder_without_bundle_and_a_folder_as_output(bundle, tmp_path, pictures):
+    missing = predict(f"model={tmp_path}", f"input={pictures}")
+    assert missing.returncode == 2 and "no bundle at" in missing.stderr
+    folder = predict(f"model={bundle}", f"input={pictures}", f"output={tmp_path}")
+    assert folder.returncode == 2 and "is a folder: name a file in it" in folder.stderr
+
+
+@pytest.fixture
+def many(tmp_path):
+    """One slow picture under many names."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    Image.new("RGB", (3000, 3000), "orange").save(tmp_path / "big.png")
+    for number in range(400):
+        (folder / f"{number:03}.png").symlink_to(tmp_path / "big.png")
+    return folder
+
+
+def started(*overrides):
+    return subprocess.Popen(
+        command("-m", "src.predict", *overrides), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_reader_that_had_enough_ends_it_quietly(bundle, many):
+    process = started(f"model={bundle}", f"input={many}")
+    assert json.loads(process.stdout.readline())["path"].endswith("000.png")
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 0 and errors.endswith(" decided, 0 broken\n") and errors.count("\n") == 1
+
+
+def test_ctrl_c_keeps_what_was_decided(bundle, many, tmp_path):
+    output = tmp_path / "out" / "lines.jsonl"
+    partial = output.with_name(".lines.jsonl.partial")
+    process = started(f"model={bundle}", f"input={many}", f"output={output}")
+    while not (partial.exists() and partial.stat().st_size):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    kept = lines(output.read_text())
+    assert process.returncode == 130 and 0 < len(kept) < 400 and not partial.exists()
+    assert [line["path"] for line in kept] == sorted(str(path) for path in many.iterdir())[: len(kept)]
