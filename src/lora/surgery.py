@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from src.lora.activations import ReLU6
+
 _made: dict[tuple[type[nn.Module], str, tuple[str, ...]], type[nn.Module]] = {}
 
 
@@ -99,7 +101,8 @@ def _folded_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[
     def forward(self: nn.Module, x: Tensor) -> Tensor:
         for name in ("drop", "act"):
             child = self._modules.get(name)
-            x = x if child is None else child(x)
+            lean = type(child) is nn.ReLU6 and child.inplace and x.requires_grad
+            x = ReLU6.apply(x) if lean else x if child is None else child(x)
         return x
 
     return {**_frozen_members(base, attributes), "forward": forward}

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import Logger
 
 from src.tasks.base import VisionTask
 from src.tasks.history import History
+from src.tasks.memory import keep_freed_memory
 
 CHECKPOINTS = "checkpoints"
 NOISE = (
@@ -69,6 +70,7 @@ def fit(
     Raises:
         ValueError: There is no checkpoint to resume from, or it is another model's.
     """
+    keep_freed_memory()
     checkpoint = _last(folder) if resume else None
     best = ModelCheckpoint(
         folder / CHECKPOINTS, "best", monitor="val/score", mode="max", save_last=True, enable_version_counter=False
