@@ -104,6 +104,13 @@ def _literal(argument: str, paths: tuple[str, ...]) -> str:
     return f"{key}='{escaped}'"
 
 
+def as_typed(override: str) -> str:
+    """Return an override as the user typed it, without the quotes that `run` put around a path."""
+    key, _, value = override.partition("=")
+    quoted = len(value) > 1 and value[0] == value[-1] == "'"
+    return f"{key}={value[1:-1]}" if quoted else override
+
+
 def _end(error: BaseException, code: int, debug: bool) -> None:
     if debug:
         raise error

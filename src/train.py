@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import one_line, requires, run, versions
+from src.command import as_typed, one_line, requires, run, versions
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -131,7 +131,7 @@ def describe(
     return About(
         experiment=config.name,
         backbone=setting.backbone.name,
-        weights=setting.backbone.weights,
+        weights=setting.backbone.origin,
         weights_licence=setting.backbone.licence,
         data=data.listing.name,
         data_licence=data.listing.licence,
@@ -144,7 +144,7 @@ def describe(
         versions=provenance["versions"],
         date=provenance["date"],
         left_out=tuple(f"{path}: {reason}" for path, reason in data.left_out),
-        command=shlex.join(["python", "-m", "src.train", *overrides]),
+        command=shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)]),
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from src.deploy import ship
+from src.deploy import Candidate, ship
 from src.edge import Runtime, decode
 from src.spec import ImageSpec, TaskSpec
 
@@ -27,7 +27,7 @@ def bundle(tmp_path_factory):
     Image.new("RGB", (9, 9), "orange").save(run / "a.png")
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(144, 2)).eval()
-    assert ship(model, IMAGE, TASK, [(run / "a.png", "bad")], "test", run, "fp32", {}).passed
+    assert ship(Candidate(model, model, IMAGE, TASK), {"val": [(run / "a.png", "bad")]}, run, "fp32", {}).passed
     return run
 
 

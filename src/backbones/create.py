@@ -13,7 +13,7 @@ from timm.data.config import resolve_data_config
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 from torch import nn
 
-from src.backbones.weights import find_weights, out_of_reach, quick_when_offline
+from src.backbones.weights import find_weights, origin, out_of_reach, quick_when_offline
 from src.spec import CROP_MODES, INTERPOLATIONS, ImageSpec
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,11 @@ class Backbone:
     weights: str = "auto"
     licence: str = "see the model's page"
     seed: int = 0
+
+    @property
+    def origin(self) -> str:
+        """Where the weights come from, in words."""
+        return origin(self.name, self.weights)
 
     def image_spec(self) -> ImageSpec:
         """Return how the weights want their pictures."""
@@ -90,11 +95,10 @@ def image_spec(name: str) -> ImageSpec:
 
 def _options(name: str, weights: str) -> tuple[bool, dict[str, Any]]:
     """Return timm's `pretrained` and `pretrained_cfg_overlay` for a choice of weights."""
+    log.info("weights of %s: %s", name, origin(name, weights))
     if weights == "none":
-        log.warning("random weights for %s, as asked for (backbone.weights=none): good for trying things only", name)
         return False, {}
-    state, origin = find_weights(name, weights)
-    log.info("weights of %s from %s", name, origin)
+    state = find_weights(name, weights)
     return True, {} if state is None else {"state_dict": state, "custom_load": False}
 
 

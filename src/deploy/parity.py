@@ -94,7 +94,7 @@ def check_parity(
     """Compare the ONNX file with its model on image files.
 
     Args:
-        model: The merged model on the CPU, in fp32 and eval mode.
+        model: The model on the CPU, adapters merged or not, in fp32 and eval mode.
         image: How a picture becomes pixels.
         task: Classes and views.
         onnx_path: What `export_onnx` wrote.

@@ -10,7 +10,7 @@ from torch import nn
 
 from src.deploy import bundle as bundle_module
 from src.deploy import parity as parity_module
-from src.deploy.bundle import ship, write_bundle
+from src.deploy.bundle import Candidate, ship, write_bundle
 from src.deploy.parity import Limits, Parity
 from src.edge import Runtime, decode
 from src.spec import ImageSpec, TaskSpec
@@ -41,7 +41,7 @@ def run(tmp_path):
 
 
 def shipped(run, samples, seed=0):
-    return ship(network(seed), IMAGE, TASK, samples, "test", run, "fp32", PROVENANCE)
+    return ship(Candidate(network(seed), network(seed), IMAGE, TASK), {"test": samples}, run, "fp32", PROVENANCE)
 
 
 def contents(folder):
@@ -58,9 +58,23 @@ def test_a_passed_bundle_is_whole_and_decides(run, samples):
         name: hashlib.sha256(data).hexdigest() for name, data in held.items() if name != "manifest.json"
     }
     assert manifest["provenance"] == PROVENANCE and manifest["precision"] == "fp32"
-    assert json.loads(held["parity.json"]) == parity.to_dict()
+    assert json.loads(held["parity.json"]) == {**parity.to_dict(), "also": {}}
     decisions = Runtime(run).predict([decode(path) for path, _ in samples])
     assert np.mean([decision.label == "bad" for decision in decisions]) == parity.accuracy_torch
+
+
+def test_a_merge_that_changed_the_model_is_refused(run, samples):
+    wrong = Candidate(network(0), network(1), IMAGE, TASK)
+    parity = ship(wrong, {"val": samples}, run, "fp32", PROVENANCE)
+    assert not parity.passed and os.listdir(run) == ["edge-refused-fp32"]
+
+
+def test_the_first_split_decides_and_the_others_are_reported(run, samples):
+    candidate = Candidate(network(), network(), IMAGE, TASK)
+    parity = ship(candidate, {"val": samples[:3], "test": samples}, run, "fp32", PROVENANCE)
+    written = json.loads((run / "edge" / "parity.json").read_text())
+    assert (parity.split, parity.images) == ("val", 3) == (written["split"], written["images"])
+    assert written["also"]["test"]["images"] == 4 and written["also"]["test"]["passed"]
 
 
 def test_a_newer_bundle_takes_the_place(run, samples):
@@ -79,7 +93,7 @@ def test_a_refused_bundle_leaves_the_earlier_one_and_its_figures(run, samples, m
     assert not parity.passed and contents(run / "edge") == before
     assert sorted(os.listdir(run)) == ["edge", "edge-refused-fp32"]
     assert os.listdir(run / "edge-refused-fp32") == ["parity.json"]
-    assert json.loads((run / "edge-refused-fp32" / "parity.json").read_text()) == parity.to_dict()
+    assert json.loads((run / "edge-refused-fp32" / "parity.json").read_text()) == {**parity.to_dict(), "also": {}}
     assert parity.to_dict()["passed"] is False
 
 
@@ -87,7 +101,7 @@ def test_a_refused_bundle_leaves_the_earlier_one_and_its_figures(run, samples, m
 def test_a_stop_on_the_way_leaves_the_earlier_bundle(run, monkeypatch, broken):
     parity = Parity("fp32", "test", 1, 0.0, 0.0, 1.0, 0, 1.0, 1.0, (), Limits())
     (run / "other.onnx").write_bytes(b"a model")
-    write_bundle(run / "edge", run / "other.onnx", IMAGE, TASK, parity, PROVENANCE)
+    write_bundle(run / "edge", run / "other.onnx", IMAGE, TASK, [parity], PROVENANCE)
     before = contents(run / "edge")
 
     def stop(*_):
@@ -96,7 +110,7 @@ def test_a_stop_on_the_way_leaves_the_earlier_bundle(run, monkeypatch, broken):
     (run / "other.onnx").write_bytes(b"another model")
     monkeypatch.setattr(bundle_module, broken, stop)
     with pytest.raises(KeyboardInterrupt):
-        write_bundle(run / "edge", run / "other.onnx", IMAGE, TASK, parity, PROVENANCE)
+        write_bundle(run / "edge", run / "other.onnx", IMAGE, TASK, [parity], PROVENANCE)
     assert contents(run / "edge") == before and sorted(os.listdir(run)) == ["edge", "other.onnx"]
 
 
@@ -110,7 +124,7 @@ def test_a_stop_on_the_way_leaves_the_earlier_bundle(run, monkeypatch, broken):
 )
 def test_other_precisions_are_refused_and_nothing_else_is_shipped(run, samples, precision, message):
     with pytest.raises(ValueError, match=message):
-        ship(network(), IMAGE, TASK, samples, "test", run, precision, PROVENANCE)
+        ship(Candidate(network(), network(), IMAGE, TASK), {"test": samples}, run, precision, PROVENANCE)
     assert not os.listdir(run)
 
 

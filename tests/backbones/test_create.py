@@ -1,0 +1,60 @@
+import pytest
+import timm
+import torch
+from timm.data import create_transform, resolve_data_config
+
+from src.backbones import Backbone, create_backbone, image_spec
+from src.lora.hashing import base_hash
+
+
+@pytest.mark.parametrize("name", ["vit_small_patch16_224.augreg_in21k", "convnext_tiny.in12k_ft_in1k", "test_vit"])
+def test_the_image_spec_is_timms(name):
+    spec = image_spec(name)
+    config = resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    normalise = create_transform(**config).transforms[-1]
+    assert spec.size == tuple(config["input_size"][1:])
+    assert spec.mean == pytest.approx(normalise.mean.tolist()) and spec.std == pytest.approx(normalise.std.tolist())
+    assert (spec.interpolation, spec.crop_pct) == (config["interpolation"], config["crop_pct"])
+
+
+def test_random_weights_are_the_same_under_the_same_seed_and_leave_the_random_state():
+    state = torch.random.get_rng_state()
+    models = [create_backbone("test_vit", "none", 3, seed=seed)[0] for seed in (5, 5, 6)]
+    assert torch.equal(torch.random.get_rng_state(), state)
+    hashes = [base_hash(model) for model in models]
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert torch.equal(models[0].head.weight, models[1].head.weight)
+
+
+def test_the_hash_does_not_see_the_head():
+    model, _ = create_backbone("test_vit", "none", 3)
+    before = base_hash(model)
+    model.reset_classifier(7)
+    assert base_hash(model) == before
+
+
+def test_another_size_reaches_the_network_and_the_spec():
+    for name in ("test_vit", "test_resnet"):
+        model, spec = create_backbone(name, "none", 3, size=(96, 96))
+        assert spec.size == (96, 96) and model.pretrained_cfg["input_size"] == (3, 96, 96)
+        assert model(torch.zeros(1, 3, 96, 96)).shape == (1, 3)
+    assert image_spec("test_vit").size == (160, 160)
+
+
+def test_an_impossible_size_is_refused():
+    with pytest.raises(ValueError, match="cannot take pictures of 250 x 250 pixels"):
+        create_backbone("swin_tiny_patch4_window7_224", "none", 3, size=(250, 250)) and create_backbone(
+            "vit_tiny_patch16_224", "none", 3, size=(250, 250)
+        )
+
+
+@pytest.mark.parametrize(("name", "near"), [("resnet19", "resnet18"), ("resnet50.zzz", r"resnet50\."), ("", "none")])
+def test_an_unknown_name_lists_its_neighbours(name, near):
+    with pytest.raises(ValueError, match=f"near names: .*{near}"):
+        create_backbone(name, "none")
+
+
+def test_a_backbone_is_what_create_backbone_builds():
+    backbone = Backbone("test_vit", "none", seed=4)
+    assert base_hash(backbone.create(2)) == base_hash(create_backbone("test_vit", "none", 2, seed=4)[0])
+    assert backbone.image_spec() == image_spec("test_vit")

@@ -1,0 +1,62 @@
+"""Shared by the tests of commands: a small folder of images, and a command run in this process."""
+
+import runpy
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+TINY = ("backbone.name=test_efficientnet", "backbone.weights=none", "data.image_size=64", "data.batch_size=8")
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def invoke(capfd, monkeypatch):
+    """Run `python -m src.<command> <overrides>` in this process and say how it ended."""
+
+    def call(command: str, *overrides: str) -> Ended:
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", [f"src/{command}.py", *overrides])
+        capfd.readouterr()
+        try:
+            runpy.run_module(f"src.{command}", run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        captured = capfd.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+def draw(seed: int, scratched: bool) -> Image.Image:
+    """Draw a noisy plate, with a bright scratch or without."""
+    random = np.random.default_rng(seed)
+    pixels = random.normal(110, 20, (72, 80))
+    if scratched:
+        row = int(random.integers(10, 60))
+        pixels[row : row + 4, 10:70] += 100
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def plates(tmp_path_factory) -> Path:
+    """A folder of 2 x 20 images: good plates and scratched ones."""
+    root = tmp_path_factory.mktemp("plates")
+    for label in ("good", "defect"):
+        (root / label).mkdir()
+        for number in range(20):
+            draw(number + 1000 * (label == "good"), label == "defect").save(root / label / f"{number:02d}.png")
+    return root

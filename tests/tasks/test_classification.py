@@ -1,0 +1,93 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn import metrics as sklearn_metrics
+
+from src.backbones import Backbone
+from src.lora import injection_of
+from src.spec import TaskSpec
+from src.tasks import ClassificationTask, Full, Lora, Setting, warmup_cosine
+
+
+def task(adaptation=None, views=("identity",), name="test_efficientnet", **options):
+    backbone = Backbone(name, "none")
+    spec = TaskSpec("classification", ("a", "b", "c"), None, views)
+    setting = Setting(backbone, adaptation or Lora(rank=2, targets="dense"), backbone.image_spec(), spec)
+    built = ClassificationTask(setting, optimizer=torch.optim.AdamW, scheduler=warmup_cosine, **options)
+    built.configure_model()
+    return built
+
+
+def pixels(count=3):
+    return torch.randint(0, 256, (count, 3, 160, 160), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_loss_is_smoothed_in_training_alone():
+    built = task(label_smoothing=0.2)
+    logits, targets = torch.randn(5, 3), torch.tensor([0, 1, 2, 1, 0])
+    assert torch.equal(built.train().loss(logits, targets), F.cross_entropy(logits, targets, label_smoothing=0.2))
+    assert torch.equal(built.eval().loss(logits, targets), F.cross_entropy(logits, targets))
+
+
+def test_metrics_are_scikit_learns():
+    generator = torch.Generator().manual_seed(1)
+    logits, targets = torch.randn(60, 3, generator=generator), torch.randint(0, 3, (60,), generator=generator)
+    metrics = task().metrics()
+    metrics.update(logits[:25], targets[:25])
+    metrics.update(logits[25:], targets[25:])
+    values = metrics.compute()
+    decided, scores = logits.argmax(1), logits.softmax(1).numpy()
+    expected = {
+        "accuracy": sklearn_metrics.accuracy_score(targets, decided),
+        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(targets, decided),
+        "f1": sklearn_metrics.f1_score(targets, decided, average="macro"),
+        "auroc": sklearn_metrics.roc_auc_score(targets, scores, multi_class="ovr"),
+    }
+    assert {name: float(values[name]) for name in expected} == pytest.approx(expected, abs=1e-5)
+    assert values["confusion"].tolist() == sklearn_metrics.confusion_matrix(targets, decided).tolist()
+
+
+def test_the_model_is_built_once_adapted_and_in_channels_last():
+    built = task()
+    model = built.model
+    built.configure_model()
+    assert built.model is model and injection_of(model) is not None
+    assert built.images(pixels()).is_contiguous(memory_format=torch.channels_last)
+    assert task(name="test_vit").images(pixels()).is_contiguous()
+
+
+def test_forward_averages_the_views():
+    built = task(views=("identity", "horizontal")).eval()
+    x = pixels()
+    with torch.no_grad():
+        plain = built.model(built.images(x)), built.model(built.images(x.flip(3)))
+        torch.testing.assert_close(built(x), (plain[0] + plain[1]) / 2)
+
+
+def test_a_checkpoint_holds_what_is_learnt_and_no_more():
+    for adaptation, whole in ((None, False), (Full(), True)):
+        built = task(adaptation)
+        checkpoint = {"state_dict": built.state_dict()}
+        built.on_save_checkpoint(checkpoint)
+        learnt = {name for name, parameter in built.named_parameters() if parameter.requires_grad}
+        assert set(checkpoint["state_dict"]) == (set(built.state_dict()) if whole else learnt)
+    with pytest.raises(ValueError, match="another model"):
+        task().on_load_checkpoint(checkpoint)
+
+
+def test_parameters_are_counted_without_the_adapters_in_the_total():
+    built, full = task(), task(Full())
+    counts, all_of_it = built.parameter_counts(), full.parameter_counts()
+    assert all_of_it["trainable_parameters"] == all_of_it["total_parameters"] == counts["total_parameters"]
+    assert counts["trainable_parameters"] == sum(p.numel() for p in built.parameters() if p.requires_grad)
+
+
+def test_only_the_learning_parameters_are_optimised():
+    built = task()
+
+    class Steps:
+        estimated_stepping_batches = 10
+
+    built._trainer = Steps()
+    held = built.configure_optimizers()["optimizer"].param_groups[0]["params"]
+    assert [id(p) for p in held] == [id(p) for p in built.parameters() if p.requires_grad]

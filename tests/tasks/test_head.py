@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from src.backbones import create_backbone
+from src.tasks.head import _logistic, features, fit_head, linear_head
+
+
+def clusters(count=120, classes=3, size=8):
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.arange(count) % classes
+    centres = torch.randn(classes, size, generator=generator)
+    return centres[targets] + torch.randn(count, size, generator=generator), targets
+
+
+def test_logistic_regression_is_scikit_learns():
+    x, targets = clusters()
+    weight, bias = _logistic(x, targets, 3, penalty=0.01)
+    # ours: mean loss + penalty |w|^2; theirs: |w|^2 / 2 + C * sum of losses
+    theirs = LogisticRegression(C=1 / (2 * 0.01 * len(x)), tol=1e-8, max_iter=2000).fit(x.numpy(), targets.numpy())
+    np.testing.assert_allclose(weight.numpy(), theirs.coef_, atol=2e-3)
+    gaps = bias - bias.mean()
+    np.testing.assert_allclose(gaps.numpy(), theirs.intercept_ - theirs.intercept_.mean(), atol=2e-3)
+
+
+def test_the_fitted_head_scores_what_it_says_on_raw_features():
+    x, targets = clusters()
+    x = x * 7 + 3  # the head must undo the standardisation it was fitted with
+    head = nn.Linear(8, 3)
+    score = fit_head(head, (x[:80], targets[:80]), (x[80:], targets[80:]), accuracy)
+    assert score > 0.7
+    assert float(accuracy(head(x[80:]).detach(), targets[80:])) == pytest.approx(score)
+
+
+def accuracy(logits, targets):
+    return (logits.argmax(1) == targets).float().mean()
+
+
+def test_features_are_what_reaches_the_head():
+    model, _ = create_backbone("test_vit", "none", 3)
+    images = torch.randn(4, 3, 160, 160)
+    x, targets = features(
+        model.train(), linear_head(model), [(images[:3], torch.tensor([0, 1, 2])), (images[3:], torch.tensor([1]))]
+    )
+    assert model.training and targets.tolist() == [0, 1, 2, 1]
+    with torch.no_grad():
+        expected = model.eval()(images)
+        torch.testing.assert_close(model.head(x), expected)
+
+
+def test_only_a_single_linear_layer_is_a_linear_head():
+    assert linear_head(create_backbone("levit_128s", "none", 3)[0]) is None
+    assert linear_head(nn.Sequential(nn.Linear(2, 2))) is None

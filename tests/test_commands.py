@@ -1,0 +1,265 @@
+"""The main job by its real commands: train, evaluate, export, predict, sweep, resume; and what bad input gets."""
+
+import csv
+import json
+import pickle
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from safetensors.torch import load_file
+
+from src.edge import Runtime, decode
+from tests.conftest import ROOT, TINY
+
+METHODS = {"lora": (), "none": ("lora=none",), "full": ("lora=full",)}
+
+
+def command(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def runs(plates, tmp_path_factory):
+    """Train once by each method, the first of them as a user would: in a process of its own."""
+    root = tmp_path_factory.mktemp("exports")
+    folders = {}
+    for method, overrides in METHODS.items():
+        folders[method] = root / f"{method}=run"
+        ended = command(
+            "src.train", "data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=2", "optimizer.lr=0.01",
+            "views=[identity,horizontal]", f"run_dir={folders[method]}", *overrides,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+    return folders
+
+
+def test_a_run_folder_holds_all_that_is_promised(runs):
+    held = {path.name for path in runs["lora"].iterdir()}
+    assert held >= {
+        "adapter.safetensors",
+        "metrics.json",
+        "predictions.csv",
+        "report.html",
+        "config.yaml",
+        "checkpoints",
+    }
+    assert (runs["full"] / "weights.safetensors").exists() and not (runs["full"] / "adapter.safetensors").exists()
+    latest = runs["lora"].parent / "latest"
+    assert latest.is_symlink() and str(latest.readlink()) == "full=run"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_metrics_and_predictions_keep_their_keys(runs, method):
+    metrics = read(runs[method] / "metrics.json")
+    for split in ("val", "test"):
+        assert {"accuracy", "balanced_accuracy", "f1", "auroc", "average_precision"} <= set(metrics[split])
+    assert 0 < metrics["trainable_parameters"] <= metrics["total_parameters"]
+    file = runs[method] / ("weights.safetensors" if method == "full" else "adapter.safetensors")
+    assert metrics["adapter_bytes"] == file.stat().st_size and metrics["train_seconds"] > 0
+    with open(runs[method] / "predictions.csv", newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert list(rows[0]) == ["path", "split", "target", "predicted", "p_defect", "p_good"]
+    test = [row for row in rows if row["split"] == "test"]
+    right = sum(row["target"] == row["predicted"] for row in test)
+    assert metrics["test"]["accuracy"] == pytest.approx(right / len(test))
+    assert (ROOT / rows[0]["path"]).is_file()
+
+
+def test_the_head_alone_trains_less_and_full_trains_all(runs):
+    trained = {method: read(runs[method] / "metrics.json")["trainable_parameters"] for method in METHODS}
+    total = read(runs["full"] / "metrics.json")["total_parameters"]
+    assert trained["none"] < trained["lora"] < trained["full"] == total
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_evaluate_gives_the_very_figures_and_touches_nothing(runs, method):
+    before = {path: path.read_bytes() for path in runs[method].iterdir() if path.is_file()}
+    ended = command("src.evaluate", f"adapter={runs[method]}")
+    assert ended.returncode == 0, ended.stderr
+    (folder,) = (runs[method] / "evaluations").iterdir()
+    metrics, again = read(runs[method] / "metrics.json"), read(folder / "metrics.json")
+    assert (again["val"], again["test"]) == (metrics["val"], metrics["test"])
+    assert (folder / "predictions.csv").read_bytes() == before[runs[method] / "predictions.csv"]
+    assert {path: path.read_bytes() for path in runs[method].iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_bundle_decides_as_the_training_did(runs, method, invoke):
+    ended = invoke("export", f"adapter={runs[method]}")
+    assert ended.code == 0, ended.err
+    parity = read(runs[method] / "edge" / "parity.json")
+    assert parity["passed"] and parity["changed_decisions"] == 0 and parity["split"] == "val"
+    assert parity["max_abs_logit_diff"] <= 1e-4 * parity["logit_scale"]
+    assert parity["also"]["test"]["passed"]
+    with open(runs[method] / "predictions.csv", newline="") as text:
+        rows = list(csv.DictReader(text))
+    decisions = Runtime(runs[method]).predict([decode(row["path"]) for row in rows])
+    assert [decision.label for decision in decisions] == [row["predicted"] for row in rows]
+    assert [decision.probabilities["defect"] for decision in decisions] == pytest.approx(
+        [float(row["p_defect"]) for row in rows], abs=1e-5
+    )
+
+
+def test_predict_takes_the_run_and_a_folder(runs, plates):
+    command("src.export", f"adapter={runs['lora']}")
+    ended = command("src.predict", f"model={runs['lora']}", f"input={plates / 'good'}")
+    assert ended.returncode == 0 and "20 decided, 0 broken" in ended.stderr
+    assert {tuple(json.loads(line)) for line in ended.stdout.splitlines()} == {
+        ("path", "label", "score", "probabilities", "ms")
+    }
+
+
+def test_no_command_makes_hydras_outputs_folder(runs):
+    assert not (ROOT / "outputs").exists() and not (ROOT / "multirun").exists()
+
+
+class BreakOff(Callback):
+    """Fail at the start of the second epoch, the first time."""
+
+    def __init__(self, flag):
+        self.flag = flag
+
+    def on_train_epoch_start(self, trainer, module):
+        from pathlib import Path
+
+        if trainer.current_epoch == 1 and not Path(self.flag).exists():
+            Path(self.flag).touch()
+            raise RuntimeError("the power went off")
+
+
+def test_a_resumed_training_equals_an_unbroken_one(plates, tmp_path, invoke):
+    common = ["data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=3", "backbone.name=test_vit2"]
+    broken, whole, flag = tmp_path / "broken", tmp_path / "whole", tmp_path / "flag"
+    callback = ["+callbacks.off._target_=tests.test_commands.BreakOff", f"+callbacks.off.flag={flag}"]
+    with pytest.raises(RuntimeError, match="power"):
+        invoke("train", *common, *callback, f"run_dir={broken}")
+    assert not (broken / "adapter.safetensors").exists() and not (tmp_path / "latest").exists()
+    assert invoke("train", f"resume={broken}").code == 0
+    assert invoke("train", *common, f"run_dir={whole}").code == 0
+    ours, theirs = load_file(broken / "adapter.safetensors"), load_file(whole / "adapter.safetensors")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert (broken / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    assert (tmp_path / "latest").resolve() == whole
+
+
+def test_a_sweep_ends_with_a_table_and_survives_a_failed_run(plates, tmp_path):
+    ended = command(
+        "src.train", "-m", "data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=1",
+        "lora.targets=dense,nonsense", f"hydra.sweep.dir={tmp_path}",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    with open(tmp_path / "runs.csv", newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert [row["lora.targets"] for row in rows] == ["dense", "nonsense"]
+    assert "matches no layer" in rows[1]["error"] and not rows[0]["error"]
+    assert (tmp_path / "0" / "adapter.safetensors").exists() and "dense" in ended.stdout
+
+
+def refused(ended, message, code=2):
+    assert ended.code == code, ended.err
+    assert re.search(message, ended.err), ended.err
+    assert "Traceback" not in ended.err and ended.err.strip().splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("+experiment=nope",), "experiment/nope"),
+        (("backbone.nam=x",), "nam"),
+        (("+experiment=defects", "backbone.name=resnet19"), "near names: resnet18"),
+        (("data.root=/nowhere",), "does not exist"),
+        ((), r"data\.root=DIR"),
+        (("data.root=EMPTY",), "is empty"),
+        (("data.root=ONE",), "one class only"),
+        (("data.root=PLATES", *TINY, "backbone.weights=/nowhere.pth"), "there is no file /nowhere.pth"),
+        (("data.root=PLATES", *TINY, "lora.targets=[blocks.nope]"), "matches no layer"),
+        (("data.root=PLATES", *TINY, "lora.rank=0"), r"lora\.rank must be"),
+        (("data.root=PLATES", *TINY, "lora.rank=eight"), r"lora\.rank must be"),
+        (("data.root=PLATES", *TINY, "trainer.precision=int4"), "precision=int4 is unknown"),
+        (("data.root=PLATES", *TINY, "data.on_error=maybe"), "on_error"),
+        (("resume=/nowhere",), "no config.yaml"),
+    ],
+)
+def test_train_refuses_in_one_line(invoke, plates, tmp_path, overrides, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "one" / "only").mkdir(parents=True)
+    (tmp_path / "one" / "only" / "a.png").write_bytes((plates / "good" / "00.png").read_bytes())
+    places = {"PLATES": plates, "EMPTY": tmp_path / "empty", "ONE": tmp_path / "one"}
+    filled = [re.sub("PLATES|EMPTY|ONE", lambda match: str(places[match[0]]), override) for override in overrides]
+    refused(invoke("train", *filled, f"run_dir={tmp_path / 'run'}"), message)
+    assert not (tmp_path / "run").exists() and not (tmp_path / "latest").exists()
+
+
+def test_weights_out_of_reach_name_the_three_ways(invoke, plates, tmp_path, monkeypatch):
+    monkeypatch.setattr("src.backbones.weights._hub_resolves", lambda: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    ended = invoke("train", f"data.root={plates}", "backbone.name=resnet18.a1_in1k", f"run_dir={tmp_path / 'run'}")
+    refused(ended, "Three ways: 1.*2.*3")
+
+
+def test_a_broken_image_is_left_out_of_training_and_stops_evaluation(invoke, plates, tmp_path):
+    for split, count in (("train", 9), ("test", 4)):
+        for label in ("good", "defect"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for number in range(count):
+                source = plates / label / f"{number + 10 * (split == 'test'):02d}.png"
+                (tmp_path / split / label / source.name).write_bytes(source.read_bytes())
+    (tmp_path / "train" / "good" / "broken.jpg").write_text("no picture")
+    common = (f"data.root={tmp_path}", *TINY, "trainer.max_epochs=1")
+    ended = invoke("train", *common, f"run_dir={tmp_path / 'run'}")
+    assert ended.code == 0, ended.err
+    assert "broken.jpg" in (tmp_path / "run" / "report.html").read_text()
+    (tmp_path / "test" / "good" / "cut.png").write_bytes((plates / "good" / "00.png").read_bytes()[:200])
+    refused(invoke("train", *common, f"run_dir={tmp_path / 'again'}"), r"1 of test: .*cut\.png.*data\.on_error=skip")
+    refused(invoke("evaluate", f"adapter={tmp_path / 'run'}"), r"cut\.png")
+    assert invoke("train", *common, "data.on_error=skip", f"run_dir={tmp_path / 'again'}").code == 0
+
+
+def test_files_that_are_no_adapter_are_refused(invoke, tmp_path):
+    (tmp_path / "text.safetensors").write_text("no adapter")
+    (tmp_path / "pickled.safetensors").write_bytes(pickle.dumps({"a": 1}))
+    (tmp_path / "empty").mkdir()
+    for name in ("evaluate", "export"):
+        refused(invoke(name, f"adapter={tmp_path / 'text.safetensors'}"), "no safetensors file")
+        refused(invoke(name, f"adapter={tmp_path / 'pickled.safetensors'}"), "never loaded")
+        refused(invoke(name, f"adapter={tmp_path / 'empty'}"), "holds no adapter.safetensors")
+        refused(invoke(name, f"adapter={tmp_path / 'nowhere'}"), "there is no")
+
+
+def test_an_adapter_meets_another_base_or_other_classes(invoke, runs, plates, tmp_path):
+    source = (runs["lora"] / "adapter.safetensors").read_bytes()
+    other = tmp_path / "adapter.safetensors"
+    other.write_bytes(source.replace(b'\\"seed\\": 0', b'\\"seed\\": 1'))
+    assert other.read_bytes() != source
+    refused(invoke("evaluate", f"adapter={other}"), "another base")
+    for label in ("good", "crack"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        (tmp_path / "images" / label / "a.png").write_bytes((plates / "good" / "00.png").read_bytes())
+    ended = invoke("evaluate", f"adapter={runs['lora']}", "data=folder", f"data.root={tmp_path / 'images'}")
+    refused(ended, "has the classes crack, good, and .* was trained on defect, good")
+
+
+def test_an_adapter_that_asks_to_run_code_is_refused(invoke, runs, tmp_path):
+    source = (runs["lora"] / "adapter.safetensors").read_bytes()
+    evil = tmp_path / "adapter.safetensors"
+    evil.write_bytes(source.replace(b"src.data.FolderData", b"os.path.expandusers"))
+    assert evil.read_bytes() != source
+    refused(invoke("evaluate", f"adapter={evil}"), "no data source of Graft")
+
+
+def test_export_refuses_gone_images_and_other_precisions(invoke, runs, plates):
+    refused(invoke("export", f"adapter={runs['lora']}", "precision=int8"), "int8")
+    hidden = plates.with_name("hidden")
+    plates.rename(hidden)
+    try:
+        refused(invoke("export", f"adapter={runs['lora']}"), "does not exist")
+    finally:
+        hidden.rename(plates)

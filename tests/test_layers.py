@@ -1,0 +1,60 @@
+"""Imports point one way, and the edge needs no torch."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - {"__init__", "spec", "command"}
+MAY_IMPORT = {
+    "spec": set(),
+    "command": set(),
+    "edge": {"spec"},
+    "lora": set(),
+    "backbones": {"spec"},
+    "data": {"edge", "spec"},
+    "tasks": {"backbones", "lora", "spec"},
+    "deploy": {"backbones", "edge", "spec"},
+    "report": {"data", "edge", "spec"},
+    **{command: {"command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"} for command in COMMANDS},
+    "predict": {"command", "edge", "spec"},
+}
+TORCH_FREE = ("edge", "spec", "command", "predict")
+HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
+FILES = sorted((ROOT / "src").rglob("*.py"))
+
+
+def layer(path):
+    return path.relative_to(ROOT / "src").parts[0].removesuffix(".py")
+
+
+def imports(node):
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute"
+            yield child.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    own, tree = layer(path), ast.parse(path.read_text())
+    names = list(imports(tree))
+    inner = {name.split(".")[1] for name in names if name.startswith("src.")} - {own}
+    assert inner <= MAY_IMPORT.get(own, set()), f"{own} must not import {inner - MAY_IMPORT.get(own, set())}"
+    if own in TORCH_FREE:
+        assert not {name.split(".")[0] for name in names} & HEAVY
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_own_packages_are_imported_at_the_top(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert not [name for name in imports(node) if name.split(".")[0] == "src"], f"{path}: in {node.name}"
+
+
+def test_every_layer_is_known():
+    assert {layer(path) for path in FILES} - {"__init__"} == set(MAY_IMPORT)
+    assert (ROOT / "src/__init__.py").read_text() == ""
