@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from src.lora.adapters import shapes
 from src.lora.hashing import base_hash
-from src.lora.inject import Injection, LoraSettings, inject, injection_of, plan
+from src.lora.inject import Injection, LoraSettings, inject, injection_of, plan, remove
 from src.lora.surgery import slot
 from src.lora.targets import classifiers
 
@@ -30,10 +30,11 @@ class AdapterError(ValueError):
 
 @dataclass(frozen=True)
 class AdapterHeader:
-    """What an adapter file says of itself: LoRA settings, the base's hash, and the metadata it was saved with."""
+    """What an adapter file says of itself: LoRA settings, the hash of the base, its folded norms, and metadata."""
 
     settings: LoraSettings
     base_hash: str
+    folded: int
     metadata: dict[str, Any]
 
 
@@ -56,6 +57,7 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
         "format": FORMAT,
         "lora": injection.settings.to_dict(),
         "base_hash": injection.base_hash,
+        "folded": injection.folded,
         "metadata": dict(metadata or {}),
     }
     return write_tensors(path, tensors, {"graft": json.dumps(header, sort_keys=True, allow_nan=False)})
@@ -106,6 +108,12 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
     _check(path, _expected(model, header.settings), tensors)
     settings = header.settings
     injection = inject(model, settings.rank, settings.alpha, settings.targets, settings.fold_norms)
+    if injection.folded != header.folded:
+        remove(model)
+        raise AdapterError(
+            f"{path} was trained with {header.folded} batch norms folded, and {injection.folded} fold here: "
+            "use the timm version that the adapter names"
+        )
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
@@ -160,6 +168,8 @@ def _header(path: Path, text: str) -> AdapterHeader:
         lora = dict(header["lora"])
         targets = lora["targets"]
         lora["targets"] = targets if isinstance(targets, str) else tuple(targets)
-        return AdapterHeader(LoraSettings(**lora), str(header["base_hash"]), dict(header["metadata"]))
+        return AdapterHeader(
+            LoraSettings(**lora), str(header["base_hash"]), int(header["folded"]), dict(header["metadata"])
+        )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise AdapterError(f"{path} is no Graft adapter that this version can read ({error})") from error

@@ -20,6 +20,7 @@ from src.lora.surgery import pass_through, restore_class
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the output's largest value
+SMALLEST_ROW = 1e-6  # of the largest: such a channel is all but off
 FOLDABLE = (nn.BatchNorm2d, BatchNormAct2d)
 
 
@@ -75,11 +76,22 @@ def _of(norm: nn.Module) -> Fold | None:
     return norm.__dict__.get("fold")
 
 
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
-    assert norm.running_mean is not None and norm.running_var is not None
+def _rows(norm: nn.BatchNorm2d) -> Tensor:
+    """Return the factor by which the norm multiplies each channel, in double precision."""
+    assert norm.running_var is not None
     rows = norm.running_var.double().add(norm.eps).rsqrt()
-    if norm.weight is not None:
-        rows = rows * norm.weight.detach().double()
+    return rows if norm.weight is None else rows * norm.weight.detach().double()
+
+
+def _undoable(norm: nn.BatchNorm2d) -> bool:
+    """Tell whether an update of the folded weight can be divided by the factors again: none is (nearly) zero."""
+    rows = _rows(norm).abs()
+    return bool(rows.min() > SMALLEST_ROW * rows.max())
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_mean is not None
+    rows = _rows(norm)
     bias = -norm.running_mean.double() if conv.bias is None else conv.bias.detach().double() - norm.running_mean
     bias = bias * rows if norm.bias is None else bias * rows + norm.bias.detach().double()
     weight = conv.weight.detach().double() * rows.view(-1, 1, 1, 1)
@@ -137,7 +149,7 @@ def _trace(model: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.
     finally:
         for hook in hooks:
             hook.remove()
-    return [pair for pair in pairs if runs[id(pair[0])] == runs[id(pair[1])] == 1], before
+    return [pair for pair in pairs if runs[id(pair[0])] == runs[id(pair[1])] == 1 and _undoable(pair[1])], before
 
 
 def _foldable(module: nn.Module) -> bool:

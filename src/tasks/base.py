@@ -88,6 +88,7 @@ class VisionTask(LightningModule, ABC):
         setting = self.setting
         torch.manual_seed(setting.seed)
         model = build(setting.backbone, setting.image, setting.task)
+        self.total_parameters = sum(parameter.numel() for parameter in model.parameters())
         setting.adaptation.prepare(model)
         self.model = model
 
@@ -144,9 +145,7 @@ class VisionTask(LightningModule, ABC):
     def parameter_counts(self) -> dict[str, int]:
         """Return how many values are trained, and how many the plain network has, its head included."""
         trained = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
-        added = sum(layer.parameters for layer in layers(self.model))
-        total = sum(parameter.numel() for parameter in self.parameters()) - added
-        return {"trainable_parameters": trained, "total_parameters": total}
+        return {"trainable_parameters": trained, "total_parameters": self.total_parameters}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the frozen base out of the checkpoint."""

@@ -108,6 +108,7 @@ def read_metadata(path):
         (lambda t, h: t.update({"fc.bias": torch.full((5,), float("nan"))}), "NaN or infinity in fc.bias"),
         (lambda t, h: t.update({"layer1.0.conv1.weight_adapter.A": torch.zeros(1, 2)}), "layer1.0.conv1"),
         (lambda t, h: h.update(format=99), "format 99"),
+        (lambda t, h: h.update(folded=3), "trained with 3 batch norms folded"),
         (lambda t, h: h.pop("lora"), "lora"),
         (lambda t, h: h["lora"].update(surprise=1), "surprise"),
         (lambda t, h: h["lora"].update(rank=5), "does not fit"),
