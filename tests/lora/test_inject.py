@@ -105,7 +105,7 @@ def test_only_adapters_and_head_move_in_training(base, fold_norms):
     inject(base, rank=4, fold_norms=fold_norms)
     before = copy.deepcopy(base.state_dict())
     learns = {name for name, parameter in base.named_parameters() if parameter.requires_grad}
-    optimizer = torch.optim.SGD([p for p in base.parameters() if p.requires_grad], lr=0.1)
+    optimizer = torch.optim.Adam([p for p in base.parameters() if p.requires_grad], lr=0.01)
     for _ in range(3):
         base.train()
         optimizer.zero_grad()
