@@ -51,6 +51,7 @@ def main(config: DictConfig) -> float | None:
 
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Compose, fit, judge and write the run; return its balanced accuracy on validation."""
+    precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
     settings = OmegaConf.to_container(config, resolve=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         instantiate(
             config.trainer,
             precision=None,
-            plugins=[choose_precision(config.trainer.precision, config.trainer.accelerator)],
+            plugins=[precision],
         ),
         folder,
         callbacks=list(instantiate(config.callbacks or {}).values()),

@@ -29,6 +29,7 @@ def invoke(capfd, monkeypatch):
     def call(command: str, *overrides: str) -> Ended:
         monkeypatch.chdir(ROOT)
         monkeypatch.setattr(sys, "argv", [f"src/{command}.py", *overrides])
+        monkeypatch.delitem(sys.modules, f"src.{command}", raising=False)  # runpy warns of a module that is there
         capfd.readouterr()
         try:
             runpy.run_module(f"src.{command}", run_name="__main__")
