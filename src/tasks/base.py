@@ -90,7 +90,7 @@ class VisionTask(LightningModule, ABC):
         model = build(setting.backbone, setting.image, setting.task)
         self.total_parameters = sum(parameter.numel() for parameter in model.parameters())
         setting.adaptation.prepare(model)
-        self.model = model
+        self.model = model.train()  # Lightning keeps the mode it finds, and a backbone comes in eval mode
 
     def images(self, pixels: Tensor) -> Tensor:
         """Return the network's input for pixels of N x 3 x H x W, uint8."""

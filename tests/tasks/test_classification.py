@@ -91,3 +91,12 @@ def test_only_the_learning_parameters_are_optimised():
     built._trainer = Steps()
     held = built.configure_optimizers()["optimizer"].param_groups[0]["params"]
     assert [id(p) for p in held] == [id(p) for p in built.parameters() if p.requires_grad]
+
+
+def test_full_fine_tuning_moves_the_norms_and_lora_does_not():
+    for adaptation, moves in ((Full(), True), (None, False)):
+        built = task(adaptation)
+        before = {name: value.clone() for name, value in built.model.named_buffers() if "running" in name}
+        built.model(built.images(pixels()))
+        after = dict(built.model.named_buffers())
+        assert any(not torch.equal(value, after[name]) for name, value in before.items()) == moves
