@@ -74,6 +74,7 @@ def create_backbone(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _build(name, num_classes, spec.size, *_options(name, weights))
+    _check_patches(model, name, spec.size)
     model.__dict__["pretrained_cfg"] = {**_config(name), "input_size": (3, *spec.size)}
     return model.eval(), spec
 
@@ -117,6 +118,16 @@ def _build(name: str, num_classes: int, size: tuple[int, int], pretrained: bool,
             raise out_of_reach(name, error) from error
         raise ValueError(f"the weights do not fit {name}: {str(error)[:200]}") from error
     return model
+
+
+def _check_patches(model: nn.Module, name: str, size: tuple[int, int]) -> None:
+    """Refuse a size that the patches do not fill: timm would leave out the right and lower border."""
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    if patch is not None and any(side % part for side, part in zip(size, patch, strict=True)):
+        raise ValueError(
+            f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: its patches are {patch[0]} x {patch[1]}; "
+            "choose a multiple with data.image_size"
+        )
 
 
 def _create(name: str, sized: dict[str, Any], options: dict[str, Any]) -> nn.Module:

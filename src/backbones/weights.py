@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import pickle
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +92,9 @@ def _read(path: Path) -> State:
     if not path.is_file():
         raise ValueError(f"backbone.weights: there is no file {path}; give a .safetensors or .pth file, auto, or none")
     try:
-        state: State = dict(load_state_dict(str(path), device="cpu", weights_only=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on the pickle protocol before it refuses
+            state: State = dict(load_state_dict(str(path), device="cpu", weights_only=True))
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError) as error:
         raise ValueError(f"backbone.weights: {path} holds no plain state dict ({str(error)[:80]})") from error
     return state

@@ -18,8 +18,9 @@ THIN_FACTOR = 6.0
 
 
 def merged(weight: Tensor, b: Tensor, a: Tensor) -> Tensor:
-    """Return W + B A in W's shape; every reader of an adapted weight goes through this one sum, so bits agree."""
-    return torch.addmm(weight.flatten(1), b, a).view(weight.shape)
+    """Return W + B A in W's shape and precision; every reader of an adapted weight takes this sum, so bits agree."""
+    with torch.autocast(weight.device.type, enabled=False):  # it would round W before the sum, and lose small updates
+        return torch.addmm(weight.flatten(1), b, a).view(weight.shape)
 
 
 def thin_is_cheaper(out: int, fan_in: int, rank: int) -> bool:

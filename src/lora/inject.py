@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
-from src.lora.adapters import Adapter, Dense, LowRank, shapes
+from src.lora.adapters import Adapter, Dense, build
 from src.lora.fold import fold_norms as fold
 from src.lora.fold import is_folded, unfold
 from src.lora.hashing import base_hash
+from src.lora.settings import LoraSettings
 from src.lora.surgery import adapt_class, freeze_norm, restore_class, slot
 from src.lora.targets import Site, classifiers, select
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """The choices that decide which adapters a model gets.
-
-    Attributes:
-        rank: Rank of each low-rank pair.
-        alpha: The update is scaled by alpha / rank.
-        targets: A word of `src.lora.targets.ROLES`, a module-name glob, or several; empty for the head alone.
-        fold_norms: Whether frozen batch norms are folded into their convolutions.
-    """
-
-    rank: int = 8
-    alpha: float = 16.0
-    targets: str | tuple[str, ...] = "all"
-    fold_norms: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no adapter."""
-        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
-            raise ValueError(f"lora.rank must be a whole number of at least 1, not {self.rank!r}")
-        if not 0 < self.alpha < float("inf"):
-            raise ValueError(f"lora.alpha must be above 0 and finite, not {self.alpha!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-ready values."""
-        targets = self.targets if isinstance(self.targets, str) else list(self.targets)
-        return {**asdict(self), "targets": targets}
 
 
 @dataclass(frozen=True)
@@ -66,12 +38,40 @@ class Injection:
     thawed: tuple[str, ...] = field(repr=False)  # parameters that required a gradient before
 
 
+@dataclass(frozen=True)
+class Graft:
+    """An adapter, and the weight that it is made for."""
+
+    site: Site
+    adapter: Adapter
+
+    def layer(self) -> Layer:
+        """Describe it."""
+        count = sum(parameter.numel() for parameter in self.adapter.parameters())
+        return Layer(self.site.name, self.site.attribute, self.adapter.kind, count)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return the adapter's parameters under the names they have in the adapted model."""
+        prefix = f"{self.site.name}.{slot(self.site.attribute)}".removeprefix(".")
+        return {f"{prefix}.{name}": parameter for name, parameter in self.adapter.named_parameters()}
+
+
+@dataclass(frozen=True)
+class Rootstock:
+    """A frozen base that waits for adapters: its hash, its folded convs' row factors by `id`, what it trained."""
+
+    base_hash: str
+    rows: dict[int, Tensor] = field(repr=False)
+    thawed: tuple[str, ...] = field(repr=False)
+
+
 def inject(
     model: nn.Module,
     rank: int = 8,
     alpha: float = 16.0,
     targets: str | Sequence[str] = "all",
     fold_norms: bool = True,
+    **choices: Any,
 ) -> Injection:
     """Adapt the weights of `model` in place and freeze the rest but the heads of `get_classifier()`.
 
@@ -82,26 +82,75 @@ def inject(
         targets: `all`, `dense`, `attention`, `mlp`, `conv`, a glob of module names, or a list of these; an empty list
             adapts nothing and leaves the head to train.
         fold_norms: Fold frozen batch norms into their convolutions; `merge` and `remove` undo it.
+        **choices: The other fields of `LoraSettings`: `kind`, `init`, `scaling`, `dropout`, `ranks`, `alphas`.
 
     Returns:
         The layers that were adapted, and the hash of the base.
 
     Raises:
-        ValueError: Bad settings, a target without a match, a rank at which every layer would be dense, or a model
-            that is adapted already.
+        ValueError: Bad settings, a target or pattern without a match, a rank at which every layer would be dense, or a
+            model that is adapted already.
     """
-    settings = LoraSettings(rank, float(alpha), targets if isinstance(targets, str) else tuple(targets), fold_norms)
+    settings = LoraSettings(rank, alpha, targets, fold_norms, **choices)
+    grafts = grow(model, settings)
+    if grafts and all(isinstance(graft.adapter, Dense) for graft in grafts):
+        largest = max((graft.site for graft in grafts), key=lambda site: site.weight.numel())
+        raise ValueError(
+            f"lora.rank={settings.rank} is so high that every targeted layer would be trained whole "
+            f"(the largest, {largest.name}, is {tuple(largest.weight.shape)}): choose a lower rank"
+        )
+    return attach(model, settings, grafts, prepare(model, fold_norms, base_hash(model)))
+
+
+def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
+    """Make the adapters that `settings` asks for, without touching `model`; its own adapters may be in place.
+
+    Raises:
+        ValueError: A target or pattern matches nothing.
+    """
+    chosen = select(model, settings.targets)
+    settings.check_patterns(site.name for site in chosen)
+    plain = _weights_before_folding(model)
+    return tuple(
+        Graft(site, build(settings.kind, plain.get(id(site.module), site.weight), settings.recipe(site.name)))
+        for site in chosen
+    )
+
+
+def prepare(model: nn.Module, fold_norms: bool, hashed: str) -> Rootstock:
+    """Freeze a plain `model` but its heads, in place, with its batch norms folded where asked for.
+
+    Raises:
+        ValueError: The model has adapters.
+    """
     if injection_of(model) is not None:
         raise ValueError("this model has adapters already: merge or remove them first")
-    chosen = plan(model, settings)
     thawed = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
-    hashed = base_hash(model)
     rows = fold(model) if fold_norms else {}
     _freeze(model)
-    layers = tuple(_adapt(site, settings, rows.get(id(site.module))) for site in chosen)
-    injection = Injection(settings, layers, len(rows), hashed, thawed)
+    return Rootstock(hashed, rows, thawed)
+
+
+def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], rootstock: Rootstock) -> Injection:
+    """Put adapters into a prepared model that has none at the moment."""
+    for graft in grafts:
+        site, adapter = graft.site, graft.adapter
+        adapter.fold(rootstock.rows.get(id(site.module)))
+        adapter.train(site.module.training)
+        for module, attribute in ((site.module, site.attribute), *site.twins):
+            module.add_module(slot(attribute), adapter)
+            adapt_class(module, attribute)
+    layers = tuple(graft.layer() for graft in grafts)
+    injection = Injection(settings, layers, len(rootstock.rows), rootstock.base_hash, rootstock.thawed)
     model.__dict__["injection"] = injection
     return injection
+
+
+def detach(model: nn.Module) -> None:
+    """Take the adapters out of `model`, which stays prepared: frozen, and folded as it is."""
+    for module, attribute, _ in list(adapters(model)):
+        restore_class(module)
+        del module._modules[slot(attribute)]
 
 
 def injection_of(model: nn.Module) -> Injection | None:
@@ -110,30 +159,15 @@ def injection_of(model: nn.Module) -> Injection | None:
     return found
 
 
-def plan(model: nn.Module, settings: LoraSettings) -> list[Site]:
-    """Return the weights that `settings` would adapt, without touching the model.
-
-    Raises:
-        ValueError: As `inject`.
-    """
-    chosen = select(model, settings.targets)
-    if chosen and all("D" in shapes(site.weight, settings.rank) for site in chosen):
-        largest = max(chosen, key=lambda site: site.weight.numel())
-        raise ValueError(
-            f"lora.rank={settings.rank} is so high that every targeted layer would be trained whole "
-            f"(the largest, {largest.name}, is {tuple(largest.weight.shape)}): choose a lower rank"
-        )
-    return chosen
-
-
 def merge(model: nn.Module) -> nn.Module:
     """Write W' into the weights of `model`, in place, and leave plain modules with plain keys."""
-    weights = {}
+    plain, weights = _weights_before_folding(model), []
     for module, attribute, adapter in adapters(model):
-        base = _plain_weight(model, module, attribute)
-        weights[id(base)] = (base, adapter.merge(base))
+        base = plain.get(id(module), module._parameters[attribute])
+        assert base is not None
+        weights.append((base, adapter.merge(base)))
     remove(model)
-    for base, value in weights.values():
+    for base, value in weights:
         base.data.copy_(value)
     return model
 
@@ -143,9 +177,7 @@ def remove(model: nn.Module) -> nn.Module:
     injection = injection_of(model)
     if injection is None:
         raise ValueError("this model has no adapters to merge or remove")
-    for module, attribute, _ in list(adapters(model)):
-        restore_class(module)
-        del module._modules[slot(attribute)]
+    detach(model)
     for module in list(model.modules()):
         unfold(module)
         restore_class(module)
@@ -160,30 +192,14 @@ def adapters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Adapter]]:
     """Yield every adapted module, the adapted weight's name in it, and the adapter."""
     for module in model.modules():
         for name, child in module._modules.items():
-            if isinstance(child, Adapter):
+            if isinstance(child, Adapter) and not isinstance(module, Adapter):
                 yield module, name.removesuffix(slot("")), child
 
 
-def _plain_weight(model: nn.Module, module: nn.Module, attribute: str) -> nn.Parameter:
-    for norm in model.modules():
-        if is_folded(norm) and norm.__dict__["fold"].conv is module:
-            kept: nn.Parameter = norm.__dict__["fold"].weight
-            return kept
-    weight = module._parameters[attribute]
-    assert weight is not None
-    return weight
-
-
-def _adapt(site: Site, settings: LoraSettings, rows: Tensor | None) -> Layer:
-    adapter: Adapter
-    if "D" in shapes(site.weight, settings.rank):
-        adapter = Dense(site.weight, rows)
-    else:
-        adapter = LowRank(site.weight, settings.rank, settings.alpha, rows)
-    site.module.add_module(slot(site.attribute), adapter)
-    adapt_class(site.module, site.attribute)
-    count = sum(parameter.numel() for parameter in adapter.parameters())
-    return Layer(site.name, site.attribute, adapter.kind, count)
+def _weights_before_folding(model: nn.Module) -> dict[int, nn.Parameter]:
+    """Return the plain weight of every conv that a norm is folded into, by the conv's `id`."""
+    folds = [module.__dict__["fold"] for module in model.modules() if is_folded(module)]
+    return {id(fold.conv): fold.weight for fold in folds}
 
 
 def _freeze(model: nn.Module) -> None:

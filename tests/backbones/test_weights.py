@@ -17,7 +17,7 @@ def test_the_package_gives_every_weight_of_the_imagenet_model():
     model, _ = create_backbone("tf_efficientnet_lite0", num_classes=1000)
     assert all(torch.equal(value, package[name]) for name, value in model.state_dict().items())
     spread = [m.running_var.std() / m.running_var.mean() for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert min(spread) > 0.1  # a random network has the same variance in every channel
+    assert min(spread) > 0.01  # a random network has the same variance in every channel
 
 
 def test_a_new_head_starts_random_on_pretrained_weights():
