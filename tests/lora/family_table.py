@@ -92,7 +92,7 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "tiny_vit": ("tiny_vit_5m_224", 32, {}),
     "tnt": ("tnt_s_legacy_patch16_224", 32, {"img_size": 32}),
     "tresnet": ("tresnet_m", 32, {}),
-    "twins": ("twins_svt_small", 32, {"img_size": 32}),
+    "twins": ("twins_svt_small", 64, {"img_size": 64}),
     "vgg": ("vgg11", 32, {"mlp_ratio": 0.25}),
     "visformer": ("visformer_tiny", 32, {"img_size": 32}),
     "vision_transformer": ("test_vit", 32, {"img_size": 32}),
