@@ -60,11 +60,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     fitted = fit(
         task,
         data,
-        instantiate(
-            config.trainer,
-            precision=None,
-            plugins=[precision],
-        ),
+        instantiate(config.trainer, precision=None, plugins=[precision]),
         folder,
         callbacks=list(instantiate(config.callbacks or {}).values()),
         loggers=[logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()],

@@ -7,6 +7,7 @@ fold is right. The original weight and bias are kept, so that unfolding is exact
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,7 +150,9 @@ def _trace(model: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.
     finally:
         for hook in hooks:
             hook.remove()
-    return [pair for pair in pairs if runs[id(pair[0])] == runs[id(pair[1])] == 1 and _undoable(pair[1])], before
+    held = Counter(id(parameter) for module in model.modules() for parameter in module._parameters.values())
+    once = [(conv, norm) for conv, norm in pairs if runs[id(conv)] == runs[id(norm)] == held[id(conv.weight)] == 1]
+    return [(conv, norm) for conv, norm in once if _undoable(norm)], before
 
 
 def _foldable(module: nn.Module) -> bool:

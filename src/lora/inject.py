@@ -180,8 +180,9 @@ def _adapt(site: Site, settings: LoraSettings, rows: Tensor | None) -> Layer:
         adapter = Dense(site.weight, rows)
     else:
         adapter = LowRank(site.weight, settings.rank, settings.alpha, rows)
-    site.module.add_module(slot(site.attribute), adapter)
-    adapt_class(site.module, site.attribute)
+    for module, attribute in ((site.module, site.attribute), *site.twins):
+        module.add_module(slot(attribute), adapter)
+        adapt_class(module, attribute)
     count = sum(parameter.numel() for parameter in adapter.parameters())
     return Layer(site.name, site.attribute, adapter.kind, count)
 

@@ -21,12 +21,14 @@ class Site:
         module: The module that owns the weight.
         attribute: Name of the parameter in it (`weight`, `in_proj_weight`, ...).
         roles: The words of `ROLES` that pick it.
+        twins: The other modules that hold the very same parameter (tied weights), each with its name there.
     """
 
     name: str
     module: nn.Module
     attribute: str
     roles: frozenset[str]
+    twins: tuple[tuple[nn.Module, str], ...] = ()
 
     @property
     def weight(self) -> Tensor:
@@ -44,14 +46,31 @@ def classifiers(model: nn.Module) -> list[nn.Module]:
 
 
 def sites(model: nn.Module) -> list[Site]:
-    """Return every Linear, Conv2d and attention projection of `model` but its heads, in module order."""
+    """Return every Linear, Conv2d and attention projection of `model` but its heads, in module order.
+
+    A tied weight is one site, under the first of its names. One that is read elsewhere too (by an embedding, say, or by
+    a head, which trains it) is none: no adapter could reach every reader.
+    """
     heads = {id(module) for head in classifiers(model) for module in head.modules()}
+    holders = _holders(model)
     found = []
     for name, module in model.named_modules():
-        if id(module) not in heads:
-            roles = frozenset(_roles(model, name, module))
-            found += [Site(name, module, attribute, roles) for attribute in _weights(module)]
+        for attribute in _weights(module):
+            owner, *twins = holders[id(module._parameters[attribute])]
+            reachable = all(id(m) not in heads and parameter in _weights(m) for m, parameter in (owner, *twins))
+            if reachable and owner == (module, attribute):
+                found.append(Site(name, module, attribute, frozenset(_roles(model, name, module)), tuple(twins)))
     return found
+
+
+def _holders(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+    """Return where each parameter is held, by its `id`, in module order."""
+    holders: dict[int, list[tuple[nn.Module, str]]] = {}
+    for module in model.modules():
+        for attribute, parameter in module._parameters.items():
+            if parameter is not None:
+                holders.setdefault(id(parameter), []).append((module, attribute))
+    return holders
 
 
 def select(model: nn.Module, targets: str | Sequence[str]) -> list[Site]:

@@ -82,7 +82,7 @@ def fit(
             warnings.filterwarnings("ignore", message)
         built = trainer(callbacks=own, logger=list(loggers) or False, default_root_dir=folder)
         start = time.perf_counter()
-        built.fit(task, datamodule=data, ckpt_path=checkpoint)
+        built.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     seconds = time.perf_counter() - start
     kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(kept["state_dict"], strict=False)

@@ -57,6 +57,21 @@ def relative(actual: torch.Tensor, expected: torch.Tensor) -> float:
     return float((actual - expected).abs().max() / expected.abs().max())
 
 
+def gradients(model: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the gradient of every parameter that learns."""
+    model.zero_grad()
+    model(x).square().sum().backward()
+    learns = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in learns.items()}
+
+
+def dense_gradients(model: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the gradients that autograd takes when every reader gets the dense sum, as under `torch.compile`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        return gradients(model, x)
+
+
 _built: dict[str, nn.Module] = {}
 
 
