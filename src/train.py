@@ -51,6 +51,8 @@ def main(config: DictConfig) -> float | None:
 
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Compose, fit, judge and write the run; return its balanced accuracy on validation."""
+    if config.resume is None and (folder / "config.yaml").exists():
+        raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
     settings = OmegaConf.to_container(config, resolve=True)

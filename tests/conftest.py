@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,12 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Start every test from the same random state, so that a failure can be seen again."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import csv
 import json
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 
@@ -148,6 +149,20 @@ def test_a_resumed_training_equals_an_unbroken_one(plates, tmp_path, invoke):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert (broken / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
     assert (tmp_path / "latest").resolve() == whole
+
+
+def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invoke):
+    run = tmp_path / "run"
+    shutil.copytree(runs["lora"], run)
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    common = ("data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=1")
+    refused(invoke("train", *common, f"run_dir={run}"), "holds a run already: choose another run_dir")
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    assert invoke("train", f"resume={run}").code == 0
+    again = load_file(run / "adapter.safetensors")
+    assert all(
+        torch.equal(value, again[name]) for name, value in load_file(runs["lora"] / "adapter.safetensors").items()
+    )
 
 
 def test_a_sweep_ends_with_a_table_and_survives_a_failed_run(plates, tmp_path):

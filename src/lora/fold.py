@@ -33,6 +33,14 @@ class Fold:
     weight: nn.Parameter
     bias: nn.Parameter | None
 
+    def follow(self) -> None:
+        """Bring the kept weight and bias to where the model has gone since (`model.to`)."""
+        like = self.conv._parameters["weight"]
+        assert like is not None
+        for parameter in (self.weight, self.bias):
+            if parameter is not None:
+                parameter.data = parameter.data.to(device=like.device, dtype=like.dtype)
+
 
 def fold_norms(model: nn.Module) -> dict[int, Tensor]:
     """Fold every batch norm of `model` that can be folded, in place, traced and verified on noise.
@@ -58,11 +66,7 @@ def unfold(norm: nn.Module) -> None:
     fold = _of(norm)
     if fold is None:
         return
-    like = fold.conv._parameters["weight"]
-    assert like is not None
-    for parameter in (fold.weight, fold.bias):
-        if parameter is not None:
-            parameter.data = parameter.data.to(device=like.device, dtype=like.dtype)
+    fold.follow()
     fold.conv._parameters["weight"], fold.conv._parameters["bias"] = fold.weight, fold.bias
     del norm.__dict__["fold"]
     restore_class(norm)
@@ -71,6 +75,14 @@ def unfold(norm: nn.Module) -> None:
 def is_folded(module: nn.Module) -> bool:
     """Tell whether `module` is a norm that its conv computes at the moment."""
     return _of(module) is not None
+
+
+def plain_weights(model: nn.Module) -> dict[int, nn.Parameter]:
+    """Return the plain weight of every folded conv, by the conv's `id`."""
+    folds = [fold for fold in map(_of, model.modules()) if fold is not None]
+    for fold in folds:
+        fold.follow()
+    return {id(fold.conv): fold.weight for fold in folds}
 
 
 def _of(norm: nn.Module) -> Fold | None:

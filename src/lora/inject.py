@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from src.lora.adapters import Adapter, Dense, LowRank, shapes
 from src.lora.fold import fold_norms as fold
-from src.lora.fold import is_folded, unfold
+from src.lora.fold import is_folded, plain_weights, unfold
 from src.lora.hashing import base_hash
 from src.lora.surgery import adapt_class, freeze_norm, restore_class, slot
 from src.lora.targets import Site, classifiers, select
@@ -128,12 +128,13 @@ def plan(model: nn.Module, settings: LoraSettings) -> list[Site]:
 
 def merge(model: nn.Module) -> nn.Module:
     """Write W' into the weights of `model`, in place, and leave plain modules with plain keys."""
-    weights = {}
+    plain, weights = plain_weights(model), []
     for module, attribute, adapter in adapters(model):
-        base = _plain_weight(model, module, attribute)
-        weights[id(base)] = (base, adapter.merge(base))
+        base = plain.get(id(module), module._parameters[attribute])
+        assert base is not None
+        weights.append((base, adapter.merge(base)))
     remove(model)
-    for base, value in weights.values():
+    for base, value in weights:
         base.data.copy_(value)
     return model
 
@@ -162,16 +163,6 @@ def adapters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Adapter]]:
         for name, child in module._modules.items():
             if isinstance(child, Adapter):
                 yield module, name.removesuffix(slot("")), child
-
-
-def _plain_weight(model: nn.Module, module: nn.Module, attribute: str) -> nn.Parameter:
-    for norm in model.modules():
-        if is_folded(norm) and norm.__dict__["fold"].conv is module:
-            kept: nn.Parameter = norm.__dict__["fold"].weight
-            return kept
-    weight = module._parameters[attribute]
-    assert weight is not None
-    return weight
 
 
 def _adapt(site: Site, settings: LoraSettings, rows: Tensor | None) -> Layer:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
@@ -26,6 +28,20 @@ NOISE = (
     ".*module\\(s\\) in eval mode.*",  # frozen norms are meant to be
     ".*LeafSpec.*",
 )
+
+
+class BestEpoch(ModelCheckpoint):
+    """Keep the best epoch's and the last epoch's checkpoint, also in a run folder that was moved since."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where the checkpoint left off, with its files where the folder is now."""
+
+        def here(path: str) -> str:
+            return os.path.join(str(self.dirpath), os.path.basename(path)) if path else path
+
+        paths = {key: here(path) for key, path in state_dict.items() if key.endswith("_model_path")}
+        scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": scores})
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ def fit(
     """
     keep_freed_memory()
     checkpoint = _last(folder) if resume else None
-    best = ModelCheckpoint(
+    best = BestEpoch(
         folder / CHECKPOINTS, "best", monitor="val/score", mode="max", save_last=True, enable_version_counter=False
     )
     history = History(folder / "history.csv")

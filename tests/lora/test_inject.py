@@ -74,6 +74,23 @@ def test_merged_equals_unmerged_in_plain_modules(base, fold_norms):
     assert injection_of(base) is None
 
 
+def test_a_model_that_was_moved_after_injection_merges_and_is_restored(base):
+    x, plain = images(base).double(), copy.deepcopy(base).double()
+    inject(base, rank=4)
+    stir(base)
+    base.double()
+    twin, unmerged = copy.deepcopy(base), outputs(base, x)
+    assert relative(outputs(merge(base), x), unmerged) <= TOLERANCE
+    assert torch.equal(outputs(remove(twin), x), outputs(with_head_of(plain, twin), x))
+
+
+def with_head_of(model, other):
+    """Give `model` the (trained) head of `other`."""
+    for head, trained in zip(classifiers(model), classifiers(other), strict=True):
+        head.load_state_dict(trained.state_dict())
+    return model
+
+
 def test_remove_gives_the_base_back_bit_for_bit(base):
     x, plain, state = images(base), kinds(base), copy.deepcopy(base.state_dict())
     before = outputs(base, x)
