@@ -13,11 +13,11 @@ def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.empty(20_000_000).fill_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-given_back = faults()
+given_back = [faults() for _ in range(3)]
 assert keep_freed_memory()
-faults()
-print(given_back, faults())
+for _ in range(4):  # the heap grows until it has a place for the block
+    faults()
+print(min(given_back), max(faults() for _ in range(4)))
 """
 
 
