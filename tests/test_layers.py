@@ -17,8 +17,10 @@ MAY_IMPORT = {
     "tasks": {"backbones", "lora", "spec"},
     "deploy": {"backbones", "edge", "spec"},
     "report": {"data", "edge", "spec"},
+    "benchmarks": {"backbones", "lora", "tasks"},
     **{command: {"command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"} for command in COMMANDS},
     "predict": {"command", "edge", "spec"},
+    "benchmark": {"benchmarks", "command", "report"},
 }
 TORCH_FREE = ("edge", "spec", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}

@@ -1,7 +1,12 @@
 """LoRA for the weights of vision backbones: inject, merge, remove, and the adapter file."""
 
 from src.lora.adapter_file import AdapterError, AdapterHeader, load_adapter, read_adapter, save_adapter
-from src.lora.inject import Injection, Layer, LoraSettings, adapters, inject, injection_of, merge, remove
+from src.lora.eva import eva
+from src.lora.groups import apply_ratios, parameter_groups
+from src.lora.inject import Injection, Layer, adapters, inject, injection_of, merge, remove
+from src.lora.peft_format import load_peft, save_peft
+from src.lora.settings import LoraSettings
+from src.lora.shelf import Shelf, switch_seconds
 
 __all__ = [
     "AdapterError",
@@ -9,12 +14,19 @@ __all__ = [
     "Injection",
     "Layer",
     "LoraSettings",
+    "Shelf",
     "adapters",
+    "apply_ratios",
+    "eva",
     "inject",
     "injection_of",
     "load_adapter",
+    "load_peft",
     "merge",
+    "parameter_groups",
     "read_adapter",
     "remove",
     "save_adapter",
+    "save_peft",
+    "switch_seconds",
 ]

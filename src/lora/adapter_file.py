@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from src.lora.adapters import shapes
+from src.lora.adapters import Blend
 from src.lora.hashing import base_hash
-from src.lora.inject import Injection, LoraSettings, inject, injection_of, plan, remove
-from src.lora.surgery import slot
+from src.lora.inject import Graft, Injection, adapters, attach, grow, injection_of, prepare, restore, shapes
+from src.lora.settings import LoraSettings
 from src.lora.targets import classifiers
 
 FORMAT = 1
@@ -47,11 +47,13 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
         metadata: JSON-ready values to keep with it.
 
     Raises:
-        ValueError: The model has no adapters.
+        ValueError: The model has no adapters, or a blend of several.
     """
     injection = injection_of(model)
     if injection is None:
         raise ValueError("this model has no adapters to save: call inject first")
+    if any(isinstance(adapter, Blend) for _, _, adapter in adapters(model)):
+        raise ValueError("a blend has no file of its own: keep the files that it is made of")
     tensors = {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
     header = {
         "format": FORMAT,
@@ -85,7 +87,7 @@ def read_adapter(path: str | Path) -> AdapterHeader:
     Raises:
         AdapterError: The file is missing, cut short, no safetensors, or no adapter.
     """
-    return _read(Path(path))[0]
+    return read_tensors(Path(path))[0]
 
 
 def load_adapter(path: str | Path, model: nn.Module) -> Injection:
@@ -97,54 +99,99 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
         AdapterError: The file is no adapter, is for another base, or its names, shapes or values do not fit.
     """
     path = Path(path)
-    header, tensors = _read(path)
+    header, tensors = read_tensors(path)
     if injection_of(model) is not None:
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
-    if base_hash(model) != header.base_hash:
+    hashed = base_hash(model)
+    check_base(path, header, hashed)
+    head = head_parameters(model)
+    check(path, expected(path, model, header.settings) | {name: tuple(p.shape) for name, p in head.items()}, tensors)
+    rootstock = prepare(model, header.settings.fold_norms, hashed)
+    if rootstock.folded != header.folded:
+        restore(model, rootstock.thawed)
+        raise other_folds(str(path), header.folded, rootstock.folded)
+    grafts = grow(model, header.settings)
+    fill(parameters(grafts) | head, tensors)
+    return attach(model, header.settings, grafts, rootstock)
+
+
+def check_base(path: Path, header: AdapterHeader, hashed: str) -> None:
+    """Refuse an adapter of another base than the one with the hash `hashed`."""
+    if hashed != header.base_hash:
         raise AdapterError(
-            f"{path} was trained on another base (hash {header.base_hash[:12]}, this model {base_hash(model)[:12]}): "
+            f"{path} was trained on another base (hash {header.base_hash[:12]}, this model {hashed[:12]}): "
             "create the backbone with the name and weights that the adapter names"
         )
-    _check(path, _expected(model, header.settings), tensors)
-    settings = header.settings
-    injection = inject(model, settings.rank, settings.alpha, settings.targets, settings.fold_norms)
-    if injection.folded != header.folded:
-        remove(model)
-        raise AdapterError(
-            f"{path} was trained with {header.folded} batch norms folded, and {injection.folded} fold here: "
-            "use the timm version that the adapter names"
-        )
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                parameter.copy_(tensors[name])
-    return injection
 
 
-def _expected(model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...]]:
+def other_folds(source: str, trained: int, here: int) -> AdapterError:
+    """Return the error for an adapter that was trained with other batch norms folded than fold here."""
+    return AdapterError(
+        f"{source} was trained with {trained} batch norms folded, and {here} fold here: "
+        "use the timm version that the adapter names"
+    )
+
+
+def expected(path: Path, model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every adapter parameter that a file with these settings holds.
+
+    Raises:
+        AdapterError: They name layers that the model lacks.
+    """
+    try:
+        return shapes(model, settings)
+    except ValueError as error:
+        raise AdapterError(f"{path} does not fit this model: {error}") from error
+
+
+def head_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of the model's classifiers by their names in the model."""
     heads = {id(parameter) for head in classifiers(model) for parameter in head.parameters()}
-    expected = {name: tuple(p.shape) for name, p in model.named_parameters() if id(p) in heads}
-    for site in plan(model, settings):
-        prefix = f"{site.name}.{slot(site.attribute)}" if site.name else slot(site.attribute)
-        expected |= {f"{prefix}.{name}": shape for name, shape in shapes(site.weight, settings.rank).items()}
-    return expected
+    return {name: parameter for name, parameter in model.named_parameters() if id(parameter) in heads}
 
 
-def _check(path: Path, expected: dict[str, tuple[int, ...]], tensors: dict[str, Tensor]) -> None:
+def parameters(grafts: Sequence[Graft]) -> dict[str, nn.Parameter]:
+    """Return the parameters of several adapters by their names in the adapted model."""
+    return {name: parameter for graft in grafts for name, parameter in graft.parameters().items()}
+
+
+def fill(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:
+    """Copy a file's checked tensors into parameters of the same names."""
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])
+
+
+def check(path: Path, expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors with other names or shapes than `expected`, or without finite values.
+
+    Raises:
+        AdapterError: With the tensor's name.
+    """
     missing, surplus = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or surplus:
-        raise AdapterError(f"{path} does not fit this model: missing {missing[:3]}, surplus {surplus[:3]}")
+        raise AdapterError(
+            f"{path} does not fit this model: missing {missing[:3]}, surplus {surplus[:3]}; "
+            "take the whole file that was trained on this very backbone"
+        )
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise AdapterError(
                 f"{path} does not fit this model: {name} is {tuple(tensors[name].shape)} in the file and {shape} in "
                 "the model (another number of classes?)"
             )
+        if not tensors[name].is_floating_point():
+            raise AdapterError(f"{path} holds {tensors[name].dtype} in {name}, not floats: the file is damaged")
         if not tensors[name].isfinite().all():
             raise AdapterError(f"{path} holds NaN or infinity in {name}: the training diverged, or the file is damaged")
 
 
-def _read(path: Path) -> tuple[AdapterHeader, dict[str, Tensor]]:
+def read_tensors(path: Path) -> tuple[AdapterHeader, dict[str, Tensor]]:
+    """Return what an adapter file says of itself, and its tensors.
+
+    Raises:
+        AdapterError: As `read_adapter`.
+    """
     if not path.is_file():
         raise AdapterError(f"no adapter file at {path}: give the file, its run folder, or exports/<experiment>/latest")
     try:
@@ -165,11 +212,10 @@ def _header(path: Path, text: str) -> AdapterHeader:
         header = json.loads(text)
         if header["format"] != FORMAT:
             raise AdapterError(f"{path} has format {header['format']}, this Graft reads {FORMAT}: train it again")
-        lora = dict(header["lora"])
-        targets = lora["targets"]
-        lora["targets"] = targets if isinstance(targets, str) else tuple(targets)
         return AdapterHeader(
-            LoraSettings(**lora), str(header["base_hash"]), int(header["folded"]), dict(header["metadata"])
+            LoraSettings(**header["lora"]), str(header["base_hash"]), int(header["folded"]), dict(header["metadata"])
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except AdapterError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise AdapterError(f"{path} is no Graft adapter that this version can read ({error})") from error

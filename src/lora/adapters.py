@@ -3,61 +3,125 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from src.lora.gradients import merged
+from src.lora.pissa import principal
 from src.lora.weight import LowRankWeight
+
+INITS = ("default", "pissa")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one low-rank adapter is made with: rank, factor of the update, a word of `INITS`, and rank dropout."""
+
+    rank: int
+    scale: float
+    init: str = "default"
+    dropout: float = 0.0
 
 
 class Adapter(nn.Module):
     """What is added to one weight; `weight(W)` is the only thing a layer asks of it.
 
-    `rows` (out) holds the factor of each output row while a batch norm is folded into the layer. The update is learnt
-    for the folded weight, whose rows are of one size, and divided by the factors when it is merged: learnt for the
-    plain weight of EfficientNet-Lite0, one learning rate is 50 times too high for some channels and too low for others.
+    Where a batch norm is folded into the layer, W is the folded weight, and the update is learnt for it: its rows are
+    of one size. For the plain weight of EfficientNet-Lite0, one learning rate is 50 times too high for some channels
+    and too low for others.
     """
 
     kind: str
-    rows: Tensor | None
 
-    def __init__(self, rows: Tensor | None) -> None:
+    def __init__(self, base: Tensor, recipe: Recipe) -> None:
         super().__init__()
-        self.register_buffer("rows", rows, persistent=False)
 
-    def weight(self, base: Tensor) -> Tensor:
-        """Return W' for the (possibly folded) frozen weight `base`, of the same shape."""
+    @classmethod
+    def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every parameter that the adapter of `base` has."""
         raise NotImplementedError
 
-    def merge(self, base: Tensor) -> Tensor:
-        """Return W' for the plain weight `base`, whatever is folded at the moment."""
-        with torch.no_grad():
-            if self.rows is None:
-                return self.weight(base)
-            delta = self.weight(torch.zeros_like(base))
-            return base + delta / self.rows.view(-1, *[1] * (base.ndim - 1))
+    def weight(self, base: Tensor) -> Tensor:
+        """Return W' for the frozen weight `base`, of the same shape."""
+        raise NotImplementedError
 
 
 class LowRank(Adapter):
-    """W + (alpha / rank) B A, the LoRA of Hu et al. (arXiv 2106.09685) on a weight seen as out x fan_in."""
+    """W + scale B A, the LoRA of Hu et al. (arXiv 2106.09685) on a weight seen as out x fan_in.
+
+    With `pissa` the pair starts as the principal part of W, and that start (B0, A0) is subtracted instead of taken out
+    of W: W itself is never touched.
+    """
 
     kind = "low-rank"
+    B0: Tensor | None
+    A0: Tensor | None
 
-    def __init__(self, base: Tensor, rank: int, alpha: float, rows: Tensor | None = None) -> None:
-        super().__init__(rows)
+    def __init__(self, base: Tensor, recipe: Recipe) -> None:
+        super().__init__(base, recipe)
         out, fan_in = base.shape[0], base[0].numel()
-        self.A = nn.Parameter(base.new_empty(rank, fan_in))
-        self.B = nn.Parameter(base.new_zeros(out, rank))
-        self.scale = alpha / rank
+        self.A = nn.Parameter(base.new_empty(recipe.rank, fan_in))
+        self.B = nn.Parameter(base.new_zeros(out, recipe.rank))
+        self.scale, self.dropout = recipe.scale, nn.Dropout(recipe.dropout)
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
+        b, a = principal(base / self.scale, recipe.rank) if recipe.init == "pissa" else (None, None)
+        self.register_buffer("B0", b, persistent=False)
+        self.register_buffer("A0", a, persistent=False)
+        if b is not None and a is not None:
+            self.B.data.copy_(b)
+            self.A.data.copy_(a)
+
+    @classmethod
+    def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of A and B."""
+        return {"A": (rank, base[0].numel()), "B": (base.shape[0], rank)}
+
+    def change(self) -> tuple[Tensor, Tensor]:
+        """Return b (out x k) and a (k x fan_in) with b a = B A - B0 A0, zero bit for bit at the start."""
+        if self.B0 is None or self.A0 is None:
+            return self.B, self.A
+        return torch.cat([self.B - self.B0, self.B0], 1), torch.cat([self.A, self.A - self.A0])
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """Return b and a whose product is the update of the weight, scale and dropout included."""
+        b, a = self.change()
+        b = b * self.scale
+        if self.training and self.dropout.p:
+            kept = self.dropout(torch.ones_like(self.B[0]))
+            b = b * kept.repeat(b.shape[1] // len(kept))
+        return b, a
 
     def weight(self, base: Tensor) -> Tensor:
         """Return W + scale B A: a `LowRankWeight` where gradients are taken, else the dense sum."""
-        b = self.B * self.scale
+        b, a = self.factors()
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            return LowRankWeight.of(base, b, self.A)
-        return merged(base, b, self.A)
+            return LowRankWeight.of(base, b, a)
+        return merged(base, b, a)
+
+
+class Dora(LowRank):
+    """M V / |V| row by row, with V = W + scale B A (arXiv 2402.09353); |V| takes no gradient, as in its section 4.3."""
+
+    kind = "dora"
+
+    def __init__(self, base: Tensor, recipe: Recipe) -> None:
+        super().__init__(base, recipe)
+        self.M = nn.Parameter(base.detach().flatten(1).norm(dim=1))
+
+    @classmethod
+    def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of A, B and M."""
+        return super().shapes(base, rank) | {"M": (base.shape[0],)}
+
+    def weight(self, base: Tensor) -> Tensor:
+        """Return the rows of V, each with the length that M gives it; a row of zeros stays one."""
+        v = merged(base, *self.factors())
+        norm = v.detach().flatten(1).norm(dim=1)
+        factor: Tensor = self.M / norm.where(norm > 0, 1)
+        return v * factor.view(-1, *[1] * (v.ndim - 1))
 
 
 class Dense(Adapter):
@@ -65,18 +129,44 @@ class Dense(Adapter):
 
     kind = "dense"
 
-    def __init__(self, base: Tensor, rows: Tensor | None = None) -> None:
-        super().__init__(rows)
+    def __init__(self, base: Tensor, recipe: Recipe) -> None:
+        super().__init__(base, recipe)
         self.D = nn.Parameter(torch.zeros_like(base, memory_format=torch.contiguous_format))
+
+    @classmethod
+    def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of D."""
+        return {"D": tuple(base.shape)}
 
     def weight(self, base: Tensor) -> Tensor:
         """Return W + D."""
         return base + self.D
 
 
-def shapes(base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
-    """Return the parameter shapes of the cheaper adapter for `base`: A and B, or D where the pair would cost more."""
-    out, fan_in = base.shape[0], base[0].numel()
-    if rank * (out + fan_in) < out * fan_in:
-        return {"A": (rank, fan_in), "B": (out, rank)}
-    return {"D": tuple(base.shape)}
+class Blend(Adapter):
+    """W + the weighted sum of what several adapters add to W, whatever their kinds and ranks."""
+
+    kind = "blend"
+
+    def __init__(self, parts: Iterable[tuple[Adapter, float]]) -> None:
+        nn.Module.__init__(self)
+        adapters, self.shares = zip(*parts, strict=True)
+        for number, adapter in enumerate(adapters):
+            self.add_module(str(number), adapter)
+
+    def weight(self, base: Tensor) -> Tensor:
+        """Return W + the sum of share (W'_part - W)."""
+        adapted = base
+        for part, share in zip(self.children(), self.shares, strict=True):
+            assert isinstance(part, Adapter)
+            adapted = adapted + share * (part.weight(base) - base)
+        return adapted
+
+
+KINDS: dict[str, type[Adapter]] = {"lora": LowRank, "dora": Dora}
+
+
+def choose(kind: str, base: Tensor, rank: int) -> type[Adapter]:
+    """Return the class of an adapter for `base`: the kind's own, or `Dense` where that has no more parameters."""
+    chosen = KINDS[kind]
+    return chosen if sum(math.prod(shape) for shape in chosen.shapes(base, rank).values()) < base.numel() else Dense

@@ -27,29 +27,39 @@ FOLDABLE = (nn.BatchNorm2d, BatchNormAct2d)
 
 @dataclass
 class Fold:
-    """What a folded norm remembers: its conv, and the conv's own weight and bias."""
+    """What a folded norm remembers: its conv, the conv's own weight and bias, and each output row's factor (out)."""
 
     conv: nn.Conv2d
     weight: nn.Parameter
     bias: nn.Parameter | None
+    rows: Tensor
+
+    def unfolded(self, folded: Tensor) -> Tensor:
+        """Return W' of the plain conv for W' of the folded one: W + (W'_folded - W_folded) / rows."""
+        rows = self.rows.view(-1, *[1] * (folded.ndim - 1))
+        base = self.conv._parameters["weight"]
+        assert base is not None
+        update = (folded.double() - base.detach().double()) / rows
+        return (self.weight.detach().double() + update).to(folded.dtype)
 
     def follow(self) -> None:
-        """Bring the kept weight and bias to where the model has gone since (`model.to`)."""
+        """Bring what is kept to where the model has gone since (`model.to`)."""
         like = self.conv._parameters["weight"]
         assert like is not None
+        self.rows = self.rows.to(like.device)
         for parameter in (self.weight, self.bias):
             if parameter is not None:
                 parameter.data = parameter.data.to(device=like.device, dtype=like.dtype)
 
 
-def fold_norms(model: nn.Module) -> dict[int, Tensor]:
+def fold_norms(model: nn.Module) -> int:
     """Fold every batch norm of `model` that can be folded, in place, traced and verified on noise.
 
     The noise has the input size of timm's `pretrained_cfg`, or 224 pixels; a model that does not run on it stays as
     it is, with a warning.
 
     Returns:
-        For every folded conv, by `id`, the factor of each output row (out).
+        How many were folded.
     """
     example = _example(model)
     with _in_eval(model):
@@ -58,7 +68,9 @@ def fold_norms(model: nn.Module) -> dict[int, Tensor]:
         if pairs and not kept:  # one at a time finds the pairs whose conv output has another reader
             kept = [pair for pair in pairs if _folds_right(model, [pair], example, before)]
             kept = kept if _folds_right(model, kept, example, before) else []
-    return {id(conv): _fold(conv, norm) for conv, norm in kept}
+    for conv, norm in kept:
+        _fold(conv, norm)
+    return len(kept)
 
 
 def unfold(norm: nn.Module) -> None:
@@ -77,12 +89,12 @@ def is_folded(module: nn.Module) -> bool:
     return _of(module) is not None
 
 
-def plain_weights(model: nn.Module) -> dict[int, nn.Parameter]:
-    """Return the plain weight of every folded conv, by the conv's `id`."""
-    folds = [fold for fold in map(_of, model.modules()) if fold is not None]
-    for fold in folds:
+def folds(model: nn.Module) -> dict[int, Fold]:
+    """Return what every folded conv was, by the conv's `id`."""
+    found = [fold for fold in map(_of, model.modules()) if fold is not None]
+    for fold in found:
         fold.follow()
-    return {id(fold.conv): fold.weight for fold in folds}
+    return {id(fold.conv): fold for fold in found}
 
 
 def _of(norm: nn.Module) -> Fold | None:
@@ -102,7 +114,7 @@ def _undoable(norm: nn.BatchNorm2d) -> bool:
     return bool(rows.min() > SMALLEST_ROW * rows.max())
 
 
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert norm.running_mean is not None
     rows = _rows(norm)
     bias = -norm.running_mean.double() if conv.bias is None else conv.bias.detach().double() - norm.running_mean
@@ -110,11 +122,10 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
     weight = conv.weight.detach().double() * rows.view(-1, 1, 1, 1)
     kept, kept_bias = conv._parameters["weight"], conv._parameters["bias"]
     assert kept is not None
-    norm.__dict__["fold"] = Fold(conv, kept, kept_bias)
+    norm.__dict__["fold"] = Fold(conv, kept, kept_bias, rows)
     conv._parameters["weight"] = _frozen(weight.to(conv.weight), conv.weight)
     conv._parameters["bias"] = _frozen(bias.to(conv.weight), conv.weight)
     pass_through(norm)
-    return rows.to(conv.weight)
 
 
 def _frozen(value: Tensor, like: Tensor) -> nn.Parameter:

@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
-from src.lora.adapters import Adapter, Dense, LowRank, shapes
+from src.lora.adapters import Adapter, Dense, choose
 from src.lora.fold import fold_norms as fold
-from src.lora.fold import is_folded, plain_weights, unfold
+from src.lora.fold import folds, is_folded, unfold
 from src.lora.hashing import base_hash
+from src.lora.settings import LoraSettings
 from src.lora.surgery import adapt_class, freeze_norm, restore_class, slot
 from src.lora.targets import Site, classifiers, select
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """The choices that decide which adapters a model gets.
-
-    Attributes:
-        rank: Rank of each low-rank pair.
-        alpha: The update is scaled by alpha / rank.
-        targets: A word of `src.lora.targets.ROLES`, a module-name glob, or several; empty for the head alone.
-        fold_norms: Whether frozen batch norms are folded into their convolutions.
-    """
-
-    rank: int = 8
-    alpha: float = 16.0
-    targets: str | tuple[str, ...] = "all"
-    fold_norms: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no adapter."""
-        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
-            raise ValueError(f"lora.rank must be a whole number of at least 1, not {self.rank!r}")
-        if not 0 < self.alpha < float("inf"):
-            raise ValueError(f"lora.alpha must be above 0 and finite, not {self.alpha!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-ready values."""
-        targets = self.targets if isinstance(self.targets, str) else list(self.targets)
-        return {**asdict(self), "targets": targets}
 
 
 @dataclass(frozen=True)
@@ -66,12 +39,39 @@ class Injection:
     thawed: tuple[str, ...] = field(repr=False)  # parameters that required a gradient before
 
 
+@dataclass(frozen=True)
+class Graft:
+    """An adapter, and the weight that it is made for."""
+
+    site: Site
+    adapter: Adapter
+
+    def layer(self) -> Layer:
+        """Describe it."""
+        count = sum(parameter.numel() for parameter in self.adapter.parameters())
+        return Layer(self.site.name, self.site.attribute, self.adapter.kind, count)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return the adapter's parameters under the names they have in the adapted model."""
+        return {_name(self.site, name): parameter for name, parameter in self.adapter.named_parameters()}
+
+
+@dataclass(frozen=True)
+class Rootstock:
+    """A frozen base that waits for adapters: its hash, how many norms are folded, and what it trained before."""
+
+    base_hash: str
+    folded: int
+    thawed: tuple[str, ...] = field(repr=False)
+
+
 def inject(
     model: nn.Module,
     rank: int = 8,
     alpha: float = 16.0,
     targets: str | Sequence[str] = "all",
     fold_norms: bool = True,
+    **choices: Any,
 ) -> Injection:
     """Adapt the weights of `model` in place and freeze the rest but the heads of `get_classifier()`.
 
@@ -82,26 +82,101 @@ def inject(
         targets: `all`, `dense`, `attention`, `mlp`, `conv`, a glob of module names, or a list of these; an empty list
             adapts nothing and leaves the head to train.
         fold_norms: Fold frozen batch norms into their convolutions; `merge` and `remove` undo it.
+        **choices: The other fields of `LoraSettings`: `kind`, `init`, `scaling`, `dropout`, `ranks`, `alphas`.
 
     Returns:
         The layers that were adapted, and the hash of the base.
 
     Raises:
-        ValueError: Bad settings, a target without a match, a rank at which every layer would be dense, or a model
-            that is adapted already.
+        ValueError: Bad settings, a target or pattern without a match, a rank at which every layer would be dense, or a
+            model that is adapted already.
     """
-    settings = LoraSettings(rank, float(alpha), targets if isinstance(targets, str) else tuple(targets), fold_norms)
+    settings = LoraSettings(rank, alpha, targets, fold_norms, **choices)
+    chosen = plan(model, settings)
+    if chosen and all(_kind(site, settings) is Dense for site in chosen):
+        largest = max(chosen, key=lambda site: site.weight.numel())
+        raise ValueError(
+            f"lora.rank={settings.rank} is so high that every targeted layer would be trained whole "
+            f"(the largest, {largest.name}, is {tuple(largest.weight.shape)}): choose a lower rank"
+        )
+    rootstock = prepare(model, fold_norms, base_hash(model))
+    return attach(model, settings, grow(model, settings), rootstock)
+
+
+def plan(model: nn.Module, settings: LoraSettings) -> list[Site]:
+    """Return the weights that `settings` would adapt, without touching the model.
+
+    Raises:
+        ValueError: A target or pattern matches nothing.
+    """
+    chosen = select(model, settings.targets)
+    settings.check_patterns(site.name for site in chosen)
+    return chosen
+
+
+def shapes(model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every adapter parameter that `settings` would add, by its name in the adapted model.
+
+    Raises:
+        ValueError: As `plan`.
+    """
+    return {
+        _name(site, parameter): shape
+        for site in plan(model, settings)
+        for parameter, shape in _kind(site, settings).shapes(site.weight, settings.recipe(site.name).rank).items()
+    }
+
+
+def prepare(model: nn.Module, fold_norms: bool, hashed: str) -> Rootstock:
+    """Freeze a plain `model` but its heads, in place, with its batch norms folded where asked for.
+
+    Raises:
+        ValueError: The model has adapters.
+    """
     if injection_of(model) is not None:
         raise ValueError("this model has adapters already: merge or remove them first")
-    chosen = plan(model, settings)
     thawed = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
-    hashed = base_hash(model)
-    rows = fold(model) if fold_norms else {}
+    folded = fold(model) if fold_norms else 0
     _freeze(model)
-    layers = tuple(_adapt(site, settings, rows.get(id(site.module))) for site in chosen)
-    injection = Injection(settings, layers, len(rows), hashed, thawed)
+    return Rootstock(hashed, folded, thawed)
+
+
+def restore(model: nn.Module, thawed: Sequence[str]) -> None:
+    """Undo `prepare`: the very weights, statistics and classes of before, bit for bit."""
+    for module in list(model.modules()):
+        unfold(module)
+        restore_class(module)
+    trained = set(thawed)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
+
+
+def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
+    """Make the adapters that `settings` asks for; `model` is prepared, and adapters that it has stay as they are."""
+    return tuple(
+        Graft(site, _kind(site, settings)(site.weight, settings.recipe(site.name))) for site in plan(model, settings)
+    )
+
+
+def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], rootstock: Rootstock) -> Injection:
+    """Put adapters into a prepared model that has none at the moment."""
+    for graft in grafts:
+        site, adapter = graft.site, graft.adapter
+        adapter.train(site.module.training)
+        for module, attribute in ((site.module, site.attribute), *site.twins):
+            module.add_module(slot(attribute), adapter)
+            adapt_class(module, attribute)
+    layers = tuple(graft.layer() for graft in grafts)
+    injection = Injection(settings, layers, rootstock.folded, rootstock.base_hash, rootstock.thawed)
     model.__dict__["injection"] = injection
     return injection
+
+
+def detach(model: nn.Module) -> None:
+    """Take the adapters out of `model`, which stays prepared: frozen, and folded as it is."""
+    for module, attribute, _ in list(adapters(model)):
+        restore_class(module)
+        del module._modules[slot(attribute)]
 
 
 def injection_of(model: nn.Module) -> Injection | None:
@@ -110,32 +185,20 @@ def injection_of(model: nn.Module) -> Injection | None:
     return found
 
 
-def plan(model: nn.Module, settings: LoraSettings) -> list[Site]:
-    """Return the weights that `settings` would adapt, without touching the model.
-
-    Raises:
-        ValueError: As `inject`.
-    """
-    chosen = select(model, settings.targets)
-    if chosen and all("D" in shapes(site.weight, settings.rank) for site in chosen):
-        largest = max(chosen, key=lambda site: site.weight.numel())
-        raise ValueError(
-            f"lora.rank={settings.rank} is so high that every targeted layer would be trained whole "
-            f"(the largest, {largest.name}, is {tuple(largest.weight.shape)}): choose a lower rank"
-        )
-    return chosen
-
-
 def merge(model: nn.Module) -> nn.Module:
     """Write W' into the weights of `model`, in place, and leave plain modules with plain keys."""
-    plain, weights = plain_weights(model), []
+    folded, merged = folds(model), []
     for module, attribute, adapter in adapters(model):
-        base = plain.get(id(module), module._parameters[attribute])
+        base = module._parameters[attribute]
         assert base is not None
-        weights.append((base, adapter.merge(base)))
+        adapter.eval()
+        with torch.no_grad():
+            weight = adapter.weight(base)
+        fold = folded.get(id(module))
+        merged.append((base, weight) if fold is None else (fold.weight, fold.unfolded(weight)))
     remove(model)
-    for base, value in weights:
-        base.data.copy_(value)
+    for base, weight in merged:
+        base.data.copy_(weight)
     return model
 
 
@@ -144,15 +207,8 @@ def remove(model: nn.Module) -> nn.Module:
     injection = injection_of(model)
     if injection is None:
         raise ValueError("this model has no adapters to merge or remove")
-    for module, attribute, _ in list(adapters(model)):
-        restore_class(module)
-        del module._modules[slot(attribute)]
-    for module in list(model.modules()):
-        unfold(module)
-        restore_class(module)
-    thawed = set(injection.thawed)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in thawed)
+    detach(model)
+    restore(model, injection.thawed)
     del model.__dict__["injection"]
     return model
 
@@ -161,21 +217,16 @@ def adapters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Adapter]]:
     """Yield every adapted module, the adapted weight's name in it, and the adapter."""
     for module in model.modules():
         for name, child in module._modules.items():
-            if isinstance(child, Adapter):
+            if isinstance(child, Adapter) and not isinstance(module, Adapter):
                 yield module, name.removesuffix(slot("")), child
 
 
-def _adapt(site: Site, settings: LoraSettings, rows: Tensor | None) -> Layer:
-    adapter: Adapter
-    if "D" in shapes(site.weight, settings.rank):
-        adapter = Dense(site.weight, rows)
-    else:
-        adapter = LowRank(site.weight, settings.rank, settings.alpha, rows)
-    for module, attribute in ((site.module, site.attribute), *site.twins):
-        module.add_module(slot(attribute), adapter)
-        adapt_class(module, attribute)
-    count = sum(parameter.numel() for parameter in adapter.parameters())
-    return Layer(site.name, site.attribute, adapter.kind, count)
+def _kind(site: Site, settings: LoraSettings) -> type[Adapter]:
+    return choose(settings.kind, site.weight, settings.recipe(site.name).rank)
+
+
+def _name(site: Site, parameter: str) -> str:
+    return f"{site.name}.{slot(site.attribute)}.{parameter}".removeprefix(".")
 
 
 def _freeze(model: nn.Module) -> None:

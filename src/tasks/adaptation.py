@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,7 +39,7 @@ class Lora(LoraSettings):
 
     def prepare(self, model: nn.Module) -> Injection:
         """Inject the adapters."""
-        return inject(model, self.rank, self.alpha, self.targets, self.fold_norms)
+        return inject(model, **vars(self))
 
     def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
         """Write `adapter.safetensors`."""
@@ -61,7 +61,14 @@ class Lora(LoraSettings):
             f"LoRA of rank {self.rank}, alpha {self.alpha:g}, on {targets}",
             f"{len(injection.layers) - dense} low-rank and {dense} dense adapters, head trained in full",
             f"{injection.folded} batch norms folded into their convolutions",
+            *self._unusual(),
         )
+
+    def _unusual(self) -> list[str]:
+        """Name the choices beyond rank, alpha, targets and folding that are not the default."""
+        beyond = fields(LoraSettings)[4:]
+        plain = vars(LoraSettings())
+        return [f"{f.name}: {getattr(self, f.name)}" for f in beyond if getattr(self, f.name) != plain[f.name]]
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from torchmetrics import MetricCollection
 
 from src.backbones import Backbone
 from src.backbones.pixels import average_views
-from src.lora import Layer, injection_of
+from src.lora import Layer, apply_ratios, injection_of, parameter_groups
 from src.spec import ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import features, fit_head, linear_head
+from src.tasks.probe import require_alive
 
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -58,6 +59,7 @@ class VisionTask(LightningModule, ABC):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler],
         warm_start: bool = True,
+        lora_plus_ratio: float = 1.0,
     ) -> None:
         """Keep the choices; the network itself is built in `configure_model`.
 
@@ -66,9 +68,10 @@ class VisionTask(LightningModule, ABC):
             optimizer: Called with the trainable parameters.
             scheduler: Called with the optimiser and `total_steps`; stepped after every optimiser step.
             warm_start: Begin with a logistic head on the frozen features, where the head is one linear layer.
+            lora_plus_ratio: Learning rate of every B divided by that of the rest (LoRA+).
         """
         super().__init__()
-        self.setting = setting
+        self.setting, self._lora_plus_ratio = setting, lora_plus_ratio
         self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
         self.val_metrics = self.metrics().clone(prefix="val/")
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
@@ -122,14 +125,16 @@ class VisionTask(LightningModule, ABC):
         self.val_metrics.reset()
 
     def on_fit_start(self) -> None:
-        """Fit the head on frozen features, unless training is resumed."""
-        head = linear_head(self.model)
-        if not self._warm_start or head is None or self.trainer.ckpt_path is not None:
+        """Fit the head on frozen features, then see that every adapter learns, unless training is resumed."""
+        if self.trainer.ckpt_path is not None:
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
-        score = fit_head(head, sets[0], sets[1], self._score)
-        log.info("head fitted on frozen features: balanced accuracy %.4f on val", score)
+        head = linear_head(self.model)
+        if self._warm_start and head is not None:
+            sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
+            score = fit_head(head, sets[0], sets[1], self._score)
+            log.info("head fitted on frozen features: balanced accuracy %.4f on val", score)
+        require_alive(self.model, self._losses(data.train_dataloader()))
 
     def on_train_epoch_start(self) -> None:
         """Make an epoch's randomness a function of seed and epoch, so that a resumed training is an unbroken one."""
@@ -137,7 +142,7 @@ class VisionTask(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Optimise what requires a gradient."""
-        optimizer = self._optimizer([parameter for parameter in self.parameters() if parameter.requires_grad])
+        optimizer = apply_ratios(self._optimizer(parameter_groups(self, self._lora_plus_ratio)))
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = self._scheduler(optimizer, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -165,6 +170,13 @@ class VisionTask(LightningModule, ABC):
     def _batches(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
         for pixels, targets, _ in loader:
             yield self.images(pixels.to(self.device)), targets
+
+    def _losses(self, loader: DataLoader[Any]) -> Iterator[Tensor]:
+        """Yield the loss of each batch, in the precision of a training step."""
+        for images, targets in self._batches(loader):
+            with self.trainer.precision_plugin.train_step_context():
+                loss = self.loss(self.model(images), targets.to(self.device))
+            yield loss
 
     def _score(self, logits: Tensor, targets: Tensor) -> Tensor:
         metrics = self.metrics()

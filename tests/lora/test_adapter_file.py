@@ -112,6 +112,11 @@ def read_metadata(path):
         (lambda t, h: h.pop("lora"), "lora"),
         (lambda t, h: h["lora"].update(surprise=1), "surprise"),
         (lambda t, h: h["lora"].update(rank=5), "does not fit"),
+        (lambda t, h: h["lora"].update(rank="four"), "rank must be a whole number"),
+        (lambda t, h: h["lora"].update(ranks={"layer9.*": 2}), "layer9"),
+        (lambda t, h: h.update(lora=3), "no Graft adapter that this version can read"),
+        (lambda t, h: t.update({"fc.bias": torch.zeros(5, dtype=torch.int64)}), "int64 in fc.bias"),
+        (lambda t, h: t.update({"layer2.0.conv1.weight_adapter.B": torch.tensor(float("inf"))}), "layer2.0.conv1"),
     ],
 )
 def test_refuses_a_file_that_does_not_fit(trained, change, message):
@@ -123,6 +128,18 @@ def test_refuses_a_file_cut_short_anywhere(trained):
     for length in (0, 1, 7, 8, 100, len(whole) // 2, len(whole) - 1):
         trained[1].write_bytes(whole[:length])
         refuses(trained[1], "no safetensors file or is damaged")
+    for length in range(0, len(whole), 97):
+        trained[1].write_bytes(whole[:length])
+        with pytest.raises(AdapterError, match="no safetensors file or is damaged"):
+            read_adapter(trained[1])
+
+
+def test_a_file_without_the_newer_settings_loads(trained):
+    model, path = trained
+    rewritten(path, lambda t, h: [h["lora"].pop(n) for n in ("kind", "init", "scaling", "dropout", "ranks", "alphas")])
+    fresh = build("dilated_resnet")
+    assert load_adapter(path, fresh).settings == injection_of(model).settings
+    assert torch.equal(outputs(fresh, images(fresh)), outputs(model, images(model)))
 
 
 def test_refuses_pickles_strangers_and_nothing(trained, tmp_path):

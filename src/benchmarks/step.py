@@ -1,0 +1,126 @@
+"""Suite `step`: one training step by every method, side by side, on the same model, batch and precision."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+
+from src.backbones import image_spec
+from src.benchmarks.measure import fresh_processes, interleaved, peak_memory, saved_bytes
+from src.benchmarks.methods import ALPHA, METHODS, RANK
+from src.benchmarks.suite import Column, Options, Row, Suite, choose
+from src.benchmarks.table import count, ratio
+from src.benchmarks.trainee import CLASSES, PRECISIONS, Case, Trainee, build
+from src.tasks.build import best_device
+from src.tasks.memory import keep_freed_memory
+
+log = logging.getLogger(__name__)
+MODELS = ("vit_small_patch16_224", "convnext_tiny", "resnet50", "tf_efficientnet_lite0")
+BATCHES = {"tf_efficientnet_lite0": 16}
+BATCH = 8
+WARM_UP = 3
+REFERENCES = ("full", "peft", "floor")
+COMPARED = {
+    "step_seconds": "ratio",
+    "saved_activation_bytes": "saved_ratio",
+    "peak_rss_above_start_bytes": "peak_ratio",
+    "cuda_peak_allocated_bytes": "peak_ratio",
+}
+
+
+def run(options: Options) -> list[Row]:
+    """Measure every method on every model in every precision.
+
+    Raises:
+        ValueError: An unknown model, method or precision.
+    """
+    models = options.models or MODELS
+    for name in models:
+        image_spec(name)
+    methods = choose("methods", options.methods, METHODS)
+    precisions = choose("precisions", options.precisions, PRECISIONS)
+    keep_freed_memory()
+    rows: list[Row] = []
+    with fresh_processes() as processes:
+        for name in models:
+            for precision in precisions:
+                case = Case(name, precision, options.batch or BATCHES.get(name, BATCH), options.image_size)
+                rows += _compare(case, methods, options.steps, processes)
+    return rows
+
+
+def _compare(case: Case, methods: Sequence[str], steps: int, processes: Executor) -> list[Row]:
+    """Return one row for each method on one case."""
+    log.info("%s, %s: %s", case.model, case.precision, ", ".join(methods))
+    rows = {method: _labels(case, method) for method in methods}
+    trainees: dict[str, Trainee] = {}
+    for method, row in rows.items():
+        try:
+            row |= processes.submit(peak_memory, case, method).result()
+            trainees[method] = _warm(case, method, row)
+        except Exception as error:  # whatever a method cannot do is its row in the table
+            row["error"] = " ".join(str(error).split()) or type(error).__name__
+    seconds = interleaved({method: trainee.step for method, trainee in trainees.items()}, steps)
+    for method, value in seconds.items():
+        rows[method]["step_seconds"] = value
+    for row in rows.values():
+        row |= _ratios(row, rows)
+    return list(rows.values())
+
+
+def _labels(case: Case, method: str) -> Row:
+    device = best_device().type
+    labels = {"suite": "step", "model": case.model, "method": method, "precision": case.precision, "device": device}
+    return {**labels, "batch": case.batch, "image_size": case.image_size}
+
+
+def _warm(case: Case, method: str, row: Row) -> Trainee:
+    """Build a trainee, weigh it into `row`, and take the steps that are not timed."""
+    trainee = build(case, method)
+    row["trainable_parameters"] = trainee.trainable_parameters()
+    row["saved_activation_bytes"] = saved_bytes(trainee.loss, trainee.model)
+    for _ in range(WARM_UP):
+        trainee.step()
+    return trainee
+
+
+def _ratios(row: Row, rows: Mapping[str, Row]) -> Row:
+    """Return the row's figures as parts of each reference's, where both were measured."""
+    found: Row = {}
+    for figure, name in COMPARED.items():
+        for reference in REFERENCES:
+            whole = rows.get(reference, {}).get(figure)
+            found |= {f"{name}_to_{reference}": row[figure] / whole} if whole and figure in row else {}
+    return found
+
+
+SUITE = Suite(
+    run,
+    (
+        Column("ratio_to_full", "time / full", ratio),
+        Column("ratio_to_peft", "time / peft", ratio),
+        Column("ratio_to_floor", "time / floor", ratio),
+        Column("saved_ratio_to_full", "saved / full", ratio),
+        Column("saved_ratio_to_peft", "saved / peft", ratio),
+        Column("peak_ratio_to_full", "peak / full", ratio),
+        Column("peak_ratio_to_peft", "peak / peft", ratio),
+        Column("trainable_parameters", "trained", count),
+    ),
+    (
+        f"Random weights, {CLASSES} classes, one batch of noise; rank {RANK}, alpha {ALPHA:g}; channels-last but for "
+        "transformers; the model in train mode; AdamW's step is part of the time, building a batch is not.",
+        "peft and graft adapt the same layers: every Linear and every Conv2d that is not grouped, but the head. "
+        "graft_all adapts grouped and depthwise convolutions too. All of them train the head.",
+        "head trains the head on the frozen backbone, batch norms folded.",
+        "floor trains nothing: the forward of the frozen, folded network and the gradient of every layer's input but "
+        "the image's, without a weight gradient or an optimiser.",
+        "Times are medians; in each round every method takes one step, in an order drawn anew.",
+        "Saved: bytes kept for the backward at the end of the forward, each storage once, without parameters and "
+        "buffers; with the image, and with the bf16 copies of weights that autocast keeps.",
+        "Peak: in a process of its own; on a CPU peak resident memory above what it held before the model was built, "
+        "on a GPU the peak that torch allocated.",
+        "Freed memory is kept in the process (mallopt) for every method alike.",
+        "full_fast (full fine-tuning with our own depthwise input gradient) is left out: src.lora offers none yet.",
+    ),
+)

@@ -1,0 +1,259 @@
+"""Many adapters beside one backbone: the base is loaded and hashed once, and adapters change places in memory."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from src.lora.adapter_file import (
+    AdapterError,
+    check,
+    check_base,
+    expected,
+    fill,
+    head_parameters,
+    other_folds,
+    parameters,
+    read_tensors,
+)
+from src.lora.adapters import Adapter, Blend
+from src.lora.hashing import base_hash
+from src.lora.inject import Graft, Rootstock, attach, detach, grow, injection_of, prepare, remove
+from src.lora.settings import LoraSettings
+from src.lora.targets import Site
+
+
+@dataclass
+class Shelved:
+    """An adapter in memory.
+
+    Attributes:
+        settings: How it was made.
+        folded: How many batch norms were folded in its training.
+        head: The head's parameters, by their names in the model.
+        tensors: The adapters' values by name, until the modules are made.
+        grafts: The modules, made when the adapter is first shown: they start from the folded weights.
+    """
+
+    settings: LoraSettings
+    folded: int
+    head: dict[str, nn.Parameter]
+    tensors: dict[str, Tensor]
+    grafts: tuple[Graft, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Size of everything it learnt, in bytes."""
+        learnt = [*self.tensors.values(), *parameters(self.grafts).values(), *self.head.values()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in learnt)
+
+    def grow(self, model: nn.Module, rootstock: Rootstock) -> tuple[Graft, ...]:
+        """Return the modules for a prepared `model`.
+
+        Raises:
+            AdapterError: Other batch norms fold here than in its training.
+        """
+        if self.tensors:
+            if self.folded != rootstock.folded:
+                raise other_folds("the adapter", self.folded, rootstock.folded)
+            self.grafts = grow(model, self.settings)
+            fill(parameters(self.grafts), self.tensors)
+            self.tensors = {}
+        return self.grafts
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Several adapters and their shares, shown as one."""
+
+    parts: tuple[tuple[Shelved, float], ...]
+
+    @property
+    def settings(self) -> LoraSettings:
+        """Those of the first part."""
+        return self.parts[0][0].settings
+
+    @property
+    def head(self) -> dict[str, nn.Parameter]:
+        """The weighted sum of the heads."""
+        heads: dict[str, Tensor] = {}
+        for part, share in self.parts:
+            for key, parameter in part.head.items():
+                heads[key] = heads.get(key, torch.zeros_like(parameter.detach())) + share * parameter.detach()
+        return {key: nn.Parameter(value) for key, value in heads.items()}
+
+    def grow(self, model: nn.Module, rootstock: Rootstock) -> tuple[Graft, ...]:
+        """Return one module for each weight that any part adapts."""
+        sites: dict[tuple[int, str], Site] = {}
+        adapters: dict[tuple[int, str], list[tuple[Adapter, float]]] = {}
+        for part, share in self.parts:
+            for graft in part.grow(model, rootstock):
+                weight = (id(graft.site.module), graft.site.attribute)
+                sites[weight] = graft.site
+                adapters.setdefault(weight, []).append((graft.adapter, share))
+        return tuple(Graft(site, Blend(adapters[weight])) for weight, site in sites.items())
+
+
+class Shelf:
+    """Adapter files by name, of which one, or a blend, is in the model at a time.
+
+    Adapters may differ in rank, kind, targets and classes. Norms stay folded from one adapter to the next.
+
+    Args:
+        model: A plain model, the base of every adapter; the shelf changes it in place.
+
+    Raises:
+        ValueError: The model has adapters.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        if injection_of(model) is not None:
+            raise ValueError("a shelf needs a plain model: merge or remove its adapters first")
+        self.model = model
+        self._hash = base_hash(model)
+        self._base_head = head_parameters(model)
+        self._shelved: dict[str, Shelved] = {}
+        self._rootstock: Rootstock | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the adapters, in the order of loading."""
+        return tuple(self._shelved)
+
+    def size(self, name: str) -> int:
+        """Return the bytes that the adapter called `name` holds in memory."""
+        return self._find(name).bytes
+
+    def load(self, name: str, path: str | Path) -> None:
+        """Read an adapter file and keep it under `name`; the model stays as it is.
+
+        Raises:
+            AdapterError: The file is no adapter, is for another base, or its names, shapes or values do not fit.
+            ValueError: The name is taken.
+        """
+        if name in self._shelved:
+            raise ValueError(f"there is an adapter {name!r} on the shelf already: give another name")
+        path = Path(path)
+        header, tensors = read_tensors(path)
+        check_base(path, header, self._hash)
+        head = {key: _like(parameter, tensors.get(key)) for key, parameter in self._base_head.items()}
+        shapes = expected(path, self.model, header.settings)
+        check(path, shapes | {key: tuple(parameter.shape) for key, parameter in head.items()}, tensors)
+        self._check_classes(path, head)
+        fill(head, tensors)
+        self._shelved[name] = Shelved(header.settings, header.folded, head, {key: tensors[key] for key in shapes})
+
+    def activate(self, name: str) -> None:
+        """Make the model the one that `name` was trained to be; only the adapter's own tensors change places.
+
+        Raises:
+            ValueError: No adapter has that name; near names are listed.
+        """
+        self._show(self._find(name))
+
+    def blend(self, shares: Mapping[str, float]) -> None:
+        """Add the weighted sum of what several adapters add to each weight, with the weighted sum of their heads.
+
+        Raises:
+            ValueError: No or unknown names, shares that are no finite numbers, or adapters of different classes or
+                choices of `fold_norms`.
+        """
+        if not shares or not all(math.isfinite(share) for share in shares.values()):
+            raise ValueError("a blend needs at least one adapter, each with a finite share, as in {'a': 0.5, 'b': 0.5}")
+        parts = [(self._find(name), share) for name, share in shares.items()]
+        first = parts[0][0]
+        for name, (part, _) in zip(shares, parts, strict=True):
+            if any(part.head[key].shape != parameter.shape for key, parameter in first.head.items()):
+                raise ValueError(f"{name!r} has another number of classes: blend adapters of the same classes")
+            if part.settings.fold_norms != first.settings.fold_norms:
+                raise ValueError(f"{name!r} has another fold_norms: blend adapters with the same choice")
+        self._show(Mixed(tuple(parts)))
+
+    def deactivate(self) -> None:
+        """Give the base back bit for bit, with its own head; nothing to do for a model without an active adapter."""
+        if self._rootstock is not None:
+            self._refuse_strangers()
+            _put(self.model, self._base_head)
+            remove(self.model)
+            self._rootstock = None
+
+    def _show(self, shelved: Shelved | Mixed) -> None:
+        self._refuse_strangers()
+        active = injection_of(self.model)
+        if active is not None and active.settings.fold_norms != shelved.settings.fold_norms:
+            self.deactivate()
+        if self._rootstock is None:
+            self._rootstock = prepare(self.model, shelved.settings.fold_norms, self._hash)
+        rootstock = self._rootstock
+        grafts = shelved.grow(self.model, rootstock)
+        detach(self.model)
+        for graft in grafts:
+            graft.adapter.to(graft.site.weight.device)
+        attach(self.model, shelved.settings, grafts, rootstock)
+        _put(self.model, shelved.head)
+
+    def _refuse_strangers(self) -> None:
+        if (injection_of(self.model) is None) != (self._rootstock is None):
+            raise ValueError(
+                "the model was merged, removed or adapted beside the shelf: make a new shelf on a plain model"
+            )
+
+    def _find(self, name: str) -> Shelved:
+        if name not in self._shelved:
+            near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.3) or self.names
+            raise ValueError(
+                f"no adapter {name!r} on the shelf; near names: {', '.join(near) or 'none, load one first'}"
+            )
+        return self._shelved[name]
+
+    def _check_classes(self, path: Path, head: Mapping[str, nn.Parameter]) -> None:
+        """Refuse a head whose parts count the classes differently."""
+        changes = {(len(self._base_head[key]), len(parameter)) for key, parameter in head.items()}
+        if len(changes) > len({before for before, _ in changes}):
+            raise AdapterError(f"{path} has heads of different numbers of classes: the file is damaged")
+
+
+def switch_seconds(switch: Callable[[str], object], names: Sequence[str], rounds: int = 20) -> float:
+    """Return the median seconds of one `switch(name)`, going round `names`; for a shelf's `activate` or a rival's.
+
+    Args:
+        switch: Puts the adapter of a name into a model, such as `Shelf.activate` or PEFT's `set_adapter`.
+        names: At least two adapters; each is switched to once before the clock runs.
+        rounds: How often each name is timed.
+    """
+    for name in names:
+        switch(name)
+    seconds = []
+    for name in [*names] * rounds:
+        start = time.perf_counter()
+        switch(name)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def _like(parameter: nn.Parameter, tensor: Tensor | None) -> nn.Parameter:
+    """Return a parameter like the base's, with as many rows as the file has: classes may differ."""
+    fits = tensor is not None and tensor.ndim == parameter.ndim and tensor.shape[1:] == parameter.shape[1:]
+    rows = len(tensor) if tensor is not None and fits else len(parameter)
+    return nn.Parameter(parameter.new_empty(rows, *parameter.shape[1:]))
+
+
+def _put(model: nn.Module, head: Mapping[str, nn.Parameter]) -> None:
+    """Give the model's head these parameters in place of its own."""
+    for key, parameter in head.items():
+        path, _, name = key.rpartition(".")
+        owner = model.get_submodule(path)
+        before = owner._parameters[name]
+        assert before is not None
+        parameter.data = parameter.data.to(before.device)
+        owner._parameters[name] = parameter
+        if isinstance(owner, nn.Linear):
+            owner.out_features = len(parameter)

@@ -1,0 +1,111 @@
+"""The liveness probe: an adapter that real batches give no gradient would never learn, and nothing would say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import torch
+from timm.layers.drop import DropPath
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from src.lora.adapters import Adapter
+from src.lora.targets import classifiers
+
+BATCHES = 3
+SCALE = 1024.0  # of the loss, so that a small gradient does not vanish in fp16; liveness has no scale
+
+
+def require_alive(model: nn.Module, losses: Iterable[Tensor]) -> None:
+    """Stop a training whose adapters cannot all learn, and leave no trace in `model` or in torch's random state.
+
+    An adapter is alive when any of its parameters gets a gradient other than zero: at the start B = 0 keeps that of A
+    at zero. As many of three losses are taken as it needs until all are alive.
+
+    Args:
+        model: With adapters; without any, nothing is done.
+        losses: Loss of one training batch after the other (scalars), each computed only when it is asked for.
+
+    Raises:
+        ValueError: An adapter got no gradient from any of the batches.
+    """
+    dead = _parameters(model)
+    if not dead:
+        return
+    with _untouched(model), _nothing_dropped(model), _head_that_reads(model), torch.enable_grad():
+        for loss in islice(losses, BATCHES):
+            dead = _without_gradient(loss * SCALE, dead)
+            if not dead:
+                return
+    raise ValueError(
+        f"{len(dead)} adapters get no gradient from real batches and would never learn: {', '.join(dead)}; choose "
+        "lora.targets (a word or a list of module-name globs) that leave them out"
+    )
+
+
+def _parameters(model: nn.Module) -> dict[str, list[Tensor]]:
+    """Return the trained parameters of each adapter, by the name of the layer that it adapts."""
+    found: dict[str, list[Tensor]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Adapter):
+            layer = name.rpartition(".")[0]
+            found.setdefault(layer, []).extend(p for p in module.parameters() if p.requires_grad)
+    return found
+
+
+def _without_gradient(loss: Tensor, candidates: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+    """Return those candidates that `loss` gives no gradient; `grad` fields are not touched."""
+    flat = [parameter for parameters in candidates.values() for parameter in parameters]
+    gradients = iter(torch.autograd.grad(loss, flat, allow_unused=True) if loss.requires_grad else [None] * len(flat))
+    moved = {
+        name: [gradient is not None and bool(gradient.any()) for gradient in islice(gradients, len(parameters))]
+        for name, parameters in candidates.items()
+    }
+    return {name: parameters for name, parameters in candidates.items() if not any(moved[name])}
+
+
+@contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Train inside, and give modes, buffers and random state back."""
+    modes = {module: module.training for module in model.modules()}
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+    with torch.random.fork_rng(devices):
+        try:
+            model.train()
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+
+@contextmanager
+def _nothing_dropped(model: nn.Module) -> Iterator[None]:
+    """Set dropout and stochastic depth to 0 inside: a block that a small batch skips looks dead."""
+    rates: list[tuple[nn.Module, str]] = [(m, "p") for m in model.modules() if isinstance(m, _DropoutNd)]
+    rates += [(m, "drop_prob") for m in model.modules() if isinstance(m, DropPath)]
+    before = [getattr(module, rate) for module, rate in rates]
+    try:
+        for module, rate in rates:
+            setattr(module, rate, 0.0)
+        yield
+    finally:
+        for (module, rate), value in zip(rates, before, strict=True):
+            setattr(module, rate, value)
+
+
+@contextmanager
+def _head_that_reads(model: nn.Module) -> Iterator[None]:
+    """Fill inside what a head holds of zeros only: it passes no gradient back, and is trained itself."""
+    zeros = [p for head in classifiers(model) for p in head.parameters() if p.ndim > 1 and not p.any()]
+    try:
+        for parameter in zeros:
+            nn.init.normal_(parameter, std=0.02)
+        yield
+    finally:
+        for parameter in zeros:
+            nn.init.zeros_(parameter)

@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+import torch
+
+from src.lora.pissa import principal
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12), (8, 3, 3, 3)])
+def test_it_is_the_best_approximation_of_its_rank(shape):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    b, a = principal(weight, 4)
+    u, s, v = np.linalg.svd(weight.flatten(1).numpy(), full_matrices=False)
+    np.testing.assert_allclose((b @ a).numpy(), (u[:, :4] * s[:4]) @ v[:4], atol=1e-5)
+    np.testing.assert_allclose(b.norm(dim=0), np.sqrt(s[:4]), rtol=1e-5)
+    assert all(column[column.abs().argmax()] > 0 for column in b.T)
+
+
+def test_ranks_that_the_weight_lacks_are_zero():
+    b, a = principal(torch.ones(3, 20), 5)
+    torch.testing.assert_close(b @ a, torch.ones(3, 20))
+    assert b.shape == (3, 5) and not b[:, 3:].any() and not a[3:].any()

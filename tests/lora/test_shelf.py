@@ -1,0 +1,162 @@
+import copy
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import src.lora.shelf
+from src.lora import AdapterError, Shelf, inject, load_adapter, merge, remove, save_adapter, switch_seconds
+from src.lora.adapter_file import read_tensors
+from tests.lora.conftest import build, images, outputs, relative, stir
+
+ADAPTERS = {
+    "plain": {"rank": 4, "targets": "conv"},
+    "wide": {"rank": 8, "targets": ["layer1.*", "layer2.*"], "alpha": 4.0},
+    "dora": {"rank": 2, "kind": "dora"},
+    "pissa": {"rank": 2, "targets": "dense", "init": "pissa"},
+    "seven": {"rank": 2, "targets": "dense"},
+    "unfolded": {"rank": 4, "targets": "conv", "fold_norms": False},
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adapters")
+    for name, choice in ADAPTERS.items():
+        model = build("dilated_resnet")
+        if name == "seven":
+            model.reset_classifier(7)
+        inject(model, **choice)
+        stir(model, std=0.03)
+        save_adapter(folder / name, model)
+    return folder
+
+
+@pytest.fixture
+def shelf(files):
+    shelf = Shelf(build("dilated_resnet"))
+    for name in ADAPTERS:
+        shelf.load(name, files / name)
+    return shelf
+
+
+def test_each_adapter_is_the_trained_model_and_the_base_comes_back_bit_for_bit(shelf, files, monkeypatch):
+    x, base = images(shelf.model), build("dilated_resnet")
+    kinds, state, before = [type(m) for m in base.modules()], base.state_dict(), outputs(base, x)
+    expected = {}
+    for name in ADAPTERS:
+        model = build("dilated_resnet")
+        if name == "seven":
+            model.reset_classifier(7)
+        load_adapter(files / name, model)
+        expected[name] = outputs(model, x)
+    monkeypatch.setattr(src.lora.shelf, "base_hash", lambda *_: pytest.fail("hashed again"))
+    assert shelf.names == tuple(ADAPTERS)
+    for name in [*ADAPTERS, *reversed(ADAPTERS)]:
+        shelf.activate(name)
+        assert torch.equal(outputs(shelf.model, x), expected[name]), name
+    shelf.deactivate()
+    shelf.deactivate()
+    assert [type(m) for m in shelf.model.modules()] == kinds
+    assert list(shelf.model.state_dict()) == list(state)
+    assert all(torch.equal(value, state[key]) for key, value in shelf.model.state_dict().items())
+    assert torch.equal(outputs(shelf.model, x), before) and shelf.model.fc.out_features == 5
+    assert all(parameter.requires_grad for parameter in shelf.model.parameters())
+
+
+def test_a_hundred_switches_leave_the_base_and_fold_once(shelf, monkeypatch):
+    state = copy.deepcopy(shelf.model.state_dict())
+    folded = []
+    prepare = src.lora.shelf.prepare
+    monkeypatch.setattr(src.lora.shelf, "prepare", lambda *args: folded.append(args) or prepare(*args))
+    for number in range(100):
+        shelf.activate(("plain", "wide", "dora", "seven")[number % 4])
+    assert len(folded) == 1
+    shelf.deactivate()
+    assert all(torch.equal(value, state[key]) for key, value in shelf.model.state_dict().items())
+
+
+def test_memory_per_adapter_is_the_bytes_of_its_file(shelf, files):
+    for name in ADAPTERS:
+        assert shelf.size(name) == sum(t.numel() * t.element_size() for t in load_file(files / name).values())
+
+
+def test_a_blend_is_the_weighted_sum_of_weights_and_heads(shelf, files):
+    x, shares = images(shelf.model), {"plain": 0.25, "wide": 0.5, "dora": -0.5}
+    base = build("dilated_resnet")
+    expected = copy.deepcopy(base.state_dict())
+    head = [key for key in expected if key.startswith("fc.")]
+    for key in head:
+        expected[key].zero_()
+    for name, share in shares.items():
+        model = build("dilated_resnet")
+        load_adapter(files / name, model)
+        for key, value in merge(model).state_dict().items():
+            expected[key] += (share * (value if key in head else value - base.state_dict()[key])).to(value.dtype)
+    shelf.blend(shares)
+    base.load_state_dict(expected)
+    assert relative(outputs(shelf.model, x), outputs(base, x)) <= 1e-5
+    with pytest.raises(ValueError, match="a blend has no file"):
+        save_adapter(files / "blend", shelf.model)
+    merged = merge(copy.deepcopy(shelf.model))
+    assert relative(outputs(merged, x), outputs(base, x)) <= 1e-5
+    shelf.blend({"plain": 1.0})
+    alone = outputs(shelf.model, x)
+    shelf.activate("plain")
+    assert relative(alone, outputs(shelf.model, x)) <= 1e-5
+
+
+def test_what_is_active_can_be_trained_and_saved(shelf, files, tmp_path):
+    shelf.activate("dora")
+    stir(shelf.model)
+    trained, fresh = outputs(shelf.model, images(shelf.model)), build("dilated_resnet")
+    load_adapter(save_adapter(tmp_path / "more", shelf.model), fresh)
+    assert torch.equal(outputs(fresh, images(fresh)), trained)
+
+
+def test_bad_files_and_names_leave_the_shelf_as_it_was(shelf, files, tmp_path):
+    shelf.activate("plain")
+    before = outputs(shelf.model, images(shelf.model))
+    header, tensors = read_tensors(files / "plain")
+    save_file({**tensors, "fc.bias": torch.zeros(9)}, tmp_path / "torn", _metadata(files / "plain"))
+    other = build("dilated_resnet")
+    with torch.no_grad():
+        other.layer1[0].conv1.weight.add_(1)
+    inject(other, rank=2)
+    save_adapter(tmp_path / "other", other)
+    for call, error, message in (
+        (lambda: shelf.load("torn", tmp_path / "torn"), AdapterError, "different numbers of classes"),
+        (lambda: shelf.load("other", tmp_path / "other"), AdapterError, "another base"),
+        (lambda: shelf.load("plain", files / "plain"), ValueError, "already: give another name"),
+        (lambda: shelf.activate("plian"), ValueError, "near names: plain"),
+        (lambda: shelf.blend({}), ValueError, "at least one adapter"),
+        (lambda: shelf.blend({"plain": float("nan")}), ValueError, "finite share"),
+        (lambda: shelf.blend({"plain": 0.5, "seven": 0.5}), ValueError, "'seven' has another number of classes"),
+        (lambda: shelf.blend({"plain": 0.5, "unfolded": 0.5}), ValueError, "'unfolded' has another fold_norms"),
+        (lambda: Shelf(shelf.model), ValueError, "needs a plain model"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+    assert shelf.names == tuple(ADAPTERS) and header.settings.rank == 4
+    assert torch.equal(outputs(shelf.model, images(shelf.model)), before)
+
+
+def _metadata(path):
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()
+
+
+def test_a_model_that_was_changed_beside_the_shelf_is_refused(shelf):
+    shelf.activate("plain")
+    remove(shelf.model)
+    for call in (shelf.deactivate, lambda: shelf.activate("wide")):
+        with pytest.raises(ValueError, match="beside the shelf"):
+            call()
+
+
+def test_switches_are_timed_after_one_round():
+    calls = []
+    assert switch_seconds(calls.append, ["a", "b"], rounds=3) >= 0
+    assert calls == ["a", "b"] * 4
