@@ -40,33 +40,39 @@ def run(options: Options) -> list[Row]:
         image_spec(name)
     methods = choose("methods", options.methods, METHODS)
     precisions = choose("precisions", options.precisions, PRECISIONS)
-    keep_freed_memory()
     rows: list[Row] = []
     with fresh_processes() as processes:
         for name in models:
             for precision in precisions:
                 case = Case(name, precision, options.batch or BATCHES.get(name, BATCH), options.image_size)
+                log.info("%s, %s: %s", case.model, case.precision, ", ".join(methods))
                 rows += _compare(case, methods, options.steps, processes)
     return rows
 
 
 def _compare(case: Case, methods: Sequence[str], steps: int, processes: Executor) -> list[Row]:
-    """Return one row for each method on one case."""
-    log.info("%s, %s: %s", case.model, case.precision, ", ".join(methods))
+    """Return one row for each method on one case, the case in a process of its own."""
     rows = {method: _labels(case, method) for method in methods}
-    trainees: dict[str, Trainee] = {}
     for method, row in rows.items():
         try:
             row |= processes.submit(peak_memory, case, method).result()
-            trainees[method] = _warm(case, method, row)
         except Exception as error:  # whatever a method cannot do is its row in the table
             row["error"] = " ".join(str(error).split()) or type(error).__name__
-    seconds = interleaved({method: trainee.step for method, trainee in trainees.items()}, steps)
-    for method, value in seconds.items():
-        rows[method]["step_seconds"] = value
+    able = [method for method, row in rows.items() if "error" not in row]
+    for method, figures in processes.submit(side_by_side, case, able, steps).result().items():
+        rows[method] |= figures
     for row in rows.values():
         row |= _ratios(row, rows)
     return list(rows.values())
+
+
+def side_by_side(case: Case, methods: Sequence[str], steps: int) -> dict[str, Row]:
+    """Weigh and time the methods together: to be called in a fresh process, whose memory ends with the case."""
+    keep_freed_memory()
+    rows: dict[str, Row] = {method: {} for method in methods}
+    trainees = {method: _warm(case, method, row) for method, row in rows.items()}
+    seconds = interleaved({method: trainee.step for method, trainee in trainees.items()}, steps)
+    return {method: {**row, "step_seconds": seconds[method]} for method, row in rows.items()}
 
 
 def _labels(case: Case, method: str) -> Row:

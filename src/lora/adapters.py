@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.lora.gradients import merged
 from src.lora.pissa import principal
-from src.lora.weight import LowRankWeight
+from src.lora.products import merged
+from src.lora.weight import LeanWeight
 
 INITS = ("default", "pissa")
 
@@ -35,9 +35,15 @@ class Adapter(nn.Module):
     """
 
     kind: str
+    alive: Tensor | None
 
     def __init__(self, base: Tensor, recipe: Recipe) -> None:
         super().__init__()
+        self.register_buffer("alive", None, persistent=False)
+
+    def leave(self, alive: Tensor) -> None:
+        """Adapt only the rows of `alive` (out, bool): a folded norm turns the others off."""
+        self.alive = None if bool(alive.all()) else alive
 
     @classmethod
     def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
@@ -88,17 +94,17 @@ class LowRank(Adapter):
     def factors(self) -> tuple[Tensor, Tensor]:
         """Return b and a whose product is the update of the weight, scale and dropout included."""
         b, a = self.change()
-        b = b * self.scale
+        b = b if self.scale == 1 else b * self.scale
         if self.training and self.dropout.p:
             kept = self.dropout(torch.ones_like(self.B[0]))
             b = b * kept.repeat(b.shape[1] // len(kept))
-        return b, a
+        return (b if self.alive is None else b * self.alive[:, None]), a
 
     def weight(self, base: Tensor) -> Tensor:
-        """Return W + scale B A: a `LowRankWeight` where gradients are taken, else the dense sum."""
+        """Return W + scale B A: a `LeanWeight` where gradients are taken, else the dense sum."""
         b, a = self.factors()
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            return LowRankWeight.of(base, b, a)
+            return LeanWeight.of(base, b, a)
         return merged(base, b, a)
 
 
@@ -120,7 +126,8 @@ class Dora(LowRank):
         """Return the rows of V, each with the length that M gives it; a row of zeros stays one."""
         v = merged(base, *self.factors())
         norm = v.detach().flatten(1).norm(dim=1)
-        factor: Tensor = self.M / norm.where(norm > 0, 1)
+        length = self.M if self.alive is None else self.M.where(self.alive, norm)
+        factor: Tensor = length / norm.where(norm > 0, 1)
         return v * factor.view(-1, *[1] * (v.ndim - 1))
 
 
@@ -140,7 +147,8 @@ class Dense(Adapter):
 
     def weight(self, base: Tensor) -> Tensor:
         """Return W + D."""
-        return base + self.D
+        delta = self.D if self.alive is None else self.D * self.alive.view(-1, *[1] * (base.ndim - 1))
+        return base + delta
 
 
 class Blend(Adapter):

@@ -1,7 +1,8 @@
 """Fold frozen batch norms into the convolutions before them, so that nothing of them is computed or saved.
 
 A pair is folded only when the norm reads the very output of the conv, and only if the model's output says that the
-fold is right. The original weight and bias are kept, so that unfolding is exact.
+fold is right. The original weight and bias are kept, so that unfolding is exact. A ReLU that changes the norm's output
+in place becomes part of the convolution too.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
-from src.lora.surgery import pass_through, restore_class
+from src.lora.convolution import ACTIVATIONS
+from src.lora.surgery import act_once, pass_through, restore_class
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the output's largest value
-SMALLEST_ROW = 1e-6  # of the largest: such a channel is all but off
+SMALLEST_ROW = 1e-6  # of the largest: such a channel is off
 FOLDABLE = (nn.BatchNorm2d, BatchNormAct2d)
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
 
 @dataclass
@@ -34,12 +37,18 @@ class Fold:
     bias: nn.Parameter | None
     rows: Tensor
 
+    @property
+    def alive(self) -> Tensor:
+        """Which rows (out, bool) can learn: those that the norm does not multiply by zero, or nearly so."""
+        rows = self.rows.abs()
+        return rows > SMALLEST_ROW * rows.max()
+
     def unfolded(self, folded: Tensor) -> Tensor:
         """Return W' of the plain conv for W' of the folded one: W + (W'_folded - W_folded) / rows."""
         rows = self.rows.view(-1, *[1] * (folded.ndim - 1))
         base = self.conv._parameters["weight"]
         assert base is not None
-        update = (folded.double() - base.detach().double()) / rows
+        update = (folded.double() - base.detach().double()) / rows.where(self.alive.view_as(rows), 1)
         return (self.weight.detach().double() + update).to(folded.dtype)
 
     def follow(self) -> None:
@@ -61,15 +70,17 @@ def fold_norms(model: nn.Module) -> int:
     Returns:
         How many were folded.
     """
-    example = _example(model)
+    example, trace = _example(model), _Trace()
     with _in_eval(model):
-        pairs, before = _trace(model, example)
+        before = trace.run(model, example)
+        pairs = trace.pairs(model)
         kept = pairs if _folds_right(model, pairs, example, before) else []
         if pairs and not kept:  # one at a time finds the pairs whose conv output has another reader
             kept = [pair for pair in pairs if _folds_right(model, [pair], example, before)]
             kept = kept if _folds_right(model, kept, example, before) else []
     for conv, norm in kept:
         _fold(conv, norm)
+        _fuse(conv, trace.activation(norm))
     return len(kept)
 
 
@@ -80,6 +91,7 @@ def unfold(norm: nn.Module) -> None:
         return
     fold.follow()
     fold.conv._parameters["weight"], fold.conv._parameters["bias"] = fold.weight, fold.bias
+    fold.conv.__dict__.pop("act", None)
     del norm.__dict__["fold"]
     restore_class(norm)
 
@@ -108,12 +120,6 @@ def _rows(norm: nn.BatchNorm2d) -> Tensor:
     return rows if norm.weight is None else rows * norm.weight.detach().double()
 
 
-def _undoable(norm: nn.BatchNorm2d) -> bool:
-    """Tell whether an update of the folded weight can be divided by the factors again: none is (nearly) zero."""
-    rows = _rows(norm).abs()
-    return bool(rows.min() > SMALLEST_ROW * rows.max())
-
-
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert norm.running_mean is not None
     rows = _rows(norm)
@@ -126,6 +132,13 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     conv._parameters["weight"] = _frozen(weight.to(conv.weight), conv.weight)
     conv._parameters["bias"] = _frozen(bias.to(conv.weight), conv.weight)
     pass_through(norm)
+
+
+def _fuse(conv: nn.Conv2d, act: nn.Module | None) -> None:
+    """Let the convolution apply the activation behind its norm, where gradients are taken."""
+    if act is not None:
+        conv.__dict__["act"] = type(act).__name__
+        act_once(act)
 
 
 def _frozen(value: Tensor, like: Tensor) -> nn.Parameter:
@@ -147,35 +160,65 @@ def _folds_right(model: nn.Module, pairs: list[Any], example: Tensor, before: li
     )
 
 
-def _trace(model: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.BatchNorm2d]], list[Tensor]]:
-    """Return the (conv, norm) pairs in which the norm reads the conv's output, and the model's outputs."""
-    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # holds the tensors, so that no id is used twice
-    runs: dict[int, int] = {}
-    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+class _Trace:
+    """Which norm reads the very output of which conv, and which ReLU reads that of the norm, in one run of a model."""
 
-    def after_conv(conv: nn.Module, args: Any, output: Tensor) -> None:
-        assert isinstance(conv, nn.Conv2d)
-        outputs[id(output)] = (conv, output)
-        runs[id(conv)] = runs.get(id(conv), 0) + 1
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[nn.Module, Tensor, int]] = {}  # holds the tensors, so that no id is used twice
+        self._runs: Counter[int] = Counter()
+        self._pairs: list[Pair] = []
+        self._activations: dict[int, nn.Module] = {}
 
-    def before_norm(norm: nn.Module, args: tuple[Tensor, ...]) -> None:
-        runs[id(norm)] = runs.get(id(norm), 0) + 1
-        if id(args[0]) in outputs and isinstance(norm, nn.BatchNorm2d):
-            pairs.append((outputs[id(args[0])][0], norm))
+    def run(self, model: nn.Module, example: Tensor) -> list[Tensor]:
+        """Run the model and return its outputs; none, with a warning, when it does not run on the example."""
+        hooks = []
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d) or _foldable(module):
+                hooks.append(module.register_forward_hook(self._after))
+            if _foldable(module) or _is_fusable(module):
+                hooks.append(module.register_forward_pre_hook(self._before))
+        try:
+            return _tensors(model(example))
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            log.warning("batch norms stay unfolded: the model does not run on %s (%s)", tuple(example.shape), error)
+            self._pairs.clear()
+            return []
+        finally:
+            for hook in hooks:
+                hook.remove()
 
-    hooks = [m.register_forward_hook(after_conv) for m in model.modules() if isinstance(m, nn.Conv2d)]
-    hooks += [m.register_forward_pre_hook(before_norm) for m in model.modules() if _foldable(m)]
-    try:
-        before = _tensors(model(example))
-    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        log.warning("batch norms stay unfolded: the model does not run on a %s image (%s)", tuple(example.shape), error)
-        return [], []
-    finally:
-        for hook in hooks:
-            hook.remove()
-    held = Counter(id(parameter) for module in model.modules() for parameter in module._parameters.values())
-    once = [(conv, norm) for conv, norm in pairs if runs[id(conv)] == runs[id(norm)] == held[id(conv.weight)] == 1]
-    return [(conv, norm) for conv, norm in once if _undoable(norm)], before
+    def pairs(self, model: nn.Module) -> list[Pair]:
+        """Return the convs and norms that run once, with a weight of their own, and leave some channel on."""
+        held = Counter(id(parameter) for module in model.modules() for parameter in module._parameters.values())
+        return [
+            (conv, norm)
+            for conv, norm in self._pairs
+            if self._runs[id(conv)] == self._runs[id(norm)] == held[id(conv.weight)] == 1 and bool(_rows(norm).any())
+        ]
+
+    def activation(self, norm: nn.Module) -> nn.Module | None:
+        """Return the ReLU that changes the norm's output in place, its own or the next module."""
+        own = norm._modules.get("act")
+        if own is None:
+            return self._activations.get(id(norm))
+        return own if _is_fusable(own) and isinstance(norm._modules.get("drop"), nn.Identity) else None
+
+    def _after(self, module: nn.Module, args: Any, output: Tensor) -> None:
+        self._made[id(output)] = (module, output, output._version)
+        self._runs[id(module)] += 1
+
+    def _before(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        maker, output, version = self._made.get(id(args[0]), (None, args[0], 0))
+        if output._version != version:  # somebody has changed it since
+            return
+        if isinstance(module, nn.BatchNorm2d) and isinstance(maker, nn.Conv2d):
+            self._pairs.append((maker, module))
+        elif _is_fusable(module) and isinstance(maker, nn.BatchNorm2d):
+            self._activations[id(maker)] = module
+
+
+def _is_fusable(module: nn.Module) -> bool:
+    return type(module).__name__ in ACTIVATIONS and isinstance(module, (nn.ReLU, nn.ReLU6)) and module.inplace
 
 
 def _foldable(module: nn.Module) -> bool:

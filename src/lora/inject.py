@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from timm.layers.activations import GELU, GELUTanh, QuickGELU, Swish
 from torch import nn
 
 from src.lora.adapters import Adapter, Dense, choose
 from src.lora.fold import fold_norms as fold
 from src.lora.fold import folds, is_folded, unfold
 from src.lora.hashing import base_hash
+from src.lora.products import forget_copies
 from src.lora.settings import LoraSettings
-from src.lora.surgery import adapt_class, freeze_norm, restore_class, slot
-from src.lora.targets import Site, classifiers, select
+from src.lora.surgery import freeze_norm, make_adaptable, make_recomputable, restore_class, slot, speed_attention
+from src.lora.targets import Site, adaptable, classifiers, select
+
+RECOMPUTABLE = (nn.LayerNorm, nn.GroupNorm, nn.GELU, nn.SiLU, nn.Hardswish, GELU, GELUTanh, QuickGELU, Swish)
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ def prepare(model: nn.Module, fold_norms: bool, hashed: str) -> Rootstock:
 
 def restore(model: nn.Module, thawed: Sequence[str]) -> None:
     """Undo `prepare`: the very weights, statistics and classes of before, bit for bit."""
+    forget_copies(model)
     for module in list(model.modules()):
         unfold(module)
         restore_class(module)
@@ -153,9 +158,14 @@ def restore(model: nn.Module, thawed: Sequence[str]) -> None:
 
 def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
     """Make the adapters that `settings` asks for; `model` is prepared, and adapters that it has stay as they are."""
-    return tuple(
+    folded = folds(model)
+    grafts = [
         Graft(site, _kind(site, settings)(site.weight, settings.recipe(site.name))) for site in plan(model, settings)
-    )
+    ]
+    for graft in grafts:
+        if id(graft.site.module) in folded:
+            graft.adapter.leave(folded[id(graft.site.module)].alive)
+    return tuple(grafts)
 
 
 def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], rootstock: Rootstock) -> Injection:
@@ -165,7 +175,6 @@ def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], ro
         adapter.train(site.module.training)
         for module, attribute in ((site.module, site.attribute), *site.twins):
             module.add_module(slot(attribute), adapter)
-            adapt_class(module, attribute)
     layers = tuple(graft.layer() for graft in grafts)
     injection = Injection(settings, layers, rootstock.folded, rootstock.base_hash, rootstock.thawed)
     model.__dict__["injection"] = injection
@@ -175,7 +184,6 @@ def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], ro
 def detach(model: nn.Module) -> None:
     """Take the adapters out of `model`, which stays prepared: frozen, and folded as it is."""
     for module, attribute, _ in list(adapters(model)):
-        restore_class(module)
         del module._modules[slot(attribute)]
 
 
@@ -230,10 +238,24 @@ def _name(site: Site, parameter: str) -> str:
 
 
 def _freeze(model: nn.Module) -> None:
-    """Stop every parameter but the heads' and every running statistic."""
+    """Stop every parameter but the heads' and every running statistic, and make what is frozen lean."""
     model.requires_grad_(False)
+    heads = {id(module) for head in classifiers(model) for module in head.modules()}
     for head in classifiers(model):
         head.requires_grad_(True)
     for module in model.modules():
         if any(name.startswith("running_") for name in module._buffers) and not is_folded(module):
             freeze_norm(module)
+        if id(module) not in heads:
+            make_lean(module)
+
+
+def make_lean(module: nn.Module) -> None:
+    """Give a module its cheaper backward, if it has one."""
+    attributes = tuple(adaptable(module))
+    if attributes:
+        make_adaptable(module, attributes)
+    if isinstance(module, RECOMPUTABLE):
+        make_recomputable(module)
+    if isinstance(module, nn.MultiheadAttention) or getattr(module, "fused_attn", False):
+        speed_attention(module)

@@ -82,7 +82,8 @@ def save_peft(folder: str | Path, model: nn.Module) -> Path:
         b, a = adapter.change()
         module = model.get_submodule(name)
         if id(module) in folded:
-            b = (b / folded[id(module)].rows[:, None]).to(b.dtype)
+            fold = folded[id(module)]
+            b = (b * fold.alive[:, None] / fold.rows.where(fold.alive, 1)[:, None]).to(b.dtype)
         shape = module._parameters["weight"].shape  # type: ignore[union-attr]
         tensors[f"{PREFIX}{name}.lora_A.weight"] = a.reshape(len(a), *shape[1:])  # type: ignore[assignment]
         tensors[f"{PREFIX}{name}.lora_B.weight"] = b.reshape(*b.shape, *[1] * len(shape[2:]))  # type: ignore[assignment]
@@ -244,5 +245,5 @@ def _fill(grafts: Sequence[Graft], updates: Mapping[str, Mapping[str, Tensor]], 
             for name, parameter in graft.adapter.named_parameters():
                 value = updates[graft.site.name][name].to(parameter.device)
                 if fold is not None and name != "A":
-                    value = value * fold.rows.view(-1, *[1] * (value.ndim - 1))
+                    value = value * (fold.rows * fold.alive).view(-1, *[1] * (value.ndim - 1))
                 parameter.copy_(value)

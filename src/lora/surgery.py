@@ -9,21 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from src.lora.activations import ReLU6
+from src.lora.attention import FastAttention
+from src.lora.recompute import remember
+from src.lora.weight import LeanWeight, is_activated
 
-_made: dict[tuple[type[nn.Module], str, tuple[str, ...]], type[nn.Module]] = {}
+Trait = tuple[str, tuple[str, ...]]  # a key of `_MEMBERS`, and the attributes that it is about
+Made = tuple[type[nn.Module], tuple[Trait, ...]]
+
+_made: dict[Made, type[nn.Module]] = {}
 
 
 class Grafted:
-    """Marks a generated class and remembers how it was made."""
+    """Marks a generated class and remembers how it was made: the plain class, and what was added to it in turn."""
 
-    _recipe: tuple[type[nn.Module], str, tuple[str, ...]]
+    _made_of: Made
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle the recipe, since a generated class has no importable name."""
-        return _rebuild, self._recipe, self.__dict__.copy()
+        return _rebuild, self._made_of, self.__dict__.copy()
 
 
 def slot(attribute: str) -> str:
@@ -31,59 +37,90 @@ def slot(attribute: str) -> str:
     return f"{attribute}_adapter"
 
 
-def adapt_class(module: nn.Module, attribute: str) -> None:
-    """Make `module.attribute` read as the adapted weight W'.
+def make_adaptable(module: nn.Module, attributes: tuple[str, ...]) -> None:
+    """Make each of `attributes` read as W', the frozen W with what the child `slot(attribute)` adds, if there is one.
 
-    W itself stays in `_parameters[attribute]`; the adapter is the child module named `slot(attribute)`.
+    W itself stays in `_parameters`. Where gradients are taken, W' is a `LeanWeight`.
     """
-    base: type[nn.Module] = type(module)
-    attributes: tuple[str, ...] = (attribute,)
-    if isinstance(module, Grafted):
-        base, _, before = module._recipe
-        attributes = (*before, attribute)
-    module.__class__ = _derive(base, "adapted", attributes)
+    _add(module, "adaptable", attributes)
 
 
 def freeze_norm(module: nn.Module) -> None:
     """Keep a norm in eval mode, whatever `train` says, so that its running statistics never move."""
-    module.__class__ = _derive(type(module), "frozen")
+    _add(module, "frozen")
     module.train(False)
 
 
 def pass_through(module: nn.Module) -> None:
     """Make a batch norm apply only what follows the norm (timm's drop and act): its conv computes the rest."""
-    module.__class__ = _derive(type(module), "folded")
+    _add(module, "folded")
     module.train(False)
+
+
+def act_once(module: nn.Module) -> None:
+    """Make a ReLU leave alone what its convolution has applied it to."""
+    _add(module, "once")
+
+
+def make_recomputable(module: nn.Module) -> None:
+    """Let the layers behind a norm or an activation keep its input in place of its output."""
+    if getattr(module, "inplace", False):
+        module.inplace = False  # type: ignore[assignment]
+        module.__dict__["was_inplace"] = True
+    _add(module, "recomputable")
+
+
+def speed_attention(module: nn.Module) -> None:
+    """Give the attention inside `module` its faster backward."""
+    _add(module, "attentive")
 
 
 def restore_class(module: nn.Module) -> None:
     """Give `module` the class back that it had before."""
     if isinstance(module, Grafted):
-        module.__class__ = module._recipe[0]  # type: ignore[assignment]
+        module.__class__ = module._made_of[0]  # type: ignore[assignment]
+    if module.__dict__.pop("was_inplace", False):
+        module.inplace = True  # type: ignore[assignment]
 
 
-def _rebuild(base: type[nn.Module], kind: str, attributes: tuple[str, ...]) -> nn.Module:
-    cls = _derive(base, kind, attributes)
+def _add(module: nn.Module, kind: str, attributes: tuple[str, ...] = ()) -> None:
+    plain, traits = module._made_of if isinstance(module, Grafted) else (type(module), ())
+    module.__class__ = _derive(plain, (*traits, (kind, attributes)))
+
+
+def _rebuild(plain: type[nn.Module], traits: tuple[Trait, ...]) -> nn.Module:
+    cls = _derive(plain, traits)
     return cls.__new__(cls)
 
 
-def _derive(base: type[nn.Module], kind: str, attributes: tuple[str, ...] = ()) -> type[nn.Module]:
-    """Return the one generated subclass of `base` of this kind."""
-    recipe = (base, kind, attributes)
-    if recipe not in _made:
-        members = {"adapted": _adapted_members, "frozen": _frozen_members, "folded": _folded_members}[kind]
-        shown = {"_recipe": recipe, "__doc__": base.__doc__, "__module__": base.__module__}
-        _made[recipe] = type(base.__name__, (Grafted, base), {**shown, **members(base, attributes)})
-    return _made[recipe]
+def _derive(plain: type[nn.Module], traits: tuple[Trait, ...]) -> type[nn.Module]:
+    """Return the one generated subclass of `plain` with these traits."""
+    if not traits:
+        return plain
+    made = (plain, traits)
+    if made not in _made:
+        base, (kind, attributes) = _derive(plain, traits[:-1]), traits[-1]
+        shown = {"_made_of": made, "__doc__": plain.__doc__, "__module__": plain.__module__}
+        bases = (base,) if issubclass(base, Grafted) else (Grafted, base)
+        _made[made] = type(plain.__name__, bases, {**shown, **_MEMBERS[kind](base, attributes)})
+    return _made[made]
 
 
-def _adapted_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
-    def reader(attribute: str) -> Callable[[nn.Module], Tensor]:
+def _adaptable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
+    def reader(attribute: str) -> Callable[[nn.Module], Tensor | None]:
         child = slot(attribute)
 
-        def read(self: nn.Module) -> Tensor:
-            weight: Tensor = self._modules[child].weight(self._parameters[attribute])  # type: ignore[operator,union-attr]
-            return weight
+        def read(self: nn.Module) -> Tensor | None:
+            weight = self._parameters[attribute]
+            adapter = self._modules.get(child)
+            read: Any = weight if adapter is None else adapter.weight(weight)  # type: ignore[operator]
+            if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+                return read  # type: ignore[no-any-return]
+            if type(read) in (Tensor, nn.Parameter):
+                read = LeanWeight.of(read)
+            if isinstance(read, LeanWeight):
+                read.act = self.__dict__.get("act")
+            return read  # type: ignore[no-any-return]
 
         return read
 
@@ -101,8 +138,44 @@ def _folded_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[
     def forward(self: nn.Module, x: Tensor) -> Tensor:
         for name in ("drop", "act"):
             child = self._modules.get(name)
-            lean = type(child) is nn.ReLU6 and child.inplace and x.requires_grad
-            x = ReLU6.apply(x) if lean else x if child is None else child(x)
+            x = x if child is None else child(x)
         return x
 
     return {**_frozen_members(base, attributes), "forward": forward}
+
+
+def _once_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
+    def forward(self: nn.Module, x: Tensor) -> Any:
+        return x if is_activated(x, type(self).__name__) else base.forward(self, x)
+
+    return {"forward": forward}
+
+
+def _recomputable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
+    def forward(self: nn.Module, x: Tensor) -> Any:
+        y = base.forward(self, x)
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling() or y is x:
+            return y
+        return remember(y, x, lambda source: base.forward(self, source))
+
+    return {"forward": forward}
+
+
+def _attentive_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return base.forward(self, *args, **kwargs)
+        with FastAttention():
+            return base.forward(self, *args, **kwargs)
+
+    return {"forward": forward}
+
+
+_MEMBERS: dict[str, Callable[[type[nn.Module], tuple[str, ...]], dict[str, Any]]] = {
+    "adaptable": _adaptable_members,
+    "frozen": _frozen_members,
+    "folded": _folded_members,
+    "once": _once_members,
+    "recomputable": _recomputable_members,
+    "attentive": _attentive_members,
+}

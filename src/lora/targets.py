@@ -55,9 +55,9 @@ def sites(model: nn.Module) -> list[Site]:
     holders = _holders(model)
     found = []
     for name, module in model.named_modules():
-        for attribute in _weights(module):
+        for attribute in adaptable(module):
             owner, *twins = holders[id(module._parameters[attribute])]
-            reachable = all(id(m) not in heads and parameter in _weights(m) for m, parameter in (owner, *twins))
+            reachable = all(id(m) not in heads and parameter in adaptable(m) for m, parameter in (owner, *twins))
             if reachable and owner == (module, attribute):
                 found.append(Site(name, module, attribute, frozenset(_roles(model, name, module)), tuple(twins)))
     return found
@@ -103,7 +103,8 @@ def _nothing(target: str, candidates: list[Site]) -> str:
     )
 
 
-def _weights(module: nn.Module) -> Iterator[str]:
+def adaptable(module: nn.Module) -> Iterator[str]:
+    """Yield the names of the parameters of `module` that can be adapted."""
     if isinstance(module, (nn.Linear, nn.Conv2d)):
         yield "weight"
     if isinstance(module, nn.MultiheadAttention):

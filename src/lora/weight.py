@@ -1,7 +1,7 @@
-"""The adapted weight as its readers see it: a tensor that is W + B A, and knows its cheap gradients.
+"""The weight of a prepared layer as its readers see it while gradients are taken.
 
-`LowRankWeight` is read like any weight. `F.linear` and `F.conv2d` get their own autograd function; every other reader
-(weight standardisation, `multi_head_attention_forward`, ...) gets the dense sum.
+`LeanWeight` is read like any weight. `F.linear` and `F.conv2d` get the autograd functions of `linear.py` and
+`convolution.py`; every other reader (weight standardisation, `multi_head_attention_forward`, ...) gets the dense sum.
 """
 
 from __future__ import annotations
@@ -15,27 +15,45 @@ from torch import Tensor
 from torch.nn.modules.utils import _pair
 from torch.utils._pytree import tree_map
 
-from src.lora.gradients import LowRankConv2d, LowRankLinear, merged
+from src.lora.convolution import LeanConv2d
+from src.lora.linear import LowRankLinear
+from src.lora.products import in_precision, merged
+from src.lora.recompute import recipe_of
 
 
-class LowRankWeight(torch.Tensor):
-    """W + B A; an alias of the frozen W that carries B (out x rank, scaling included) and A (rank x fan_in)."""
+def activated(output: Tensor, name: str) -> Tensor:
+    """Note on `output` that the activation of this name was applied to it."""
+    output.activated = (name, output._version)  # type: ignore[attr-defined]
+    return output
+
+
+def is_activated(output: Tensor, name: str) -> bool:
+    """Tell whether `output` is as the activation of this name left it; applied again, it would change nothing."""
+    return getattr(output, "activated", None) == (name, output._version)
+
+
+class LeanWeight(torch.Tensor):
+    """W + B A, or W alone; an alias of W that carries B (out x rank, scaling included) and A (rank x fan_in).
+
+    `act` names the activation that conv2d is to apply as well, a key of `src.lora.convolution.ACTIVATIONS`.
+    """
 
     base: Tensor
-    b: Tensor
-    a: Tensor
+    b: Tensor | None
+    a: Tensor | None
+    act: str | None
 
     @staticmethod
-    def of(base: Tensor, b: Tensor, a: Tensor) -> LowRankWeight:
-        """Return the weight W + B A of a frozen `base`."""
-        weight = base.detach().as_subclass(LowRankWeight)
-        weight.base, weight.b, weight.a = base, b, a
+    def of(base: Tensor, b: Tensor | None = None, a: Tensor | None = None) -> LeanWeight:
+        """Return the weight W + B A, or W alone, for W of `base`."""
+        weight = base.detach().as_subclass(LeanWeight)
+        weight.base, weight.b, weight.a, weight.act = base, b, a, None
         return weight
 
     def dense(self) -> Tensor:
         """Return the sum as a plain tensor, in the graph of B and A."""
         with torch._C.DisableTorchFunctionSubclass():
-            return merged(self.base, self.b, self.a)
+            return self.base if self.b is None or self.a is None else merged(self.base, self.b, self.a)
 
     @classmethod
     def __torch_function__(
@@ -68,43 +86,45 @@ _FACTS = {
 
 
 def _dense(value: Any) -> Any:
-    return merged(value.base, value.b, value.a) if isinstance(value, LowRankWeight) else value
+    return value.dense() if isinstance(value, LeanWeight) else value
 
 
 def _only_weight(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether the weight is adapted, and nothing else is."""
+    """Tell whether the weight is a lean one, and nothing else is."""
     weight = args[1] if len(args) > 1 else kwargs.get("weight")
     values = [*args, *kwargs.values()]
-    return isinstance(weight, LowRankWeight) and sum(isinstance(value, LowRankWeight) for value in values) == 1
+    return isinstance(weight, LeanWeight) and sum(isinstance(value, LeanWeight) for value in values) == 1
 
 
 def _padding(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     return args[4] if len(args) > 4 else kwargs.get("padding", 0)
 
 
-def _linear(input: Tensor, weight: LowRankWeight, bias: Tensor | None = None) -> Tensor:
+def _linear(input: Tensor, weight: LeanWeight, bias: Tensor | None = None) -> Tensor:
+    recipe = recipe_of(input)
     input, bias = _autocast(input, bias)
-    # torch flattens such an input too; done outside of the function, the result is no view and may be changed in place
+    if weight.b is None or weight.a is None:
+        return F.linear(input, in_precision(weight.base, input.dtype), bias)
+    # torch flattens too; done outside of the function, the result is no view and may be changed in place
     flat = input.flatten(0, -2) if input.ndim > 2 and input.is_contiguous() else input
-    with torch.autocast(input.device.type, enabled=False):
-        result: Tensor = LowRankLinear.apply(flat, weight.base, weight.b, weight.a, bias)
+    result: Tensor = LowRankLinear.apply(flat, weight.base, weight.b, weight.a, bias, recipe)
     return result.view(*input.shape[:-1], -1) if flat is not input else result
 
 
 def _conv2d(
     input: Tensor,
-    weight: LowRankWeight,
+    weight: LeanWeight,
     bias: Tensor | None = None,
     stride: Any = 1,
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
+    recipe, act = recipe_of(input), weight.act
     input, bias = _autocast(input, bias)
     geometry = (_pair(stride), _pair(padding), _pair(dilation), groups)
-    with torch.autocast(input.device.type, enabled=False):
-        result: Tensor = LowRankConv2d.apply(input, weight.base, weight.b, weight.a, bias, geometry)
-    return result
+    result: Tensor = LeanConv2d.apply(input, weight.base, weight.b, weight.a, bias, geometry, act, recipe)
+    return result if act is None else activated(result, act)
 
 
 def _autocast(input: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -113,4 +133,4 @@ def _autocast(input: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None
     if not torch.is_autocast_enabled(device):
         return input, bias
     dtype = torch.get_autocast_dtype(device)
-    return input.to(dtype), None if bias is None else bias.to(dtype)
+    return input.to(dtype), None if bias is None else in_precision(bias, dtype)

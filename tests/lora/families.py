@@ -19,10 +19,10 @@ from tests.lora.family_table import FAMILIES
 
 RANK = 4
 TOLERANCE = 1e-5
-DOUBLE_TOLERANCE = 1e-10
+DOUBLE_TOLERANCE, DOUBLE_ROUNDING = 1e-10, 1e-16
 # In these random networks a few of the gradients are 1e-8 of the largest or less, and float32 alone rounds them apart
-# (by 1e-4 to 7e-4 of their own maximum). In double they agree to 1e-12, so their gradients are compared there.
-ROUNDED = ("efficientvit_msra", "iformer", "nextvit")
+# (by 1e-4 of their own maximum or more; LeViT's last queries have 1e-12 of the largest). So they are compared in double.
+ROUNDED = ("efficientvit_msra", "iformer", "levit", "nextvit")
 TRAINING_STEPS = 10
 IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
@@ -79,9 +79,9 @@ def expect(holds: bool, invariant: str) -> None:
 
 
 def close(actual: Tensor, expected: Tensor, invariant: str) -> None:
-    """Expect two tensors to agree within `TOLERANCE` of the largest value, in double within `DOUBLE_TOLERANCE`."""
-    error, bound = relative(actual, expected), DOUBLE_TOLERANCE if actual.dtype == torch.float64 else TOLERANCE
-    expect(error <= bound, f"{invariant}: off by {error:.1e} of the scale")
+    """Expect two tensors to agree within `TOLERANCE` of the largest value."""
+    error = relative(actual, expected)
+    expect(error <= TOLERANCE, f"{invariant}: off by {error:.1e} of the scale")
 
 
 def same_state(model: nn.Module, plain: nn.Module, invariant: str) -> None:
@@ -134,8 +134,11 @@ def gradients_live_and_equal_the_dense_route(case: Case) -> None:
     fast, dense = gradients(model, x), dense_gradients(model, x)
     for name, gradient in fast.items():
         expect(bool(gradient.abs().max() > 0), f"alive in gradient: {name}")
-    worst = max(dense, key=lambda name: relative(fast[name], dense[name]))
-    close(fast[worst], dense[worst], f"gradients of the dense route: {worst}")
+    largest = max(float(gradient.abs().max()) for gradient in dense.values())
+    for name, gradient in dense.items():
+        error, own = float((fast[name] - gradient).abs().max()), float(gradient.abs().max())
+        bound = DOUBLE_TOLERANCE * own + DOUBLE_ROUNDING * largest if case.exact else TOLERANCE * own
+        expect(error <= bound, f"gradients of the dense route: {name} is off by {error / own:.1e} of its scale")
 
 
 def gradients(model: nn.Module, x: Tensor) -> dict[str, Tensor]:

@@ -51,7 +51,7 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "inception_v3": ("inception_v3", 96, {}),
     "inception_v4": ("inception_v4", 96, {}),
     "lcnetv2": ("lcnetv2_small", 32, {}),
-    "levit": ("levit_128s", 64, {"img_size": 64}),
+    "levit": ("levit_128s", 128, {"img_size": 128}),
     "lowformer": ("lowformer_b0", 32, {}),
     "mambaout": ("test_mambaout", 32, {}),
     "maxxvit": ("test_coatnet", 32, {"img_size": 32}),

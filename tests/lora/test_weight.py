@@ -2,15 +2,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from src.lora.gradients import LowRankConv2d, LowRankLinear, merged
-from src.lora.weight import LowRankWeight
+from src.lora.convolution import LeanConv2d
+from src.lora.linear import LowRankLinear
+from src.lora.products import merged
+from src.lora.weight import LeanWeight, activated, is_activated
 
 
 def adapted(*shape):
     torch.manual_seed(0)
     base = torch.randn(shape)
     b, a = torch.randn(shape[0], 2), torch.randn(2, base[0].numel())
-    return LowRankWeight.of(base, b.requires_grad_(), a.requires_grad_()), merged(base, b, a)
+    return LeanWeight.of(base, b.requires_grad_(), a.requires_grad_()), merged(base, b, a)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +39,16 @@ def test_conv_readers_get_the_sum():
     x = torch.randn(2, 3, 8, 8)
     for options in ({}, {"stride": 2, "padding": 1}, {"padding": "same"}, {"dilation": (2, 1)}):
         torch.testing.assert_close(F.conv2d(x, weight, **options), F.conv2d(x, dense, **options))
-    assert isinstance(F.conv2d(x, weight).grad_fn, LowRankConv2d._backward_cls)
+    assert isinstance(F.conv2d(x, weight).grad_fn, LeanConv2d._backward_cls)
     torch.testing.assert_close(torch.std_mean(weight, dim=(1, 2, 3))[0], torch.std_mean(dense, dim=(1, 2, 3))[0])
+
+
+def test_a_frozen_weight_is_itself():
+    base, x = torch.randn(4, 3, 3, 3), torch.randn(2, 3, 8, 8)
+    assert torch.equal(F.conv2d(x, LeanWeight.of(base)), F.conv2d(x, base))
+    assert torch.equal(LeanWeight.of(base).flatten(1), base.flatten(1))
+    linear = torch.randn(5, 8)
+    assert torch.equal(F.linear(x, LeanWeight.of(linear)), F.linear(x, linear))
 
 
 def test_facts_cost_no_sum(monkeypatch):
@@ -72,3 +82,19 @@ def test_autocast_computes_in_its_dtype_and_returns_full_gradients(dtype):
 def test_linear_function_is_the_one_used():
     weight, _ = adapted(5, 7)
     assert isinstance(F.linear(torch.randn(3, 7), weight).grad_fn, LowRankLinear._backward_cls)
+
+
+def test_an_activated_output_is_known_until_it_changes():
+    y = activated(torch.ones(3), "ReLU")
+    assert is_activated(y, "ReLU") and not is_activated(y, "ReLU6") and not is_activated(y + 0, "ReLU")
+    y.sub_(2)
+    assert not is_activated(y, "ReLU")
+
+
+def test_the_weight_asks_for_its_activation():
+    weight, dense = adapted(4, 3, 3, 3)
+    weight.act = "ReLU6"
+    x = torch.randn(2, 3, 8, 8)
+    y = F.conv2d(x, weight)
+    torch.testing.assert_close(y, F.relu6(F.conv2d(x, dense)))
+    assert is_activated(y, "ReLU6")

@@ -1,0 +1,57 @@
+"""A linear layer with weight W + B A, whose backward forms the dense dW only where that is the cheaper way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from src.lora.products import adding_is_cheaper, full_precision, in_precision, merged, pair_gradients
+from src.lora.recompute import Recipe
+
+
+class LowRankLinear(torch.autograd.Function):
+    """y = x (W + B A)^T + bias, for x of rows x fan_in or with more dimensions before them; W is frozen."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, bias: Tensor | None, recipe: Recipe | None = None
+    ) -> Tensor:
+        """Apply the layer; `recipe` makes x again in the backward, in place of keeping it."""
+        plain, b_low, a_low = in_precision(weight, x.dtype), b.to(x.dtype), a.to(x.dtype)
+        rows, hidden = x.reshape(-1, x.shape[-1]), None
+        out, fan_in = weight.shape
+        adds = adding_is_cheaper(len(rows), out, fan_in, fan_in)
+        y = F.linear(x, plain if adds else merged(plain, b_low, a_low), bias)
+        if adds:
+            hidden = rows @ a_low.T
+            y.view(-1, out).addmm_(hidden, b_low.T)
+        ctx.recipe, ctx.shape, ctx.bias = recipe, x.shape, bias is not None and ctx.needs_input_grad[4]
+        ctx.save_for_backward(x if recipe is None else recipe.source, weight, b_low, a_low, hidden)
+        ctx.dtypes = b.dtype, a.dtype
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x, B, A and the bias."""
+        x, weight, b, a, hidden = ctx.saved_tensors
+        x = x if ctx.recipe is None else ctx.recipe.cook(x).to(g.dtype)
+        with full_precision(g):
+            rows, grad_x = g.reshape(-1, g.shape[-1]), None
+            if ctx.needs_input_grad[0]:
+                grad_x = input_gradient(rows, in_precision(weight, g.dtype), b, a).view(ctx.shape)
+            grad_b, grad_a = pair_gradients(rows, x.reshape(-1, x.shape[-1]), b, a, hidden)
+            bias = rows.sum(0) if ctx.bias else None
+        return grad_x, None, grad_b.to(ctx.dtypes[0]), grad_a.to(ctx.dtypes[1]), bias, None
+
+
+def input_gradient(g: Tensor, weight: Tensor, b: Tensor, a: Tensor) -> Tensor:
+    """Return g (W + B A), rows x fan_in, for g of rows x out."""
+    weight = weight.flatten(1)
+    if adding_is_cheaper(len(g), weight.shape[1], len(weight), len(weight)):
+        return (g @ weight).addmm_(g @ b, a)
+    return g @ merged(weight, b, a)

@@ -1,0 +1,96 @@
+import copy
+import gc
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from src.lora.products import (
+    _copies,
+    adding_is_cheaper,
+    forget_copies,
+    in_precision,
+    merged,
+    pair_gradients,
+    thin_gradients_are_cheaper,
+)
+
+
+def factors(out, fan_in, rank):
+    return torch.randn(out, rank, dtype=torch.double), torch.randn(rank, fan_in, dtype=torch.double)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 9), st.integers(1, 120), st.integers(1, 120), st.integers(1, 3), st.booleans())
+def test_both_orders_of_the_products_are_the_derivative(rows, out, fan_in, rank, kept):
+    torch.manual_seed(rows * 1000 + out)
+    b, a = factors(out, fan_in, rank)
+    g, x = torch.randn(rows, out, dtype=torch.double), torch.randn(rows, fan_in, dtype=torch.double)
+    grad_b, grad_a = pair_gradients(g, x, b, a, x @ a.T if kept else None)
+    dense = g.T @ x
+    torch.testing.assert_close(grad_b, dense @ a.T)
+    torch.testing.assert_close(grad_a, b.T @ dense)
+
+
+def test_thin_products_are_taken_only_where_they_cost_less():
+    assert thin_gradients_are_cheaper(384, 1536, 8, torch.float32)
+    assert not thin_gradients_are_cheaper(16, 96, 8, torch.float32)
+    assert thin_gradients_are_cheaper(64, 256, 8, torch.float32)  # reading takes longest in fp32 ...
+    assert not thin_gradients_are_cheaper(64, 256, 8, torch.bfloat16)  # ... and matrix units are quick
+    assert not thin_gradients_are_cheaper(64, 256, 32, torch.float32)
+
+
+def test_few_rows_are_added_and_many_merged():
+    assert adding_is_cheaper(392, 3072, 768, 768)
+    assert not adding_is_cheaper(25088, 384, 96, 96)
+
+
+def test_a_channels_last_weight_is_merged_in_its_own_format():
+    torch.manual_seed(0)
+    b, a = factors(6, 4 * 9, 2)
+    weight = torch.randn(6, 4, 3, 3, dtype=torch.double)
+    expected = weight + (b @ a).view_as(weight)
+    last = merged(weight.contiguous(memory_format=torch.channels_last), b, a)
+    torch.testing.assert_close(last, expected)
+    torch.testing.assert_close(merged(weight, b, a), expected)
+    assert last.is_contiguous(memory_format=torch.channels_last) and not last.is_contiguous()
+
+
+def test_a_frozen_weight_is_cast_once_and_again_when_it_changes():
+    weight = nn.Parameter(torch.randn(4, 5), requires_grad=False)
+    copy_ = in_precision(weight, torch.bfloat16)
+    assert torch.equal(copy_, weight.bfloat16()) and in_precision(weight, torch.bfloat16) is copy_
+    assert in_precision(weight, torch.float32) is weight
+    with torch.no_grad():
+        weight.add_(1)
+    assert torch.equal(in_precision(weight, torch.bfloat16), weight.bfloat16())
+    weight.data = torch.zeros(4, 5)
+    assert not in_precision(weight, torch.bfloat16).any()
+
+
+def test_a_trained_weight_keeps_its_graph():
+    weight = nn.Parameter(torch.randn(4, 5))
+    assert in_precision(weight, torch.bfloat16).requires_grad
+
+
+@pytest.mark.parametrize("forget", [True, False])
+def test_no_copy_outlives_its_model(forget):
+    gc.collect()
+    before = len(_copies)
+    model = nn.Linear(3, 3).requires_grad_(False)
+    in_precision(model.weight, torch.bfloat16)
+    assert len(_copies) == before + 1
+    if forget:
+        forget_copies(model)
+    else:
+        del model
+        gc.collect()
+    assert len(_copies) == before
+
+
+def test_a_copied_model_casts_its_own_weight():
+    model = nn.Linear(3, 3).requires_grad_(False)
+    kept = in_precision(model.weight, torch.bfloat16)
+    assert in_precision(copy.deepcopy(model).weight, torch.bfloat16) is not kept
