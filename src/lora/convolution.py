@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from src.lora.linear import input_gradient
 from src.lora.products import (
+    LOW,
     adding_is_cheaper,
     full_precision,
     in_precision,
@@ -28,7 +29,6 @@ from src.lora.recompute import Recipe
 Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
 
 ACTIVATIONS: dict[str, tuple[str, list[float]]] = {"ReLU": ("relu", []), "ReLU6": ("hardtanh", [0.0, 6.0])}  # oneDNN's
-LOW = (torch.bfloat16, torch.float16)
 
 
 class LeanConv2d(torch.autograd.Function):
@@ -121,10 +121,10 @@ def _activation_gradient(g: Tensor, y: Tensor, act: str | None) -> Tensor:
 
 
 def _adds(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
-    """Tell whether adding the thin convolutions' output is cheaper than merging."""
+    """Tell whether adding the thin convolutions' output is cheaper than merging; never in fp32, as in `linear.py`."""
     stride, _, _, groups = geometry
     rows = x.shape[0] * (x.shape[2] // stride[0]) * (x.shape[3] // stride[1])
-    return groups == 1 and adding_is_cheaper(rows, len(weight), x.shape[1], weight[0].numel())
+    return x.dtype in LOW and groups == 1 and adding_is_cheaper(rows, len(weight), x.shape[1], weight[0].numel())
 
 
 def _is_pointwise(weight: Tensor, geometry: Geometry) -> bool:

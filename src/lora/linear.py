@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from src.lora.products import adding_is_cheaper, full_precision, in_precision, merged, pair_gradients
+from src.lora.products import LOW, adding_is_cheaper, full_precision, in_precision, merged, pair_gradients
 from src.lora.recompute import Recipe
 
 
@@ -24,7 +24,8 @@ class LowRankLinear(torch.autograd.Function):
         plain, b_low, a_low = in_precision(weight, x.dtype), b.to(x.dtype), a.to(x.dtype)
         rows, hidden = x.reshape(-1, x.shape[-1]), None
         out, fan_in = weight.shape
-        adds = adding_is_cheaper(len(rows), out, fan_in, fan_in)
+        # In fp32 the bits of the merged weight count: a ReLU behind could fall on the other side.
+        adds = x.dtype in LOW and adding_is_cheaper(len(rows), out, fan_in, fan_in)
         y = F.linear(x, plain if adds else merged(plain, b_low, a_low), bias)
         if adds:
             hidden = rows @ a_low.T

@@ -52,6 +52,9 @@ def forget_copies(module: nn.Module) -> None:
         _copies.pop(parameter, None)  # type: ignore[no-untyped-call]
 
 
+LOW = (torch.bfloat16, torch.float16)
+
+
 def thin_gradients_are_cheaper(out: int, fan_in: int, rank: int, dtype: torch.dtype) -> bool:
     """Tell whether dA and dB through the rank beat one dense dW, per row of the input.
 
@@ -59,7 +62,7 @@ def thin_gradients_are_cheaper(out: int, fan_in: int, rank: int, dtype: torch.dt
     processor does the one and the other. Measured on AVX512 (fp32) and AMX (bf16), for 1 x 1 and 3 x 3 convolutions and
     linear layers of 14 to 460 wide (`out * fan_in / (out + fan_in)`), they cross at 45 to 55 and at 80 to 100.
     """
-    least = 48 if dtype in (torch.float32, torch.float64) else 96
+    least = 96 if dtype in LOW else 48
     return out * fan_in >= max(least, 3 * rank) * (out + fan_in)
 
 

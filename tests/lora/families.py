@@ -20,9 +20,6 @@ from tests.lora.family_table import FAMILIES
 RANK = 4
 TOLERANCE = 1e-5
 DOUBLE_TOLERANCE, DOUBLE_ROUNDING = 1e-10, 1e-16
-# In these random networks a few of the gradients are 1e-8 of the largest or less, and float32 alone rounds them apart
-# (by 1e-4 of their own maximum or more; LeViT's last queries have 1e-12 of the largest). So they are compared in double.
-ROUNDED = ("efficientvit_msra", "iformer", "levit", "nextvit")
 TRAINING_STEPS = 10
 IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
@@ -39,7 +36,6 @@ class Case:
     x: Tensor
     y: Tensor
     folder: Path
-    exact: bool = False  # whether the gradients are compared in double
 
     @cached_property
     def trained(self) -> nn.Module:
@@ -129,16 +125,29 @@ def adapts_every_layer_once(case: Case) -> None:
 
 
 def gradients_live_and_equal_the_dense_route(case: Case) -> None:
-    """Every adapter gets a gradient, and it is the one that autograd takes from the dense sum."""
-    model, x = (copy.deepcopy(case.trained).double(), case.x.double()) if case.exact else (case.trained, case.x)
-    fast, dense = gradients(model, x), dense_gradients(model, x)
+    """Every adapter gets a gradient, and it is the one that autograd takes from the dense sum.
+
+    float32 rounds a few of them apart, those of 1e-8 of the largest. These must be equal in double, and in float32 as
+    near to that as autograd's own.
+    """
+    model = case.trained
+    fast, dense = gradients(model, case.x), dense_gradients(model, case.x)
     for name, gradient in fast.items():
         expect(bool(gradient.abs().max() > 0), f"alive in gradient: {name}")
-    largest = max(float(gradient.abs().max()) for gradient in dense.values())
-    for name, gradient in dense.items():
-        error, own = float((fast[name] - gradient).abs().max()), float(gradient.abs().max())
-        bound = DOUBLE_TOLERANCE * own + DOUBLE_ROUNDING * largest if case.exact else TOLERANCE * own
-        expect(error <= bound, f"gradients of the dense route: {name} is off by {error / own:.1e} of its scale")
+    apart = [name for name in dense if relative(fast[name], dense[name]) > TOLERANCE]
+    if not apart:
+        return
+    double, x = copy.deepcopy(model).double(), case.x.double()
+    exact, fast_exact = dense_gradients(double, x), gradients(double, x)
+    rounding = DOUBLE_ROUNDING * max(float(gradient.abs().max()) for gradient in exact.values())
+    for name, gradient in exact.items():
+        error, own = float((fast_exact[name] - gradient).abs().max()), float(gradient.abs().max())
+        expect(error <= DOUBLE_TOLERANCE * own + rounding, f"gradients in double: {name} is off by {error / own:.1e}")
+    for name in apart:
+        mine, autograds = (relative(g[name].double(), exact[name]) for g in (fast, dense))
+        expect(
+            mine <= 5 * autograds, f"gradients: {name} is off by {mine:.1e} of its scale, autograd's {autograds:.1e}"
+        )
 
 
 def gradients(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
@@ -226,7 +235,7 @@ def case_of(family: str, folder: Path) -> Case:
     """Build the case of one family of `FAMILIES`."""
     name, size, options = FAMILIES[family]
     base, x = build_family(name, size, **options)
-    return Case(base, x, outputs(base, x), folder, exact=family in ROUNDED)
+    return Case(base, x, outputs(base, x), folder)
 
 
 def check_family(family: str, folder: Path) -> None:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from src.lora.linear import LowRankLinear
 from src.lora.products import merged
 from src.lora.recompute import recipe_of, remember
+from tests.lora.conftest import relative
 
 
 def made(rows, out=6, fan_in=7, rank=2):
@@ -22,7 +23,7 @@ def test_it_passes_gradcheck(shape):
     assert torch.autograd.gradcheck(LowRankLinear.apply, inputs)
 
 
-@pytest.mark.parametrize("rows", [2, 300])  # few are added to the output, many are worth a merged weight
+@pytest.mark.parametrize("rows", [2, 300])  # the gradient of few takes another product than that of many
 @pytest.mark.parametrize(("out", "fan_in"), [(6, 7), (200, 150)])
 def test_value_and_gradients_are_those_of_the_merged_weight(rows, out, fan_in):
     x, weight, b, a, bias = made(rows, out, fan_in)
@@ -35,10 +36,22 @@ def test_value_and_gradients_are_those_of_the_merged_weight(rows, out, fan_in):
         torch.testing.assert_close(mine, theirs)
 
 
-def test_a_start_at_zero_changes_no_bit():
-    for rows in (2, 300):
-        x, weight, b, a, bias = (t.float() for t in made(rows, 40, 30))
-        assert torch.equal(LowRankLinear.apply(x, weight, b.zero_(), a, bias), F.linear(x, weight, bias))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [2, 300])  # in bf16 few are added to the output, many are worth a merged weight
+def test_a_start_at_zero_changes_no_bit(rows, dtype):
+    x, weight, b, a, bias = (t.to(dtype) for t in made(rows, 40, 30))
+    assert torch.equal(LowRankLinear.apply(x, weight, b.zero_(), a, bias), F.linear(x, weight, bias))
+
+
+def test_in_fp32_the_bits_are_those_of_the_merged_weight():
+    x, weight, b, a, bias = (t.float() for t in made(2, 400, 300))
+    assert torch.equal(LowRankLinear.apply(x, weight, b, a, bias), F.linear(x, merged(weight, b, a), bias))
+
+
+def test_in_bf16_what_is_added_is_the_pair():
+    x, weight, b, a, bias = (t.bfloat16() for t in made(2, 400, 300))
+    expected = F.linear(x.double(), merged(weight.double(), b.double(), a.double()), bias.double())
+    assert relative(LowRankLinear.apply(x, weight, b, a, bias).double(), expected) <= 1e-2
 
 
 def test_frozen_input_and_bias_get_no_gradient():

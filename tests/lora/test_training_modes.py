@@ -55,7 +55,7 @@ def test_a_step_computes_what_an_evaluation_does(base):
     x = images(base)
     inject(base, rank=4)
     stir(base)
-    assert relative(base(x), outputs(base, x)) <= TOLERANCE
+    assert torch.equal(base(x).detach(), outputs(base, x))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
