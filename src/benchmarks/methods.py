@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from src.lora import inject
+from src.lora.surgery import make_adaptable
 from src.lora.targets import classifiers, select, sites
 
 RANK, ALPHA = 8, 8.0
@@ -22,6 +23,14 @@ def shared_layers(model: nn.Module) -> list[str]:
 
 def full(model: nn.Module) -> nn.Module:
     """Train every weight."""
+    return model
+
+
+def full_fast(model: nn.Module) -> nn.Module:
+    """Train every weight, with Graft's own gradients of depthwise convolutions."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
+            make_adaptable(module, ("weight",))
     return model
 
 
@@ -85,6 +94,7 @@ class _Start(torch.autograd.Function):
 
 METHODS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "full": full,
+    "full_fast": full_fast,
     "head": head,
     "peft": peft,
     "graft": graft,

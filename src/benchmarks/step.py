@@ -127,6 +127,8 @@ SUITE = Suite(
         "Peak: in a process of its own; on a CPU peak resident memory above what it held before the model was built, "
         "on a GPU the peak that torch allocated.",
         "Freed memory is kept in the process (mallopt) for every method alike.",
-        "full_fast (full fine-tuning with our own depthwise input gradient) is left out: src.lora offers none yet.",
+        "full_fast is full fine-tuning with Graft's gradients of depthwise convolutions.",
+        "Parameters that start at zero (the last norms of ResNet) are drawn at random: no trained model has them.",
+        "In bf16 Graft keeps a bf16 copy of every frozen weight: no part of what is saved, but of the peak.",
     ),
 )
