@@ -32,7 +32,7 @@ def main(config: DictConfig) -> None:
     write_text(folder / "benchmark.md", markdown(name, suite, about, rows))
     console = Console(width=100)
     console.print(terminal(suite, rows))
-    for line in (*errors(rows), f"written to {folder}"):
+    for line in (*errors(suite, rows), f"written to {folder}"):
         console.print(Text(line), soft_wrap=True)
 
 

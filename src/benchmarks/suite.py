@@ -56,11 +56,13 @@ class Suite:
         run: Measures and returns the rows; a part that fails is a row with an `error`.
         columns: The figures of the table for people; the rows may hold more.
         notes: How to read the figures, a sentence each.
+        labels: The keys that tell the rows apart.
     """
 
     run: Callable[[Options], list[Row]]
     columns: tuple[Column, ...]
     notes: tuple[str, ...]
+    labels: tuple[str, ...] = ("model", "method", "precision")
 
 
 def choose(option: str, asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

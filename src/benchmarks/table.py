@@ -9,39 +9,38 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from src.benchmarks.suite import Column, Row, Suite
+from src.benchmarks.suite import Row, Suite
 
 MISSING = "\N{EN DASH}"
-LABELS = ("model", "method", "precision")
 
 
 def markdown(name: str, suite: Suite, machine: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """Write the page of a benchmark: machine, table, errors and notes."""
-    headings = [*LABELS, *(column.heading for column in suite.columns)]
-    lines = [headings, ["---"] * len(LABELS) + ["---:"] * len(suite.columns)]
-    lines += [_cells(row, suite.columns) for row in rows]
+    headings = [*suite.labels, *(column.heading for column in suite.columns)]
+    lines = [headings, ["---"] * len(suite.labels) + ["---:"] * len(suite.columns)]
+    lines += [_cells(row, suite) for row in rows]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
-    notes = "\n".join(f"- {note}" for note in (*errors(rows), *suite.notes))
+    notes = "\n".join(f"- {note}" for note in (*errors(suite, rows), *suite.notes))
     return f"# Benchmark: {name}\n\n{facts}\n\n{table}\n\n{notes}\n"
 
 
 def terminal(suite: Suite, rows: Sequence[Row]) -> Table:
     """Return the table for a terminal of 100 columns."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    for label in LABELS:
+    for label in suite.labels:
         table.add_column(label, overflow="fold")
     for column in suite.columns:
         table.add_column(column.heading.replace(" / ", "\n/"), justify="right")
     for place, row in enumerate(rows):
         last = place + 1 == len(rows) or _group(rows[place + 1]) != _group(row)
-        table.add_row(*map(Text, _cells(row, suite.columns)), end_section=last)
+        table.add_row(*map(Text, _cells(row, suite)), end_section=last)
     return table
 
 
-def errors(rows: Sequence[Row]) -> list[str]:
+def errors(suite: Suite, rows: Sequence[Row]) -> list[str]:
     """Return a line for every row that could not be measured."""
-    return [f"{', '.join(row[label] for label in LABELS)}: {row['error']}" for row in rows if "error" in row]
+    return [f"{', '.join(row[label] for label in suite.labels)}: {row['error']}" for row in rows if "error" in row]
 
 
 def ratio(value: float) -> str:
@@ -54,13 +53,13 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def _cells(row: Row, columns: Sequence[Column]) -> list[str]:
-    figures = [(column, row.get(column.key)) for column in columns]
+def _cells(row: Row, suite: Suite) -> list[str]:
+    figures = [(column, row.get(column.key)) for column in suite.columns]
     return [
-        *(str(row[label]) for label in LABELS),
+        *(str(row[label]) for label in suite.labels),
         *(MISSING if value is None else column.write(value) for column, value in figures),
     ]
 
 
 def _group(row: Row) -> tuple[Any, Any]:
-    return row["model"], row["precision"]
+    return row["model"], row.get("precision")

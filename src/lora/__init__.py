@@ -6,7 +6,7 @@ from src.lora.groups import apply_ratios, parameter_groups
 from src.lora.inject import Injection, Layer, adapters, inject, injection_of, merge, remove
 from src.lora.peft_format import load_peft, save_peft
 from src.lora.settings import LoraSettings
-from src.lora.shelf import Shelf, switch_seconds
+from src.lora.shelf import Shelf
 
 __all__ = [
     "AdapterError",
@@ -28,5 +28,4 @@ __all__ = [
     "remove",
     "save_adapter",
     "save_peft",
-    "switch_seconds",
 ]

@@ -13,7 +13,7 @@ from src.lora.pissa import principal
 from src.lora.products import merged
 from src.lora.weight import LeanWeight
 
-INITS = ("default", "pissa")
+INITS = ("default", "pissa", "eva")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
     does not grow with their number.
 
     Args:
-        model: A model fresh from `inject`, with `init="default"`.
+        model: A model fresh from `inject`, with any `init` but `pissa`.
         batches: Inputs of the model, N x C x H x W each; a few are enough.
 
     Returns:
@@ -39,7 +39,7 @@ def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
     pairs = {name: child for name, child in model.named_modules() if isinstance(child, LowRank)}
     if injection_of(model) is None or not pairs or any(bool(adapter.B.any()) for adapter in pairs.values()):
         raise ValueError(
-            "eva needs low-rank adapters fresh from inject with init='default', whose B is 0: call it first"
+            "eva needs low-rank adapters fresh from inject, whose B is 0 (not init='pissa'): call it first"
         )
     seen: dict[LowRank, Tensor] = {}
     with torch.no_grad(), _in_eval(model), _watched(pairs.values(), seen):

@@ -25,7 +25,8 @@ class LoraSettings:
         targets: A word of `src.lora.targets.ROLES`, a module-name glob, or several; empty for the head alone.
         fold_norms: Whether frozen batch norms are folded into their convolutions.
         kind: A key of `src.lora.adapters.KINDS`: `lora` or `dora`.
-        init: A word of `src.lora.adapters.INITS`: `default` or `pissa`.
+        init: A word of `src.lora.adapters.INITS`: `default`, `pissa`, or `eva`, which asks for a call of `src.lora.eva`
+            before the training.
         scaling: `lora` for alpha / rank, `rslora` for alpha / sqrt(rank) (arXiv 2312.03732).
         dropout: Probability that a training step leaves out a whole rank of a layer; the others are scaled up.
         ranks: Other ranks for some layers, by glob.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,24 +217,6 @@ class Shelf:
         changes = {(len(self._base_head[key]), len(parameter)) for key, parameter in head.items()}
         if len(changes) > len({before for before, _ in changes}):
             raise AdapterError(f"{path} has heads of different numbers of classes: the file is damaged")
-
-
-def switch_seconds(switch: Callable[[str], object], names: Sequence[str], rounds: int = 20) -> float:
-    """Return the median seconds of one `switch(name)`, going round `names`; for a shelf's `activate` or a rival's.
-
-    Args:
-        switch: Puts the adapter of a name into a model, such as `Shelf.activate` or PEFT's `set_adapter`.
-        names: At least two adapters; each is switched to once before the clock runs.
-        rounds: How often each name is timed.
-    """
-    for name in names:
-        switch(name)
-    seconds = []
-    for name in [*names] * rounds:
-        start = time.perf_counter()
-        switch(name)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
 
 
 def _like(parameter: nn.Parameter, tensor: Tensor | None) -> nn.Parameter:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor, nn
 
 ROLES = ("all", "dense", "attention", "mlp", "conv")
+LARGEST_BLOCK = 6  # convolutions of an inverted bottleneck, squeeze-and-excite included
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,10 @@ def _roles(model: nn.Module, name: str, module: nn.Module) -> Iterator[str]:
         yield "conv"
     if not conv or module.groups == 1:
         yield "dense"
-    if any(_is_attention(parent) for parent in _lineage(model, name)):
+    lineage = _lineage(model, name)
+    if any(map(_is_attention, lineage)):
         yield "attention"
-    elif any(_mixes_channels(parent, module) for parent in _lineage(model, name)):
+    elif _mixes_channels(lineage):
         yield "mlp"
 
 
@@ -138,11 +140,24 @@ def _is_attention(module: nn.Module) -> bool:
     return named and not any("mlp" in type(child).__name__.lower() for child in module.modules())
 
 
-def _mixes_channels(parent: nn.Module, module: nn.Module) -> bool:
-    """Tell an MLP by its class, or the pointwise convolutions around a depthwise one (inverted bottlenecks)."""
-    if "mlp" in type(parent).__name__.lower() or "feedforward" in type(parent).__name__.lower():
-        return True
-    if not (isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1):
+def _mixes_channels(lineage: list[nn.Module]) -> bool:
+    """Tell the layers of an MLP by its class, and the pointwise convolutions that expand and project channels.
+
+    These stand in the smallest block of several convolutions: around a depthwise one (inverted bottlenecks), or alone.
+    """
+    *parents, module = lineage
+    if not (isinstance(module, nn.Linear) or _is_pointwise(module)):
         return False
-    siblings = [child for child in parent.children() if isinstance(child, nn.Conv2d)]
-    return any(conv.groups > 1 and conv.groups == conv.in_channels for conv in siblings)
+    if any(word in type(parent).__name__.lower() for parent in parents for word in ("mlp", "feedforward", "ffn")):
+        return True
+    blocks = ([child for child in parent.modules() if isinstance(child, nn.Conv2d)] for parent in reversed(parents))
+    block = next((convolutions for convolutions in blocks if len(convolutions) > 1), [])
+    if not isinstance(module, nn.Conv2d) or not 2 <= len(block) <= LARGEST_BLOCK:
+        return False
+    around = any(conv.groups > 1 and conv.groups == conv.in_channels for conv in block)
+    alone = all(map(_is_pointwise, block)) and block[0].in_channels < block[0].out_channels
+    return around or alone
+
+
+def _is_pointwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1

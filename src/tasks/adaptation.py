@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
-from src.lora import Injection, LoraSettings, inject, injection_of, merge, save_adapter
+from src.lora import Injection, LoraSettings, eva, inject, injection_of, merge, save_adapter
 from src.lora.adapter_file import write_tensors
 
+EVA_BATCHES = 4
 WEIGHTS = "weights.safetensors"
 ADAPTER = "adapter.safetensors"
 
@@ -22,6 +24,9 @@ class Adaptation(Protocol):
 
     def prepare(self, model: nn.Module) -> Injection | None:
         """Make `model` trainable in place; what stays frozen is frozen from here on."""
+
+    def start(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
+        """Let training images (N x 3 x H x W each) decide where the training begins, if they have a say."""
 
     def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
         """Write what was learnt into `folder` and return the file."""
@@ -40,6 +45,11 @@ class Lora(LoraSettings):
     def prepare(self, model: nn.Module) -> Injection:
         """Inject the adapters."""
         return inject(model, **vars(self))
+
+    def start(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
+        """Turn the adapters of `init=eva` to the directions of a few batches."""
+        if self.init == "eva":
+            eva(model, islice(batches, EVA_BATCHES))
 
     def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
         """Write `adapter.safetensors`."""
@@ -77,6 +87,9 @@ class Full:
 
     def prepare(self, model: nn.Module) -> None:
         """Leave everything trainable, as timm built it."""
+
+    def start(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
+        """Begin with the weights as they are."""
 
     def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
         """Write `weights.safetensors`, the whole state."""

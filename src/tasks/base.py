@@ -114,6 +114,10 @@ class VisionTask(LightningModule, ABC):
         """Score a batch of validation images."""
         pixels, targets, _ = batch
         logits = self(pixels)
+        if not logits.isfinite().all():
+            raise ValueError(
+                f"the training diverged in epoch {self.current_epoch}: the logits are not finite; lower optimizer.lr"
+            )
         self.log("val/loss", self.loss(logits, targets), batch_size=len(targets))
         self.val_metrics.update(logits, targets)
 
@@ -125,7 +129,7 @@ class VisionTask(LightningModule, ABC):
         self.val_metrics.reset()
 
     def on_fit_start(self) -> None:
-        """Fit the head on frozen features, then see that every adapter learns, unless training is resumed."""
+        """Start head and adapters from the data, then see that every adapter learns, unless training is resumed."""
         if self.trainer.ckpt_path is not None:
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -134,6 +138,7 @@ class VisionTask(LightningModule, ABC):
             sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
             score = fit_head(head, sets[0], sets[1], self._score)
             log.info("head fitted on frozen features: balanced accuracy %.4f on val", score)
+        self.setting.adaptation.start(self.model, (images for images, _ in self._batches(data.loader("train"))))
         require_alive(self.model, self._losses(data.train_dataloader()))
 
     def on_train_epoch_start(self) -> None:

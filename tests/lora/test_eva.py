@@ -113,5 +113,5 @@ def test_refuses_what_has_begun_and_what_is_empty():
     with pytest.raises(ValueError, match="at least one batch"):
         eva(model, [])
     inject(other := build("vit"), rank=2, init="pissa")
-    with pytest.raises(ValueError, match="init='default'"):
+    with pytest.raises(ValueError, match="not init='pissa'"):
         eva(other, [images(other)])

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import src.lora.shelf
-from src.lora import AdapterError, Shelf, inject, load_adapter, merge, remove, save_adapter, switch_seconds
+from src.lora import AdapterError, Shelf, inject, load_adapter, merge, remove, save_adapter
 from src.lora.adapter_file import read_tensors
 from tests.lora.conftest import build, images, outputs, relative, stir
 
@@ -154,9 +154,3 @@ def test_a_model_that_was_changed_beside_the_shelf_is_refused(shelf):
     for call in (shelf.deactivate, lambda: shelf.activate("wide")):
         with pytest.raises(ValueError, match="beside the shelf"):
             call()
-
-
-def test_switches_are_timed_after_one_round():
-    calls = []
-    assert switch_seconds(calls.append, ["a", "b"], rounds=3) >= 0
-    assert calls == ["a", "b"] * 4

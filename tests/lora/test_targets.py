@@ -40,6 +40,16 @@ def test_roles_of_swin_and_convnext():
     assert names(convnext, "mlp") == mlp
 
 
+@pytest.mark.parametrize("name", ["mobilenetv4_conv_small", "mobilenetv3_small_050", "repvit_m1"])
+def test_an_mlp_of_convolutions_is_what_expands_and_projects(name):
+    model = timm.create_model(name, pretrained=False)
+    for layer in names(model, "mlp"):
+        conv = model.get_submodule(layer)
+        assert conv.kernel_size == (1, 1) and conv.groups == 1 and ".se." not in layer
+    expanding = {n for n in names(model, "all") if n.endswith(("pw_exp.conv", "conv_pwl", "channel_mixer.conv1.c"))}
+    assert expanding and expanding <= names(model, "mlp")
+
+
 def test_globs_and_lists(vit):
     assert names(vit, "blocks.0.*") == {f"blocks.0.{p}" for p in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")}
     assert names(vit, ["*.qkv", "conv"]) == {*(f"blocks.{i}.attn.qkv" for i in range(6)), "patch_embed.proj"}

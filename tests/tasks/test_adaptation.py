@@ -24,7 +24,13 @@ def chosen(*overrides):
 
 @pytest.mark.parametrize(
     ("choice", "field", "value"),
-    [("lora", "kind", "lora"), ("dora", "kind", "dora"), ("pissa", "init", "pissa"), ("rslora", "scaling", "rslora")],
+    [
+        ("lora", "kind", "lora"),
+        ("dora", "kind", "dora"),
+        ("pissa", "init", "pissa"),
+        ("eva", "init", "eva"),
+        ("rslora", "scaling", "rslora"),
+    ],
 )
 def test_each_choice_says_what_its_name_says_and_its_file_keeps_it(choice, field, value, tmp_path):
     adaptation = chosen(f"lora={choice}", "lora.rank=2", "lora.targets=[*conv*]", "+lora.ranks.conv_stem=1")
@@ -60,3 +66,14 @@ def test_lora_plus_sets_the_peak_of_every_b():
     assert [group["initial_lr"] for group in optimizer.param_groups] == [1e-3, 8e-3]
     low_rank = [a for _, _, a in adapters(task.model) if a.kind == "low-rank"]
     assert {id(p) for p in optimizer.param_groups[1]["params"]} == {id(adapter.B) for adapter in low_rank}
+
+
+def test_eva_starts_in_the_directions_of_the_batches():
+    adaptation = chosen("lora=eva", "lora.rank=2", "lora.targets=dense")
+    model = timm.create_model("test_vit", pretrained=False, num_classes=3).eval()
+    adaptation.prepare(model)
+    before = [adapter.A.detach().clone() for _, _, adapter in adapters(model)]
+    batches = iter(torch.randn(6, 2, 3, 160, 160))
+    adaptation.start(model, batches)
+    assert all(not torch.equal(adapter.A, a) for a, (_, _, adapter) in zip(before, adapters(model), strict=True))
+    assert len(list(batches)) == 2

@@ -100,3 +100,11 @@ def test_full_fine_tuning_moves_the_norms_and_lora_does_not():
         built.model(built.images(pixels()))
         after = dict(built.model.named_buffers())
         assert any(not torch.equal(value, after[name]) for name, value in before.items()) == moves
+
+
+def test_a_training_that_diverged_is_stopped():
+    built = task().eval()
+    with torch.no_grad():
+        next(iter(built.model.parameters())).fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"diverged in epoch 0.*lower optimizer\.lr"):
+        built.validation_step((pixels(), torch.tensor([0, 1, 2]), torch.arange(3)), 0)

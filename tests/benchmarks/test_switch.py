@@ -1,0 +1,18 @@
+import json
+
+from src.benchmarks.switch import ADAPTERS, switch_seconds
+
+
+def test_switches_are_timed_after_one_round():
+    calls = []
+    assert switch_seconds(calls.append, ["a", "b"], rounds=3) >= 0
+    assert calls == ["a", "b", "a", "b", "a"]
+
+
+def test_the_same_adapters_change_places_in_both(invoke, tmp_path):
+    ended = invoke("benchmark", "suite=switch", "models=[test_vit]", f"output={tmp_path}")
+    assert ended.code == 0, ended.err
+    graft, peft = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
+    assert graft["base_unchanged"] is True and graft["adapters"] == peft["adapters"] == ADAPTERS
+    assert graft["ratio_to_peft"] == graft["switch_seconds"] / peft["switch_seconds"]
+    assert 0.5 < graft["adapter_bytes"] / peft["adapter_bytes"] < 2
