@@ -29,7 +29,8 @@ def activated(output: Tensor, name: str) -> Tensor:
 
 def is_activated(output: Tensor, name: str) -> bool:
     """Tell whether `output` is as the activation of this name left it; applied again, it would change nothing."""
-    return getattr(output, "activated", None) == (name, output._version)
+    noted = getattr(output, "activated", None)  # first: a tensor of inference mode has no version to ask for
+    return noted is not None and noted == (name, output._version)
 
 
 class LeanWeight(torch.Tensor):

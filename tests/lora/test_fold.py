@@ -93,6 +93,16 @@ def test_a_folded_norm_of_timm_still_acts():
     assert torch.equal(outputs(model, x), before)
 
 
+def test_a_fused_relu_runs_in_inference_mode_as_without_gradients():
+    model = build("dilated_resnet")
+    x = images(model)
+    inject(model)
+    with torch.no_grad():
+        expected = model(x)
+    with torch.inference_mode():  # its tensors have no version counter
+        assert torch.equal(model(x), expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_originals_follow_a_change_of_dtype(dtype):
     model = build("dilated_resnet")
