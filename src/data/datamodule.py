@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Required, TypedDict
@@ -14,7 +15,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from src.data.cache import PixelCache
-from src.data.dataset import ImageDataset, Item
+from src.data.dataset import ImageDataset, Item, Target
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.sampler import EpochSampler
 from src.data.splits import split, subset
@@ -156,8 +157,13 @@ class ImageData(LightningDataModule, ABC):
         return [self._samples[position] for position in self._positions[split]]
 
     def train_dataloader(self) -> DataLoader[Item]:
-        """Return shuffled, augmented batches; a last one that is not full is dropped unless it is the only one."""
-        dataset = self._dataset("train", self._augment)
+        """Return shuffled, augmented batches; a last one that is not full is dropped unless it is the only one.
+
+        Targets are class indices, or the probability of every class where the source knows that of some image.
+        """
+        dataset = ImageDataset(
+            self._pixels, self._positions["train"], self._soft_targets("train"), self._augment, self._seed
+        )
         sampler = EpochSampler(len(dataset), self._seed)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)
 
@@ -171,7 +177,7 @@ class ImageData(LightningDataModule, ABC):
 
     def loader(self, split: str) -> DataLoader[Item]:
         """Return the batches of a split without augmentation, in the order of `samples(split)`."""
-        return self._load(self._dataset(split, None))
+        return self._load(ImageDataset(self._pixels, self._positions[split], self._targets(split)))
 
     def _split(self) -> list[Sample]:
         """Return the samples in use, each with its split."""
@@ -210,9 +216,18 @@ class ImageData(LightningDataModule, ABC):
         found = Counter(sample.label for sample in self.samples(split))
         return {label: found[label] for label in self.classes}
 
-    def _dataset(self, split: str, augment: Augment | None) -> ImageDataset:
-        targets = [self.classes.index(sample.label) for sample in self.samples(split)]
-        return ImageDataset(self._pixels, self._positions[split], targets, augment, self._seed)
+    def _targets(self, split: str) -> list[int]:
+        return [self.classes.index(sample.label) for sample in self.samples(split)]
+
+    def _soft_targets(self, split: str) -> Sequence[Target]:
+        targets, samples = self._targets(split), self.samples(split)
+        if all(sample.soft is None for sample in samples):
+            return targets
+        certain = torch.eye(len(self.classes))
+        return [
+            certain[target] if sample.soft is None else torch.tensor(sample.soft)
+            for target, sample in zip(targets, samples, strict=True)
+        ]
 
     def _load(
         self, dataset: ImageDataset, sampler: EpochSampler | None = None, drop_last: bool = False

@@ -12,20 +12,21 @@ from src.data.cache import PixelCache
 from src.data.sampler import Draw, mix
 from src.data.transforms import Augment
 
-Item = tuple[Tensor, int, int]
+Target = int | Tensor
+Item = tuple[Tensor, Target, int]
 
 
 class ImageDataset(Dataset[Item]):
     """The images of one split.
 
-    An item is the image (uint8, 3 x H x W, not normalised), its target index, and its own index in the split.
+    An item is the image (uint8, 3 x H x W, not normalised), its target, and its own index in the split.
     """
 
     def __init__(
         self,
         pixels: PixelCache,
         positions: Sequence[int],
-        targets: Sequence[int],
+        targets: Sequence[Target],
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
@@ -34,7 +35,7 @@ class ImageDataset(Dataset[Item]):
         Args:
             pixels: Pixels of all images.
             positions: Where the images of this split are in `pixels`.
-            targets: Target index of each of them.
+            targets: Class index of each of them, or the probability of every class (float32).
             augment: Random change of an image; it must draw from torch's CPU generator alone.
             seed: Decides, with epoch and index, what `augment` draws.
         """

@@ -25,11 +25,13 @@ class ElpvData(ImageData):
     Splits keep the proportions of every level and module type. Source: Deitsch et al., Solar Energy 185 (2019).
     """
 
-    def __init__(self, target: str = "defective", **loading: Unpack[Loading]) -> None:
+    def __init__(self, target: str = "defective", soft_labels: bool = False, **loading: Unpack[Loading]) -> None:
         """Choose what is to be learnt.
 
         Args:
             target: `defective` is probability > 0.5, two classes; `level` is the four probabilities.
+            soft_labels: Aim the training at the experts' probability instead of the class. With `level` the class
+                is the probability, so there is nothing to soften.
             loading: Options of `ImageData`.
 
         Raises:
@@ -40,7 +42,7 @@ class ElpvData(ImageData):
             near = difflib.get_close_matches(target, TARGETS, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             raise ValueError(f"unknown ELPV target {target!r}{hint}: choose one of {', '.join(TARGETS)}")
-        self.target = target
+        self.target, self.soft_labels = target, soft_labels
 
     def read(self) -> Listing:
         """List the cells.
@@ -59,7 +61,10 @@ class ElpvData(ImageData):
     def _sample(self, path: Path, probability: float, kind: str) -> Sample:
         level = LEVELS[round(3 * probability)]
         binary = TARGETS["defective"][probability > 0.5]
-        return Sample(path, binary if self.target == "defective" else level, stratum=f"{level}/{kind}")
+        stratum = f"{level}/{kind}"
+        if self.target == "level":
+            return Sample(path, level, stratum=stratum)
+        return Sample(path, binary, stratum=stratum, soft=(1 - probability, probability) if self.soft_labels else None)
 
 
 def _root() -> Path:

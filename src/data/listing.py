@@ -21,6 +21,8 @@ class Sample:
         split: One of `SPLITS`, or None while that is open.
         stratum: What the splits keep in proportion within a class (a product variant, a level of confidence).
         group: Images of one group never part (one tomato on many days, one module of many cells).
+        soft: Probability of each class, in the order of `Listing.classes`, where the label is not certain: what
+            training aims at. Scores count `label` alone.
     """
 
     path: Path
@@ -28,6 +30,7 @@ class Sample:
     split: str | None = None
     stratum: str | None = None
     group: str | None = None
+    soft: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Listing:
     def fingerprint(self) -> str:
         """SHA-256 over paths inside `root`, labels, given splits and contents: equal data, equal on any machine."""
         rows = zip(self.samples, self.digests, strict=True)
-        lines = sorted(repr((self._inside(item), item.label, item.split, digest)) for item, digest in rows)
+        lines = sorted(repr((self._inside(item), item.label, item.split, item.soft, digest)) for item, digest in rows)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _digest(self, sample: Sample) -> str:

@@ -78,7 +78,7 @@ class VisionTask(LightningModule, ABC):
 
     @abstractmethod
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of a batch: logits N x classes, targets N."""
+        """Return the mean loss of a batch: logits N x classes; targets N, or N x classes where they are soft."""
 
     @abstractmethod
     def metrics(self) -> MetricCollection:

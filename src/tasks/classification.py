@@ -33,7 +33,7 @@ class ClassificationTask(VisionTask):
         self._label_smoothing = label_smoothing
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy; smoothed in training only, so that val losses compare."""
+        """Return the mean cross-entropy, with class indices or probabilities; smoothed in training alone."""
         smoothing = self._label_smoothing if self.training else 0.0
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,30 @@ def test_every_image_is_in_one_split_and_counted(make_folder, image):
     assert {split: len(module.samples(split)) for split in module.counts} == {"train": 21, "val": 3, "test": 8}
     assert module.counts["train"] == Counter(sample.label for sample in module.samples("train"))
     assert all(sample.split == "val" for sample in module.samples("val"))
+
+
+class Doubted(FolderData):
+    """A folder in which the first training image of class b could as well be an a."""
+
+    def read(self):
+        listing = super().read()
+        doubted = next(s for s in listing.samples if (s.label, s.split) == ("b", "train"))
+        samples = tuple(replace(s, soft=(0.5, 0.5)) if s is doubted else s for s in listing.samples)
+        return replace(listing, samples=samples)
+
+
+def test_training_aims_at_soft_labels_where_there_are_some_and_scores_at_the_class(make_folder, image):
+    root = make_folder(train__a=4, train__b=4, val__a=2, val__b=2, test__a=2, test__b=2)
+    module = Doubted(root, image=image, batch_size=8)
+    module.setup()
+    plain = data(root, image, batch_size=8)
+    ((_, soft, index),) = module.train_dataloader()
+    assert soft[index.argsort()].tolist() == [[1, 0]] * 4 + [[0.5, 0.5]] + [[0, 1]] * 3
+    ((_, hard, _),) = module.loader("train")
+    assert hard.tolist() == [0] * 4 + [1] * 4
+    ((_, certain, index),) = plain.train_dataloader()
+    assert certain[index.argsort()].tolist() == hard.tolist()
+    assert module.fingerprint != plain.fingerprint
 
 
 def test_split_seed_alone_decides_the_splits(make_folder, image):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -32,6 +33,17 @@ def test_levels_are_the_four_probabilities(image):
     assert listing.positive is None
 
 
+@pytest.mark.parametrize("target", ["defective", "level"])
+def test_soft_labels_are_the_probability_of_the_defect_and_never_of_a_level(image, target):
+    samples = ElpvData(target, soft_labels=True, image=image).read().samples
+    if target == "level":
+        assert {sample.soft for sample in samples} == {None}
+    else:
+        np.testing.assert_allclose([sample.soft[1] for sample in samples], TABLE["probability"])
+        assert all(sum(sample.soft) == 1 for sample in samples)
+    assert {sample.soft for sample in ElpvData(target, image=image).read().samples} == {None}
+
+
 def test_strata_are_level_and_module_type(image):
     counts = Counter(sample.stratum for sample in ElpvData(image=image).read().samples)
     assert len(counts) == 8
@@ -59,4 +71,7 @@ def test_the_config_keeps_the_border_and_a_quick_run_keeps_the_splits(image):
     assert sum(sum(counts.values()) for counts in data.counts.values()) == 24
     batch, targets, _ = next(iter(data.train_dataloader()))
     assert batch.shape == (len(data.samples("train")), 3, 16, 16)
-    assert sorted(targets.unique().tolist()) == [0, 1]
+    assert targets.shape == (len(batch), 2) and torch.equal(targets.sum(1), torch.ones(len(batch)))
+    assert {round(3 * value) for value in targets[:, 1].tolist()} <= {0, 1, 2, 3}
+    _, hard, _ = next(iter(data.loader("train")))
+    assert sorted(hard.unique().tolist()) == [0, 1]

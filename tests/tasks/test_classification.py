@@ -29,6 +29,13 @@ def test_the_loss_is_smoothed_in_training_alone():
     assert torch.equal(built.eval().loss(logits, targets), F.cross_entropy(logits, targets))
 
 
+def test_soft_targets_weigh_the_classes():
+    built, logits = task(label_smoothing=0.2).train(), torch.randn(2, 3)
+    soft = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]])
+    smoothed = 0.8 * soft + 0.2 / 3
+    assert torch.allclose(built.loss(logits, soft), -(smoothed * logits.log_softmax(1)).sum(1).mean())
+
+
 def test_metrics_are_scikit_learns():
     generator = torch.Generator().manual_seed(1)
     logits, targets = torch.randn(60, 3, generator=generator), torch.randint(0, 3, (60,), generator=generator)
