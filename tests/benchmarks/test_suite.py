@@ -1,0 +1,16 @@
+import pytest
+
+from src.benchmarks.suite import Options, choose
+
+
+def test_what_is_asked_for_is_chosen_else_all():
+    assert choose("methods", ["b"], ("a", "b")) == ("b",) and choose("methods", [], ("a", "b")) == ("a", "b")
+    with pytest.raises(ValueError, match="methods=c is unknown: choose from a, b"):
+        choose("methods", ["c"], ("a", "b"))
+
+
+@pytest.mark.parametrize("option", ["steps", "batch", "image_size"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "8"])
+def test_numbers_that_measure_nothing_are_refused(option, value):
+    with pytest.raises(ValueError, match=f"{option}=.*whole number"):
+        Options(**{option: value})

@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from src.backbones import Backbone
+from src.backbones.pixels import normalise
+from src.spec import TaskSpec
+from src.tasks.build import build, is_conv_net, network_input, predict_logits
+
+SPEC = TaskSpec("classification", ("a", "b"), None, ("identity", "horizontal"))
+
+
+@pytest.mark.parametrize(("name", "conv"), [("test_efficientnet", True), ("test_convnext", True), ("test_vit", False)])
+def test_conv_nets_and_their_input_are_channels_last(name, conv):
+    backbone = Backbone(name, "none")
+    image = replace(backbone.image_spec(), size=(32, 32))
+    model = build(backbone, image, SPEC)
+    assert is_conv_net(model) == conv
+    weights = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d) and min(m.weight.shape[1:]) > 1]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) == conv for w in weights)
+    pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    images = network_input(model, pixels, image)
+    assert images.is_contiguous(memory_format=torch.channels_last) == conv
+    assert torch.equal(images, normalise(pixels.permute(0, 2, 3, 1), image))
+
+
+def test_logits_are_the_mean_over_the_views_in_the_order_of_the_loader():
+    backbone = Backbone("test_efficientnet", "none")
+    image = replace(backbone.image_spec(), size=(32, 32))
+    model = build(backbone, image, SPEC)
+    pixels = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    loader = DataLoader([(pixels[i], i % 2, i) for i in range(5)], batch_size=2)
+    logits = predict_logits(model.train(), loader, image, SPEC)
+    with torch.no_grad():
+        expected = sum(model.eval()(network_input(model, x, image)) for x in (pixels, pixels.flip(3))) / 2
+    assert logits.dtype == torch.float32 and not model.training
+    torch.testing.assert_close(logits, expected.cpu(), atol=1e-5, rtol=1e-4)

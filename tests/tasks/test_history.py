@@ -1,0 +1,46 @@
+import csv
+from types import SimpleNamespace
+
+import pytest
+
+from src.report.history import read_history
+from src.tasks.history import COLUMNS, History
+
+
+def trainer(epoch, **scores):
+    values = {key: 0.5 for key in COLUMNS.values()} | scores
+    return SimpleNamespace(
+        current_epoch=epoch,
+        callback_metrics=values,
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.1 / (epoch + 1)}])],
+    )
+
+
+def run(history, *epochs):
+    for epoch in epochs:
+        history.on_train_epoch_start(trainer(epoch), None)
+        history.on_train_epoch_end(trainer(epoch, **{"val/auroc": 0.6 + epoch / 10}), None)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_epoch_is_a_row_that_the_report_reads(tmp_path):
+    path = tmp_path / "history.csv"
+    run(History(path), 0, 1)
+    assert [row["epoch"] for row in rows(path)] == ["0", "1"]
+    assert [float(row["val_auroc"]) for row in rows(path)] == pytest.approx([0.6, 0.7])
+    assert [float(row["learning_rate"]) for row in rows(path)] == pytest.approx([0.1, 0.05])
+    assert read_history(path)["epoch"].tolist() == [0, 1]
+    assert [file.name for file in tmp_path.iterdir()] == ["history.csv"]
+
+
+def test_a_resumed_training_goes_on_after_the_rows_of_its_checkpoint(tmp_path):
+    first, second = History(tmp_path / "a.csv"), History(tmp_path / "b.csv")
+    run(first, 0, 1)
+    second.load_state_dict(first.state_dict())
+    run(second, 2)
+    assert [row["epoch"] for row in rows(tmp_path / "b.csv")] == ["0", "1", "2"]
+    assert len(first.rows) == 2  # the state was a copy

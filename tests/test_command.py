@@ -1,0 +1,100 @@
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import OmegaConf
+
+from src.command import PromiseError, as_typed, one_line, requires, run, versions
+
+CONFIG = "predict"
+
+
+@pytest.fixture(autouse=True)
+def typed(monkeypatch):
+    """Type a whole command line."""
+    monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", "input=i"])
+
+
+def as_command(main):
+    """Let Hydra take `main` for the body of a command: it looks for `conf` beside the module that runs."""
+    main.__module__ = "__main__"
+    return main
+
+
+def ended(main):
+    with pytest.raises(SystemExit) as end:
+        run(as_command(main), CONFIG)
+    return end.value.code
+
+
+def failing(error):
+    def main(config):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (PromiseError("the gate refused it"), 1, "error: the gate refused it"),
+        (ValueError("two\n  lines"), 2, "error: two lines"),
+        (FileNotFoundError(2, "No such file", "x"), 2, "error: [Errno 2] No such file: 'x'"),
+    ],
+)
+def test_errors_end_in_one_line_and_their_code(error, code, line, capsys):
+    assert ended(failing(error)) == code
+    assert capsys.readouterr().err.splitlines()[-1] == line
+
+
+def test_a_stop_by_hand_is_no_error():
+    assert ended(failing(KeyboardInterrupt())) == 130
+
+
+def test_a_defect_of_our_own_keeps_its_traceback():
+    with pytest.raises(RuntimeError, match="a defect"):
+        run(as_command(failing(RuntimeError("a defect"))), CONFIG)
+
+
+def test_debug_shows_every_traceback(monkeypatch):
+    monkeypatch.setenv("GRAFT_DEBUG", "1")
+    with pytest.raises(ValueError, match="wrong"):
+        run(as_command(failing(ValueError("wrong"))), CONFIG)
+
+
+@pytest.mark.parametrize("value", ["a=b", "é/ü", "it's", "back\\", "a,b", "${x}", "[1]", "'quoted'", "null"])
+def test_paths_reach_the_command_as_typed(value, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", f"input={value}"])
+    run(as_command(lambda config: seen.append(OmegaConf.to_container(config)["input"])), CONFIG, ("input",))
+    assert seen == [{"null": None, "'quoted'": "quoted"}.get(value, value)]
+
+
+def test_overrides_are_shown_as_typed():
+    assert as_typed("data.root='a b'") == "data.root=a b" and as_typed("lora.rank=8") == "lora.rank=8"
+
+
+def test_the_innermost_error_is_told():
+    outer = InstantiationException("Error in call to target")
+    outer.__cause__ = ValueError("lora.rank must be 1 or more")
+    assert one_line(outer) == "lora.rank must be 1 or more"
+    assert one_line(HydraException()) == "HydraException"
+
+
+def test_a_missing_value_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m"])
+    assert ended(lambda config: Path(config.input)) == 2
+    assert "input is not given: add input=VALUE" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named_and_our_own_fault_is_not_hidden(capsys):
+    with pytest.raises(SystemExit) as end, requires("train"):
+        import no_such_library  # noqa: F401
+    assert end.value.code == 2 and 'pip install -e ".[train]"' in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError), requires("train"):
+        import src.no_such_module  # noqa: F401
+
+
+def test_versions_name_what_is_installed():
+    assert {"graft-vision", "torch", "timm", "onnxruntime"} <= set(versions())
