@@ -10,7 +10,6 @@ import logging
 import re
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 import torch
@@ -86,9 +85,19 @@ def coverage(families: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield family, [verdict(method, base, x) for method in METHODS.values()]
 
 
-def row(cells: list[object]) -> str:
-    """Return one line of a Markdown table."""
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+def tally(families: list[str]) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the rows of both tables: each family with its verdicts, and each word of `VERDICTS` with its counts."""
+    verdicts = [[family, *words] for family, words in coverage(families)]
+    _, *columns = zip(*verdicts, strict=True)
+    return verdicts, [
+        [word, *(str(sum(text.startswith(word) for text in column)) for column in columns)] for word in VERDICTS
+    ]
+
+
+def table(head: str, rows: list[list[str]]) -> str:
+    """Return a Markdown table with one column for each method."""
+    lines = [[head, *METHODS], ["---"] * (1 + len(METHODS)), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def main(families: list[str]) -> None:
@@ -96,15 +105,8 @@ def main(families: list[str]) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.manual_seed(0)
-    counts = [Counter[str]() for _ in METHODS]
-    print(row(["family", *METHODS]), row(["---"] * (1 + len(METHODS))), sep="\n")
-    for family, verdicts in coverage(families):
-        print(row([family, *verdicts]), flush=True)
-        for counter, text in zip(counts, verdicts, strict=True):
-            counter[next(word for word in VERDICTS if text.startswith(word))] += 1
-    print("", row(["families", *METHODS]), row(["---"] * (1 + len(METHODS))), sep="\n")
-    for word in VERDICTS:
-        print(row([word, *(counter[word] for counter in counts)]))
+    verdicts, counts = tally(families)
+    print(table("family", verdicts), table("families", counts), sep="\n\n")
 
 
 if __name__ == "__main__":
