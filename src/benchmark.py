@@ -14,7 +14,7 @@ with requires("train"):
     from rich.console import Console
     from rich.text import Text
 
-    from src.benchmarks import SUITES, Options, choose, machine, markdown, terminal
+    from src.benchmarks import SUITES, Options, Suite, choose, machine, markdown, terminal
     from src.benchmarks.table import errors
     from src.report import write_text
 
@@ -24,7 +24,7 @@ def main(config: DictConfig) -> None:
     (name,) = choose("suite", [config.suite], SUITES)
     logging.getLogger("src.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
     suite, about = SUITES[name], machine()
-    rows = suite.run(options(config))
+    rows = suite.run(options(config, suite))
     result = {"machine": about, "notes": list(suite.notes), "rows": rows}
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,10 +36,19 @@ def main(config: DictConfig) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def options(config: DictConfig) -> Options:
-    """Return what the config asks for."""
+def options(config: DictConfig, suite: Suite) -> Options:
+    """Return what the config asks for.
+
+    Raises:
+        ValueError: It asks for what the suite does not follow, or for numbers with which nothing can be measured.
+    """
     names = {key: tuple(config[key]) for key in ("models", "methods", "precisions")}
-    return Options(**names, steps=config.steps, batch=config.batch, image_size=config.image_size)
+    asked = Options(**names, steps=config.steps, batch=config.batch, image_size=config.image_size)
+    plain = Options()
+    for option in vars(plain):
+        if getattr(asked, option) != getattr(plain, option) and option not in suite.options:
+            raise ValueError(f"suite={config.suite} does not follow {option}: it takes {', '.join(suite.options)}")
+    return asked
 
 
 if __name__ == "__main__":

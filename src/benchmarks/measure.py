@@ -35,20 +35,32 @@ def interleaved(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[
 
 
 def saved_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
-    """Return the bytes that `forward` keeps for its backward: each storage once, parameters and buffers left out."""
+    """Return the bytes of activations that `forward` keeps for its backward, each storage once.
+
+    Parameters and buffers are left out, and so are copies of them in the precision of autocast, wherever they are kept.
+    """
     own = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
-    sizes: dict[int, int] = {}
+    saved: dict[int, Tensor] = {}
 
     def pack(x: Tensor) -> Tensor:
         storage = x.untyped_storage()
         if storage.data_ptr() not in own:
-            sizes[storage.data_ptr()] = storage.nbytes()
+            saved[storage.data_ptr()] = x.detach().new_empty(0).set_(storage)
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         kept = forward()  # alive until here, so that no address is used twice
     del kept
-    return sum(sizes.values())
+    by_size: dict[int, list[Tensor]] = {}
+    for parameter in model.parameters():
+        by_size.setdefault(parameter.numel(), []).append(parameter.detach())
+    return sum(x.nbytes for x in saved.values() if not any(_is_copy(x, p) for p in by_size.get(x.numel(), ())))
+
+
+def _is_copy(flat: Tensor, parameter: Tensor) -> bool:
+    """Tell whether `flat` holds the values of `parameter`, in the order of memory and another precision."""
+    cast = parameter.to(flat.dtype)
+    return flat.dtype != parameter.dtype and torch.equal(flat, cast.new_empty(0).set_(cast.untyped_storage()))
 
 
 def peak_memory(case: Case, method: str, steps: int = 3) -> dict[str, int]:
@@ -70,7 +82,7 @@ def peak_memory(case: Case, method: str, steps: int = 3) -> dict[str, int]:
 
 @contextmanager
 def fresh_processes() -> Iterator[ProcessPoolExecutor]:
-    """Give an executor that runs each call in a new process, which holds the same libraries whatever it calls.
+    """Give an executor for calls in a new process, which holds the same libraries whatever it calls.
 
     A fork server loads them once. A process started from this one would count our own peak as its own: Linux hands
     `ru_maxrss` on through `exec`, but not through `fork`.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from src.lora import inject
-from src.lora.surgery import make_adaptable
+from src.lora.surgery import freeze_norm, make_adaptable
 from src.lora.targets import classifiers, select, sites
 
 RANK, ALPHA = 8, 8.0
@@ -41,7 +41,9 @@ def head(model: nn.Module) -> nn.Module:
 
 
 def peft(model: nn.Module) -> nn.Module:
-    """Train PEFT's LoRA on the shared layers, and the head.
+    """Train PEFT's LoRA on the shared layers, and the head, with the frozen norms in eval mode.
+
+    PEFT as it comes leaves them in train mode: slower, and their statistics drift.
 
     Raises:
         ValueError: PEFT is not installed.
@@ -50,6 +52,9 @@ def peft(model: nn.Module) -> nn.Module:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError as error:
         raise ValueError(f'{error.name} is not installed: pip install -e ".[dev]" to compare with PEFT') from error
+    for module in model.modules():
+        if any(name.startswith("running_") for name in module._buffers):
+            freeze_norm(module)
     names = "|".join(re.escape(name) for name in shared_layers(model))  # a string is matched whole, a list by endings
     adapted: nn.Module = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=int(ALPHA), target_modules=names))
     for classifier in classifiers(model):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from src.backbones import image_spec
 from src.benchmarks.measure import fresh_processes, interleaved, peak_memory, saved_bytes
@@ -41,29 +41,35 @@ def run(options: Options) -> list[Row]:
     methods = choose("methods", options.methods, METHODS)
     precisions = choose("precisions", options.precisions, PRECISIONS)
     rows: list[Row] = []
-    with fresh_processes() as processes:
-        for name in models:
-            for precision in precisions:
-                case = Case(name, precision, options.batch or BATCHES.get(name, BATCH), options.image_size)
-                log.info("%s, %s: %s", case.model, case.precision, ", ".join(methods))
-                rows += _compare(case, methods, options.steps, processes)
+    for name in models:
+        for precision in precisions:
+            case = Case(name, precision, options.batch or BATCHES.get(name, BATCH), options.image_size)
+            log.info("%s, %s: %s", case.model, case.precision, ", ".join(methods))
+            rows += _compare(case, methods, options.steps)
     return rows
 
 
-def _compare(case: Case, methods: Sequence[str], steps: int, processes: Executor) -> list[Row]:
+def _compare(case: Case, methods: Sequence[str], steps: int) -> list[Row]:
     """Return one row for each method on one case, the case in a process of its own."""
     rows = {method: _labels(case, method) for method in methods}
     for method, row in rows.items():
-        try:
-            row |= processes.submit(peak_memory, case, method).result()
-        except Exception as error:  # whatever a method cannot do is its row in the table
-            row["error"] = " ".join(str(error).split()) or type(error).__name__
+        row |= _measured(peak_memory, case, method)
     able = [method for method, row in rows.items() if "error" not in row]
-    for method, figures in processes.submit(side_by_side, case, able, steps).result().items():
-        rows[method] |= figures
+    together = _measured(side_by_side, case, able, steps)
+    for method in able:
+        rows[method] |= together if "error" in together else together[method]
     for row in rows.values():
         row |= _ratios(row, rows)
     return list(rows.values())
+
+
+def _measured(function: Callable[..., Row], *args: Any) -> Row:
+    """Return what a function measures in a new process, or the `error` of what it could not do or was killed for."""
+    try:
+        with fresh_processes() as processes:
+            return processes.submit(function, *args).result()
+    except Exception as error:  # whatever a method cannot do is its row in the table
+        return {"error": " ".join(str(error).split()) or type(error).__name__}
 
 
 def side_by_side(case: Case, methods: Sequence[str], steps: int) -> dict[str, Row]:
@@ -117,18 +123,19 @@ SUITE = Suite(
         f"Random weights, {CLASSES} classes, one batch of noise; rank {RANK}, alpha {ALPHA:g}; channels-last but for "
         "transformers; the model in train mode; AdamW's step is part of the time, building a batch is not.",
         "peft and graft adapt the same layers: every Linear and every Conv2d that is not grouped, but the head. "
-        "graft_all adapts grouped and depthwise convolutions too. All of them train the head.",
+        "graft_all adapts grouped and depthwise convolutions too. All of them train the head. The frozen batch norms "
+        "are in eval mode, in peft too.",
         "head trains the head on the frozen backbone, batch norms folded.",
         "floor trains nothing: the forward of the frozen, folded network and the gradient of every layer's input but "
         "the image's, without a weight gradient or an optimiser.",
         "Times are medians; in each round every method takes one step, in an order drawn anew.",
-        "Saved: bytes kept for the backward at the end of the forward, each storage once, without parameters and "
-        "buffers; with the image, and with the bf16 copies of weights that autocast keeps.",
+        "Saved: bytes of activations kept for the backward at the end of the forward, each storage once, the image "
+        "included; without parameters, buffers, and their copies in bf16, which every method keeps somewhere.",
         "Peak: in a process of its own; on a CPU peak resident memory above what it held before the model was built, "
         "on a GPU the peak that torch allocated.",
         "Freed memory is kept in the process (mallopt) for every method alike.",
         "full_fast is full fine-tuning with Graft's gradients of depthwise convolutions.",
         "Parameters that start at zero (the last norms of ResNet) are drawn at random: no trained model has them.",
-        "In bf16 Graft keeps a bf16 copy of every frozen weight: no part of what is saved, but of the peak.",
+        "In bf16 Graft keeps its copy of every frozen weight from step to step: part of the peak.",
     ),
 )

@@ -57,12 +57,14 @@ class Suite:
         columns: The figures of the table for people; the rows may hold more.
         notes: How to read the figures, a sentence each.
         labels: The keys that tell the rows apart.
+        options: The fields of `Options` that it follows.
     """
 
     run: Callable[[Options], list[Row]]
     columns: tuple[Column, ...]
     notes: tuple[str, ...]
     labels: tuple[str, ...] = ("model", "method", "precision")
+    options: tuple[str, ...] = ("models", "methods", "precisions", "steps", "batch", "image_size")
 
 
 def choose(option: str, asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

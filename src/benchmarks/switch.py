@@ -114,4 +114,5 @@ SUITE = Suite(
         "peft: PeftModel.set_adapter on a model that wraps every layer; its folders hold configuration and weights.",
     ),
     ("model", "method"),
+    ("models",),
 )

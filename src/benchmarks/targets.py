@@ -64,4 +64,5 @@ SUITE = Suite(
         "A layer is trained whole where a low-rank pair would have more parameters than it.",
     ),
     ("model", "targets"),
+    ("models",),
 )

@@ -60,15 +60,15 @@ def build(case: Case, method: str) -> Trainee:
     """Build the model of `case` with random weights, made trainable by `method`, and the same noise for all."""
     size = (case.image_size, case.image_size)
     plain = create_backbone(case.model, "none", CLASSES, size)[0].to(best_device())
+    generator = torch.Generator().manual_seed(0)
     for parameter in plain.parameters():
         if (
             not parameter.any()
         ):  # a branch that starts at zero (ResNet's last norms) would be dead, unlike a trained one
-            torch.nn.init.normal_(parameter, std=0.02)
+            parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
     layout = torch.channels_last if is_conv_net(plain) else torch.contiguous_format
     model = METHODS[method](plain.to(memory_format=layout)).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    generator = torch.Generator().manual_seed(0)
     images = torch.randn(case.batch, 3, *size, generator=generator).to(best_device(), memory_format=layout)
     targets = torch.arange(case.batch, device=images.device) % CLASSES
     optimizer = AdamW(trained) if trained else None

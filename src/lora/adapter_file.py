@@ -16,8 +16,21 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from src.lora.adapters import Blend
+from src.lora.fold import folds
 from src.lora.hashing import base_hash
-from src.lora.inject import Graft, Injection, adapters, attach, grow, injection_of, prepare, restore, shapes
+from src.lora.inject import (
+    Graft,
+    Injection,
+    adapters,
+    attach,
+    grow,
+    injection_of,
+    is_adapted,
+    prepare,
+    restore,
+    shapes,
+    thaw,
+)
 from src.lora.settings import LoraSettings
 from src.lora.targets import classifiers
 
@@ -39,7 +52,7 @@ class AdapterHeader:
 
 
 def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> Path:
-    """Save the adapters and every parameter that requires a gradient (the head), atomically.
+    """Save the adapters, the head, and every other parameter that requires a gradient, atomically.
 
     Args:
         path: The file to write, `.safetensors` by custom; what was there stays until the new one is whole.
@@ -47,14 +60,16 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
         metadata: JSON-ready values to keep with it.
 
     Raises:
-        ValueError: The model has no adapters, or a blend of several.
+        ValueError: The model has no adapters, or a blend of several, or trains a layer whose norm is folded into it.
     """
     injection = injection_of(model)
     if injection is None:
         raise ValueError("this model has no adapters to save: call inject first")
     if any(isinstance(adapter, Blend) for _, _, adapter in adapters(model)):
         raise ValueError("a blend has no file of its own: keep the files that it is made of")
-    tensors = {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    _refuse_folded(model)
+    learnt = {name: p for name, p in model.named_parameters() if p.requires_grad} | head_parameters(model)
+    tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in learnt.items()}
     header = {
         "format": FORMAT,
         "lora": injection.settings.to_dict(),
@@ -63,6 +78,16 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
         "metadata": dict(metadata or {}),
     }
     return write_tensors(path, tensors, {"graft": json.dumps(header, sort_keys=True, allow_nan=False)})
+
+
+def _refuse_folded(model: nn.Module) -> None:
+    """Refuse values that only the folded layers here have: no plain model could take them."""
+    for fold in folds(model).values():
+        if any(p is not None and p.requires_grad for p in fold.conv._parameters.values()):
+            raise ValueError(
+                "a convolution with its batch norm folded in was unfrozen, and an adapter file cannot hold its weight: "
+                "adapt it, or inject with fold_norms=False"
+            )
 
 
 def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
@@ -100,19 +125,22 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
     """
     path = Path(path)
     header, tensors = read_tensors(path)
-    if injection_of(model) is not None:
+    if is_adapted(model):
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
     hashed = base_hash(model)
     check_base(path, header, hashed)
-    head = head_parameters(model)
-    check(path, expected(path, model, header.settings) | {name: tuple(p.shape) for name, p in head.items()}, tensors)
+    head, grown = head_parameters(model), expected(path, model, header.settings)
+    plain = {name: p for name, p in model.named_parameters() if name in tensors or name in head}
+    check(path, grown | {name: tuple(p.shape) for name, p in plain.items()}, tensors)
     rootstock = prepare(model, header.settings.fold_norms, hashed)
     if rootstock.folded != header.folded:
         restore(model, rootstock.thawed)
         raise other_folds(str(path), header.folded, rootstock.folded)
     grafts = grow(model, header.settings)
     fill(parameters(grafts) | head, tensors)
-    return attach(model, header.settings, grafts, rootstock)
+    injection = attach(model, header.settings, grafts, rootstock)
+    further = {name: tensors[name] for name in plain if name not in head}
+    return thaw(model, further) if further else injection
 
 
 def check_base(path: Path, header: AdapterHeader, hashed: str) -> None:
@@ -217,5 +245,5 @@ def _header(path: Path, text: str) -> AdapterHeader:
         )
     except AdapterError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise AdapterError(f"{path} is no Graft adapter that this version can read ({error})") from error

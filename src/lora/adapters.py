@@ -101,9 +101,9 @@ class LowRank(Adapter):
         return (b if self.alive is None else b * self.alive[:, None]), a
 
     def weight(self, base: Tensor) -> Tensor:
-        """Return W + scale B A: a `LeanWeight` where gradients are taken, else the dense sum."""
+        """Return W + scale B A: a `LeanWeight` where gradients are taken, but not that of W, else the dense sum."""
         b, a = self.factors()
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling() and not base.requires_grad:
             return LeanWeight.of(base, b, a)
         return merged(base, b, a)
 

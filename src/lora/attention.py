@@ -1,6 +1,6 @@
 """A faster backward of attention for short sequences in bf16 and fp16 on a CPU.
 
-torch's own (`_scaled_dot_product_flash_attention_for_cpu_backward`, torch 2.15) takes seven times its forward there.
+torch's own (`_scaled_dot_product_flash_attention_for_cpu_backward`, torch 2.14) takes seven times its forward there.
 The scores of 197 tokens are small enough to be formed at once.
 """
 

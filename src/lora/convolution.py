@@ -7,6 +7,7 @@ forward convolution with the flipped kernel is the same and takes one to four.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from src.lora.products import (
     pair_gradients,
     thin_gradients_are_cheaper,
 )
-from src.lora.recompute import Recipe
+from src.lora.recompute import Origin
 
 Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
 
@@ -44,10 +45,11 @@ class LeanConv2d(torch.autograd.Function):
         bias: Tensor | None,
         geometry: Geometry,
         act: str | None = None,
-        recipe: Recipe | None = None,
+        origin: Origin | None = None,
     ) -> Tensor:
-        """Apply the layer; `recipe` makes x again in the backward, in place of keeping it."""
-        ctx.geometry, ctx.act, ctx.recipe, ctx.shape = geometry, act, recipe, x.shape
+        """Apply the layer; `origin` makes x again in the backward, in place of keeping it."""
+        ctx.geometry, ctx.act, ctx.shape = geometry, act, x.shape
+        ctx.remake = None if origin is None else origin.remake
         ctx.format = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else None
         plain, hidden = in_precision(weight, x.dtype), None
         if b is None or a is None:
@@ -62,7 +64,7 @@ class LeanConv2d(torch.autograd.Function):
             else:
                 y = _convolve(x, merged(plain, b, a), bias, geometry, act)
         reads = b is not None or ctx.needs_input_grad[1]
-        kept = None if not reads else x if recipe is None else recipe.source
+        kept = None if not reads else x if origin is None else origin.source
         ctx.save_for_backward(kept, weight, b, a, hidden, y if act is not None else None)
         return y
 
@@ -71,8 +73,8 @@ class LeanConv2d(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, W, B, A and the bias."""
         x, weight, b, a, hidden, y = ctx.saved_tensors
-        if ctx.recipe is not None and x is not None:
-            x = ctx.recipe.cook(x).to(g.dtype)
+        if ctx.remake is not None and x is not None:
+            x = ctx.remake(x).to(g.dtype)
         wants_x, wants_weight, *_ = ctx.needs_input_grad
         with full_precision(g):
             g = _activation_gradient(g if ctx.format is None else g.contiguous(memory_format=ctx.format), y, ctx.act)
@@ -102,7 +104,15 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
 
 
 def _fuses(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and bool(torch.backends.mkldnn.enabled)
+    return x.device.type == "cpu" and bool(torch.backends.mkldnn.enabled) and _onednn_takes(x.dtype)
+
+
+@functools.cache
+def _onednn_takes(dtype: torch.dtype) -> bool:
+    """Tell what this processor's oneDNN computes itself; elsewhere torch has a slower way of its own."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
 def _activate(y: Tensor, act: str | None) -> Tensor:

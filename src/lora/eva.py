@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
 from src.lora.adapters import LowRank
+from src.lora.fold import in_eval
 from src.lora.inject import injection_of
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
             "eva needs low-rank adapters fresh from inject, whose B is 0 (not init='pissa'): call it first"
         )
     seen: dict[LowRank, Tensor] = {}
-    with torch.no_grad(), _in_eval(model), _watched(pairs.values(), seen):
+    with in_eval(model), _watched(pairs.values(), seen):
         for batch in batches:
             model(batch)
     if not seen:
@@ -144,14 +145,3 @@ def leading(rows: Tensor, count: int) -> Tensor:
     values, vectors = values.flip(0)[:count].clamp_min(0), vectors.flip(1)[:, :count]
     scaled: Tensor = vectors.T @ rows if wide else vectors.T * values.sqrt()[:, None]
     return scaled
-
-
-@contextmanager
-def _in_eval(model: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

@@ -7,25 +7,24 @@ in place becomes part of the convolution too.
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import torch
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
-from src.lora.convolution import ACTIVATIONS
+from src.lora.heads import heads_that_read
 from src.lora.surgery import act_once, pass_through, restore_class
+from src.lora.trace import Pair, Trace, tensors
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the output's largest value
 SMALLEST_ROW = 1e-6  # of the largest: such a channel is off
-FOLDABLE = (nn.BatchNorm2d, BatchNormAct2d)
-Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+T = TypeVar("T")
 
 
 @dataclass
@@ -65,23 +64,70 @@ def fold_norms(model: nn.Module) -> int:
     """Fold every batch norm of `model` that can be folded, in place, traced and verified on noise.
 
     The noise has the input size of timm's `pretrained_cfg`, or 224 pixels; a model that does not run on it stays as
-    it is, with a warning.
+    it is, with a warning. What folds is found on the CPU, so that every machine folds the same.
 
     Returns:
         How many were folded.
     """
-    example, trace = _example(model), _Trace()
-    with _in_eval(model):
-        before = trace.run(model, example)
-        pairs = trace.pairs(model)
-        kept = pairs if _folds_right(model, pairs, example, before) else []
-        if pairs and not kept:  # one at a time finds the pairs whose conv output has another reader
-            kept = [pair for pair in pairs if _folds_right(model, [pair], example, before)]
-            kept = kept if _folds_right(model, kept, example, before) else []
-    for conv, norm in kept:
-        _fold(conv, norm)
-        _fuse(conv, trace.activation(norm))
-    return len(kept)
+    on_cpu = all(parameter.device.type == "cpu" for parameter in model.parameters())
+    found = _foldable(model if on_cpu else copy.deepcopy(model).cpu())
+    modules = dict(model.named_modules())
+    for conv, norm, act in found:
+        _fold(modules[conv], modules[norm])
+        if act is not None:
+            modules[conv].__dict__["act"] = type(modules[act]).__name__
+            act_once(modules[act])
+    return len(found)
+
+
+def _foldable(model: nn.Module) -> list[tuple[str, str, str | None]]:
+    """Return the names of the convs and norms that fold, and of the ReLU that the conv can apply as well."""
+    example, trace = example_of(model), Trace()
+    with in_eval(model), heads_that_read(model):
+        try:
+            before = trace.run(model, example)
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            log.warning("batch norms stay unfolded: the model does not run on %s (%s)", tuple(example.shape), error)
+            return []
+        pairs = [(conv, norm) for conv, norm in trace.pairs(model) if bool(_rows(norm).any())]
+        kept = _most(pairs, lambda some: _folds_right(model, some, example, before))
+    names = {id(module): name for name, module in model.named_modules()}
+    acts = [trace.activation(norm) for _, norm in kept]
+    return [
+        (names[id(conv)], names[id(norm)], None if act is None else names[id(act)])
+        for (conv, norm), act in zip(kept, acts, strict=True)
+    ]
+
+
+def check_fusions(model: nn.Module) -> None:
+    """Let convs apply no ReLU whose input has another reader: where gradients are taken, that one would see it too.
+
+    Asked of the frozen model, on noise: what it says with gradients is what it says without.
+    """
+    acts = {module: module.__dict__["act"] for module in model.modules() if "act" in module.__dict__}
+    if not acts:
+        return
+
+    def fused(some: Sequence[nn.Module]) -> bool:
+        for module, act in acts.items():
+            module.__dict__["act"] = act if module in some else None
+        with torch.enable_grad():
+            return _same(tensors(model(example)), expected)
+
+    example = example_of(model)
+    with in_eval(model), heads_that_read(model):
+        expected = tensors(model(example))
+        kept = _most(list(acts), fused)
+    for module, act in acts.items():
+        module.__dict__["act"] = act if module in kept else None
+
+
+def _most(candidates: list[T], holds: Callable[[list[T]], bool]) -> list[T]:
+    """Return the candidates if it holds for all at once, else those for which it holds alone, if together it does."""
+    if holds(candidates):
+        return candidates
+    single = [candidate for candidate in candidates if holds([candidate])]
+    return single if holds(single) else []
 
 
 def unfold(norm: nn.Module) -> None:
@@ -134,102 +180,29 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     pass_through(norm)
 
 
-def _fuse(conv: nn.Conv2d, act: nn.Module | None) -> None:
-    """Let the convolution apply the activation behind its norm, where gradients are taken."""
-    if act is not None:
-        conv.__dict__["act"] = type(act).__name__
-        act_once(act)
-
-
 def _frozen(value: Tensor, like: Tensor) -> nn.Parameter:
     if value.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last):
         value = value.contiguous(memory_format=torch.channels_last)
     return nn.Parameter(value, requires_grad=False)
 
 
-def _folds_right(model: nn.Module, pairs: list[Any], example: Tensor, before: list[Tensor]) -> bool:
-    if not pairs:
-        return True
+def _folds_right(model: nn.Module, pairs: Sequence[Pair], example: Tensor, before: list[Tensor]) -> bool:
     for conv, norm in pairs:
         _fold(conv, norm)
-    after = _tensors(model(example))
+    after = tensors(model(example))
     for _, norm in pairs:
         unfold(norm)
+    return _same(after, before)
+
+
+def _same(after: list[Tensor], before: list[Tensor]) -> bool:
     return all(
         bool((new - old).abs().max() <= TOLERANCE * old.abs().max()) for new, old in zip(after, before, strict=True)
     )
 
 
-class _Trace:
-    """Which norm reads the very output of which conv, and which ReLU reads that of the norm, in one run of a model."""
-
-    def __init__(self) -> None:
-        self._made: dict[int, tuple[nn.Module, Tensor, int]] = {}  # holds the tensors, so that no id is used twice
-        self._runs: Counter[int] = Counter()
-        self._pairs: list[Pair] = []
-        self._activations: dict[int, nn.Module] = {}
-
-    def run(self, model: nn.Module, example: Tensor) -> list[Tensor]:
-        """Run the model and return its outputs; none, with a warning, when it does not run on the example."""
-        hooks = []
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d) or _foldable(module):
-                hooks.append(module.register_forward_hook(self._after))
-            if _foldable(module) or _is_fusable(module):
-                hooks.append(module.register_forward_pre_hook(self._before))
-        try:
-            return _tensors(model(example))
-        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-            log.warning("batch norms stay unfolded: the model does not run on %s (%s)", tuple(example.shape), error)
-            self._pairs.clear()
-            return []
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def pairs(self, model: nn.Module) -> list[Pair]:
-        """Return the convs and norms that run once, with a weight of their own, and leave some channel on."""
-        held = Counter(id(parameter) for module in model.modules() for parameter in module._parameters.values())
-        return [
-            (conv, norm)
-            for conv, norm in self._pairs
-            if self._runs[id(conv)] == self._runs[id(norm)] == held[id(conv.weight)] == 1 and bool(_rows(norm).any())
-        ]
-
-    def activation(self, norm: nn.Module) -> nn.Module | None:
-        """Return the ReLU that changes the norm's output in place, its own or the next module."""
-        own = norm._modules.get("act")
-        if own is None:
-            return self._activations.get(id(norm))
-        return own if _is_fusable(own) and isinstance(norm._modules.get("drop"), nn.Identity) else None
-
-    def _after(self, module: nn.Module, args: Any, output: Tensor) -> None:
-        self._made[id(output)] = (module, output, output._version)
-        self._runs[id(module)] += 1
-
-    def _before(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        maker, output, version = self._made.get(id(args[0]), (None, args[0], 0))
-        if output._version != version:  # somebody has changed it since
-            return
-        if isinstance(module, nn.BatchNorm2d) and isinstance(maker, nn.Conv2d):
-            self._pairs.append((maker, module))
-        elif _is_fusable(module) and isinstance(maker, nn.BatchNorm2d):
-            self._activations[id(maker)] = module
-
-
-def _is_fusable(module: nn.Module) -> bool:
-    return type(module).__name__ in ACTIVATIONS and isinstance(module, (nn.ReLU, nn.ReLU6)) and module.inplace
-
-
-def _foldable(module: nn.Module) -> bool:
-    return type(module) in FOLDABLE and module.running_mean is not None
-
-
-def _tensors(output: Any) -> list[Tensor]:
-    return [output] if isinstance(output, Tensor) else [tensor for part in output for tensor in _tensors(part)]
-
-
-def _example(model: nn.Module) -> Tensor:
+def example_of(model: nn.Module) -> Tensor:
+    """Return two images of noise, of the size that timm's `pretrained_cfg` says, else 224 pixels."""
     config = getattr(model, "pretrained_cfg", None) or {}
     conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     channels = conv.in_channels if conv is not None else 3
@@ -240,7 +213,8 @@ def _example(model: nn.Module) -> Tensor:
 
 
 @contextmanager
-def _in_eval(model: nn.Module) -> Iterator[None]:
+def in_eval(model: nn.Module) -> Iterator[None]:
+    """Evaluate inside without gradients, and give the modes back."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

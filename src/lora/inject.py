@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from timm.layers.activations import GELU, GELUTanh, QuickGELU, Swish
-from torch import nn
+from torch import Tensor, nn
 
 from src.lora.adapters import Adapter, Dense, choose
+from src.lora.fold import check_fusions, folds, unfold
 from src.lora.fold import fold_norms as fold
-from src.lora.fold import folds, is_folded, unfold
+from src.lora.freeze import freeze
 from src.lora.hashing import base_hash
 from src.lora.products import forget_copies
 from src.lora.settings import LoraSettings
-from src.lora.surgery import freeze_norm, make_adaptable, make_recomputable, restore_class, slot, speed_attention
-from src.lora.targets import Site, adaptable, classifiers, select
-
-RECOMPUTABLE = (nn.LayerNorm, nn.GroupNorm, nn.GELU, nn.SiLU, nn.Hardswish, GELU, GELUTanh, QuickGELU, Swish)
+from src.lora.surgery import Grafted, restore_class, slot
+from src.lora.targets import Site, select
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class Injection:
     folded: int
     base_hash: str
     thawed: tuple[str, ...] = field(repr=False)  # parameters that required a gradient before
+    replaced: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # the base's own values, see `thaw`
 
 
 @dataclass(frozen=True)
@@ -137,11 +136,12 @@ def prepare(model: nn.Module, fold_norms: bool, hashed: str) -> Rootstock:
     Raises:
         ValueError: The model has adapters.
     """
-    if injection_of(model) is not None:
+    if is_adapted(model):
         raise ValueError("this model has adapters already: merge or remove them first")
     thawed = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     folded = fold(model) if fold_norms else 0
-    _freeze(model)
+    freeze(model)
+    check_fusions(model)
     return Rootstock(hashed, folded, thawed)
 
 
@@ -149,6 +149,8 @@ def restore(model: nn.Module, thawed: Sequence[str]) -> None:
     """Undo `prepare`: the very weights, statistics and classes of before, bit for bit."""
     forget_copies(model)
     for module in list(model.modules()):
+        if isinstance(module, Grafted):
+            module.training = model.training
         unfold(module)
         restore_class(module)
     trained = set(thawed)
@@ -181,6 +183,18 @@ def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], ro
     return injection
 
 
+def thaw(model: nn.Module, values: Mapping[str, Tensor]) -> Injection:
+    """Give frozen parameters of an adapted model other values, to train further; `remove` gives the old ones back."""
+    injection, parameters = injection_of(model), dict(model.named_parameters())
+    assert injection is not None
+    injection = replace(injection, replaced={name: parameters[name].detach().clone() for name in values})
+    for name, value in values.items():
+        parameters[name].data.copy_(value)
+        parameters[name].requires_grad_(True)
+    model.__dict__["injection"] = injection
+    return injection
+
+
 def detach(model: nn.Module) -> None:
     """Take the adapters out of `model`, which stays prepared: frozen, and folded as it is."""
     for module, attribute, _ in list(adapters(model)):
@@ -191,6 +205,11 @@ def injection_of(model: nn.Module) -> Injection | None:
     """Return what `inject` did to `model`, or None for a plain one."""
     found: Injection | None = model.__dict__.get("injection")
     return found
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Tell whether `model`, or any part of it, is prepared or adapted."""
+    return injection_of(model) is not None or any(isinstance(m, (Adapter, Grafted)) for m in model.modules())
 
 
 def merge(model: nn.Module) -> nn.Module:
@@ -204,6 +223,9 @@ def merge(model: nn.Module) -> nn.Module:
             weight = adapter.weight(base)
         fold = folded.get(id(module))
         merged.append((base, weight) if fold is None else (fold.weight, fold.unfolded(weight)))
+    injection, parameters = injection_of(model), dict(model.named_parameters())
+    replaced = () if injection is None else injection.replaced
+    merged += [(parameters[name], parameters[name].detach().clone()) for name in replaced]
     remove(model)
     for base, weight in merged:
         base.data.copy_(weight)
@@ -216,6 +238,9 @@ def remove(model: nn.Module) -> nn.Module:
     if injection is None:
         raise ValueError("this model has no adapters to merge or remove")
     detach(model)
+    parameters = dict(model.named_parameters())
+    for name, value in injection.replaced.items():
+        parameters[name].data.copy_(value)
     restore(model, injection.thawed)
     del model.__dict__["injection"]
     return model
@@ -235,27 +260,3 @@ def _kind(site: Site, settings: LoraSettings) -> type[Adapter]:
 
 def _name(site: Site, parameter: str) -> str:
     return f"{site.name}.{slot(site.attribute)}.{parameter}".removeprefix(".")
-
-
-def _freeze(model: nn.Module) -> None:
-    """Stop every parameter but the heads' and every running statistic, and make what is frozen lean."""
-    model.requires_grad_(False)
-    heads = {id(module) for head in classifiers(model) for module in head.modules()}
-    for head in classifiers(model):
-        head.requires_grad_(True)
-    for module in model.modules():
-        if any(name.startswith("running_") for name in module._buffers) and not is_folded(module):
-            freeze_norm(module)
-        if id(module) not in heads:
-            make_lean(module)
-
-
-def make_lean(module: nn.Module) -> None:
-    """Give a module its cheaper backward, if it has one."""
-    attributes = tuple(adaptable(module))
-    if attributes:
-        make_adaptable(module, attributes)
-    if isinstance(module, RECOMPUTABLE):
-        make_recomputable(module)
-    if isinstance(module, nn.MultiheadAttention) or getattr(module, "fused_attn", False):
-        speed_attention(module)

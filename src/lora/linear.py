@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from src.lora.products import LOW, adding_is_cheaper, full_precision, in_precision, merged, pair_gradients
-from src.lora.recompute import Recipe
+from src.lora.recompute import Origin
 
 
 class LowRankLinear(torch.autograd.Function):
@@ -18,9 +18,9 @@ class LowRankLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, bias: Tensor | None, recipe: Recipe | None = None
+        ctx: Any, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, bias: Tensor | None, origin: Origin | None = None
     ) -> Tensor:
-        """Apply the layer; `recipe` makes x again in the backward, in place of keeping it."""
+        """Apply the layer; `origin` makes x again in the backward, in place of keeping it."""
         plain, b_low, a_low = in_precision(weight, x.dtype), b.to(x.dtype), a.to(x.dtype)
         rows, hidden = x.reshape(-1, x.shape[-1]), None
         out, fan_in = weight.shape
@@ -30,8 +30,9 @@ class LowRankLinear(torch.autograd.Function):
         if adds:
             hidden = rows @ a_low.T
             y.view(-1, out).addmm_(hidden, b_low.T)
-        ctx.recipe, ctx.shape, ctx.bias = recipe, x.shape, bias is not None and ctx.needs_input_grad[4]
-        ctx.save_for_backward(x if recipe is None else recipe.source, weight, b_low, a_low, hidden)
+        ctx.remake = None if origin is None else origin.remake
+        ctx.shape, ctx.bias = x.shape, bias is not None and ctx.needs_input_grad[4]
+        ctx.save_for_backward(x if origin is None else origin.source, weight, b_low, a_low, hidden)
         ctx.dtypes = b.dtype, a.dtype
         return y
 
@@ -40,7 +41,7 @@ class LowRankLinear(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, B, A and the bias."""
         x, weight, b, a, hidden = ctx.saved_tensors
-        x = x if ctx.recipe is None else ctx.recipe.cook(x).to(g.dtype)
+        x = x if ctx.remake is None else ctx.remake(x).to(g.dtype)
         with full_precision(g):
             rows, grad_x = g.reshape(-1, g.shape[-1]), None
             if ctx.needs_input_grad[0]:

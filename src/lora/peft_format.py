@@ -22,16 +22,15 @@ from torch import Tensor, nn
 
 from src.lora.adapter_file import AdapterError, check, fill, head_parameters, write_tensors
 from src.lora.adapters import Dora, LowRank
-from src.lora.fold import Fold, folds
+from src.lora.fold import Fold, example_of, folds, in_eval
 from src.lora.hashing import base_hash
-from src.lora.inject import Graft, Injection, adapters, attach, grow, injection_of, plan, prepare
+from src.lora.inject import Graft, Injection, adapters, attach, grow, injection_of, is_adapted, plan, prepare
+from src.lora.peft_config import CONFIG, is_target, read_config, settings_of
 from src.lora.settings import LoraSettings
 from src.lora.targets import Site, classifiers
 
-CONFIG, WEIGHTS, PREFIX = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
+WEIGHTS, PREFIX = "adapter_model.safetensors", "base_model.model."
 UPDATABLE = (nn.Linear.forward, nn.Conv2d.forward, Conv2dSame.forward)  # linear in the weight, and called by parents
-PLAIN_INITS = (True, False, None, "gaussian", "eva", "orthogonal")  # the other words mean that W was changed
-UNREAD = ("use_dora", "lora_bias", "fan_in_fan_out", "use_qalora", "layer_replication", "target_parameters")
 Pair = tuple[Tensor, Tensor]  # A and B
 
 
@@ -46,12 +45,13 @@ def load_peft(folder: str | Path, model: nn.Module) -> Injection:
         ValueError: It adapts a layer that is no plain Linear or ungrouped, undilated Conv2d; the layer is named.
     """
     folder = Path(folder)
-    if injection_of(model) is not None:
+    if is_adapted(model):
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
-    config, own_head = _config(folder), head_parameters(model)
+    config, own_head = read_config(folder), head_parameters(model)
     pairs, head = _sorted(folder, _tensors(folder), own_head)
     _refuse_layers(model, pairs)
-    settings = _settings(config, pairs)
+    _refuse_gaps(folder, model, config, pairs, head)
+    settings = settings_of(folder, config, pairs)
     updates = _updates(folder, settings, plan(model, settings), pairs)
     check(folder, {name: tuple(own_head[name].shape) for name in head}, head)
     rootstock = prepare(model, settings.fold_norms, base_hash(model))
@@ -64,11 +64,9 @@ def load_peft(folder: str | Path, model: nn.Module) -> Injection:
 def save_peft(folder: str | Path, model: nn.Module) -> Path:
     """Write the adapters and the head of `model` as a LoRA folder that PEFT reads, and return the folder.
 
-    PEFT wraps layers, so a weight that a parent module reads itself (`qkv` of BEiT) has no effect there.
-
     Raises:
         ValueError: The model has no adapters, or one that PEFT cannot hold (dense, DoRA, a blend), or on a layer that
-            is no plain Linear or ungrouped, undilated Conv2d; the layer is named.
+            is no plain Linear or ungrouped, undilated Conv2d, or that is never called; the layer is named.
     """
     folder = Path(folder)
     injection = injection_of(model)
@@ -76,6 +74,7 @@ def save_peft(folder: str | Path, model: nn.Module) -> Path:
         raise ValueError("this model has no adapters to save: call inject with targets first")
     pairs = _low_rank(model)
     _refuse_layers(model, pairs)
+    _refuse_uncalled(model, pairs)
     tensors = {f"{PREFIX}{name}": parameter for name, parameter in head_parameters(model).items()}
     folded = folds(model)
     for name, adapter in pairs.items():
@@ -150,24 +149,25 @@ def _refuse_layers(model: nn.Module, names: Iterable[str]) -> None:
             )
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _refuse_uncalled(model: nn.Module, names: Iterable[str]) -> None:
+    """Refuse layers that one run never calls: PEFT wraps layers, and would not see the weight that a parent reads."""
+    called: set[str] = set()
+    hooks = [
+        model.get_submodule(name).register_forward_pre_hook(lambda module, args, name=name: called.add(name))
+        for name in names
+    ]
     try:
-        config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        kind, unread = config["peft_type"], [option for option in UNREAD if config.get(option)]
-        if config.get("bias", "none") != "none":
-            unread.append("bias")
-        if config.get("init_lora_weights") not in PLAIN_INITS:
-            unread.append("init_lora_weights")
-    except FileNotFoundError as error:
-        raise AdapterError(f"no {CONFIG} in {folder}: give the folder that PEFT's save_pretrained wrote") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise AdapterError(
-            f"{folder / CONFIG} is no configuration of PEFT ({error}): save the adapter again"
-        ) from error
-    if kind != "LORA" or unread:
-        why = f"its peft_type is {kind}" if kind != "LORA" else f"it uses {', '.join(unread)}"
-        raise AdapterError(f"{folder} is no plain LoRA that Graft can read: {why}; merge it in PEFT instead")
-    return config
+        with in_eval(model):
+            model(example_of(model))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    uncalled = [name for name in names if name not in called]
+    if uncalled:
+        raise ValueError(
+            f"PEFT cannot apply the adapter of {uncalled[0]}: its parent reads the weight and never calls the layer; "
+            "leave it out of lora.targets, or keep Graft's own file"
+        )
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
@@ -201,20 +201,24 @@ def _sorted(
     return {name: (a, sides["B"][name]) for name, a in sides["A"].items()}, head
 
 
-def _settings(config: Mapping[str, Any], pairs: Mapping[str, Pair]) -> LoraSettings:
-    ranks, alphas = ({n: _match(config.get(key) or {}, n) for n in pairs} for key in ("rank_pattern", "alpha_pattern"))
-    return LoraSettings(
-        rank=config.get("r", 8),
-        alpha=config.get("lora_alpha", 8),
-        targets=tuple(pairs),
-        scaling="rslora" if config.get("use_rslora") else "lora",
-        ranks={name: rank for name, rank in ranks.items() if rank is not None},
-        alphas={name: alpha for name, alpha in alphas.items() if alpha is not None},
-    )
-
-
-def _match(patterns: Mapping[str, Any], name: str) -> Any:
-    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", name)), None)
+def _refuse_gaps(
+    folder: Path, model: nn.Module, config: Mapping[str, Any], pairs: Mapping[str, Pair], head: Mapping[str, Tensor]
+) -> None:
+    """Refuse a folder that lacks some of what its own configuration adapts or saves."""
+    own = set(head_parameters(model))
+    if set(head) != own and (head or config.get("modules_to_save")):
+        raise AdapterError(f"{folder} lacks {sorted(own - set(head))[:3]} of the head: save the adapter again")
+    narrowed = any(config.get(key) for key in ("exclude_modules", "layers_to_transform", "layers_pattern"))
+    heads = {id(module) for classifier in classifiers(model) for module in classifier.modules()}
+    asked = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Linear, nn.Conv2d)) and id(module) not in heads
+        if is_target(folder, config.get("target_modules") or (), name)
+    ]
+    missing = [] if narrowed else [name for name in asked if name not in pairs]
+    if missing:
+        raise AdapterError(f"{folder} lacks A and B of {missing[:3]}, which its configuration adapts: save it again")
 
 
 def _updates(

@@ -46,7 +46,12 @@ class LoraSettings:
 
     def __post_init__(self) -> None:
         """Keep plain containers, and refuse what makes no adapter."""
-        object.__setattr__(self, "targets", self.targets if isinstance(self.targets, str) else tuple(self.targets))
+        object.__setattr__(self, "targets", _targets(self.targets))
+        for option in ("ranks", "alphas"):
+            if not isinstance(getattr(self, option), Mapping):
+                raise ValueError(
+                    f"lora.{option} must map globs of layer names to numbers, not {getattr(self, option)!r}"
+                )
         object.__setattr__(self, "alpha", _alpha("lora.alpha", self.alpha))
         object.__setattr__(self, "ranks", {g: _rank(f"lora.ranks[{g!r}]", rank) for g, rank in self.ranks.items()})
         object.__setattr__(self, "alphas", {g: _alpha(f"lora.alphas[{g!r}]", a) for g, a in self.alphas.items()})
@@ -54,7 +59,9 @@ class LoraSettings:
         _word("lora.kind", self.kind, tuple(KINDS))
         _word("lora.init", self.init, INITS)
         _word("lora.scaling", self.scaling, SCALINGS)
-        if not 0 <= self.dropout < 1:
+        if not isinstance(self.fold_norms, bool):
+            raise ValueError(f"lora.fold_norms must be true or false, not {self.fold_norms!r}")
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise ValueError(f"lora.dropout must be at least 0 and below 1, not {self.dropout!r}")
 
     def recipe(self, name: str) -> Recipe:
@@ -85,6 +92,14 @@ class LoraSettings:
         return {**asdict(self), "targets": targets}
 
 
+def _targets(targets: Any) -> str | tuple[str, ...]:
+    if isinstance(targets, str):
+        return targets
+    if not isinstance(targets, Sequence) or not all(isinstance(target, str) for target in targets):
+        raise ValueError(f"lora.targets must be a word, a glob of module names, or a list of these, not {targets!r}")
+    return tuple(targets)
+
+
 def _first(patterns: Mapping[str, Number], name: str, default: Number) -> Number:
     return next((value for glob, value in patterns.items() if fnmatchcase(name, glob)), default)
 
@@ -102,5 +117,5 @@ def _alpha(option: str, alpha: Any) -> float:
 
 
 def _word(option: str, word: str, words: Sequence[str]) -> None:
-    if word not in words:
+    if not isinstance(word, str) or word not in words:
         raise ValueError(f"{option}={word!r} is unknown: choose one of {', '.join(words)}")

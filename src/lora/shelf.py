@@ -24,7 +24,18 @@ from src.lora.adapter_file import (
 )
 from src.lora.adapters import Adapter, Blend
 from src.lora.hashing import base_hash
-from src.lora.inject import Graft, Rootstock, attach, detach, grow, injection_of, prepare, remove
+from src.lora.inject import (
+    Graft,
+    Rootstock,
+    attach,
+    detach,
+    grow,
+    injection_of,
+    is_adapted,
+    prepare,
+    remove,
+    restore,
+)
 from src.lora.settings import LoraSettings
 from src.lora.targets import Site
 
@@ -113,13 +124,14 @@ class Shelf:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        if injection_of(model) is not None:
+        if is_adapted(model):
             raise ValueError("a shelf needs a plain model: merge or remove its adapters first")
         self.model = model
         self._hash = base_hash(model)
         self._base_head = head_parameters(model)
         self._shelved: dict[str, Shelved] = {}
         self._rootstock: Rootstock | None = None
+        self._shown: Shelved | Mixed | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -181,22 +193,35 @@ class Shelf:
             self._refuse_strangers()
             _put(self.model, self._base_head)
             remove(self.model)
-            self._rootstock = None
+            self._rootstock = self._shown = None
 
     def _show(self, shelved: Shelved | Mixed) -> None:
         self._refuse_strangers()
-        active = injection_of(self.model)
-        if active is not None and active.settings.fold_norms != shelved.settings.fold_norms:
-            self.deactivate()
-        if self._rootstock is None:
-            self._rootstock = prepare(self.model, shelved.settings.fold_norms, self._hash)
         rootstock = self._rootstock
+        if rootstock is None or self._shown is None or _folds(self._shown) != _folds(shelved):
+            rootstock = self._prepare(shelved)
         grafts = shelved.grow(self.model, rootstock)
         detach(self.model)
         for graft in grafts:
             graft.adapter.to(graft.site.weight.device)
         attach(self.model, shelved.settings, grafts, rootstock)
         _put(self.model, shelved.head)
+        self._shown = shelved
+
+    def _prepare(self, shelved: Shelved | Mixed) -> Rootstock:
+        """Prepare the base as `shelved` wants it; what cannot be shown leaves the model as it was."""
+        before = self._shown
+        self.deactivate()
+        rootstock = prepare(self.model, _folds(shelved), self._hash)
+        try:
+            shelved.grow(self.model, rootstock)
+        except AdapterError:
+            restore(self.model, rootstock.thawed)
+            if before is not None:
+                self._show(before)
+            raise
+        self._rootstock = rootstock
+        return rootstock
 
     def _refuse_strangers(self) -> None:
         if (injection_of(self.model) is None) != (self._rootstock is None):
@@ -217,6 +242,10 @@ class Shelf:
         changes = {(len(self._base_head[key]), len(parameter)) for key, parameter in head.items()}
         if len(changes) > len({before for before, _ in changes}):
             raise AdapterError(f"{path} has heads of different numbers of classes: the file is damaged")
+
+
+def _folds(shelved: Shelved | Mixed) -> bool:
+    return shelved.settings.fold_norms
 
 
 def _like(parameter: nn.Parameter, tensor: Tensor | None) -> nn.Parameter:

@@ -135,7 +135,8 @@ def _frozen_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[
 
 
 def _folded_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
-    def forward(self: nn.Module, x: Tensor) -> Tensor:
+    def forward(self: nn.Module, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        (x,) = (*args, *kwargs.values())
         for name in ("drop", "act"):
             child = self._modules.get(name)
             x = x if child is None else child(x)
@@ -145,18 +146,20 @@ def _folded_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[
 
 
 def _once_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
-    def forward(self: nn.Module, x: Tensor) -> Any:
+    def forward(self: nn.Module, *args: Tensor, **kwargs: Tensor) -> Any:
+        (x,) = (*args, *kwargs.values())
         return x if is_activated(x, type(self).__name__) else base.forward(self, x)
 
     return {"forward": forward}
 
 
 def _recomputable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
-    def forward(self: nn.Module, x: Tensor) -> Any:
-        y = base.forward(self, x)
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling() or y is x:
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        y = base.forward(self, *args, **kwargs)
+        one = not kwargs and len(args) == 1 and y is not args[0]
+        if not one or not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return y
-        return remember(y, x, lambda source: base.forward(self, source))
+        return remember(y, args[0], lambda source: base.forward(self, source))
 
     return {"forward": forward}
 

@@ -106,8 +106,8 @@ def _nothing(target: str, candidates: list[Site]) -> str:
 
 def adaptable(module: nn.Module) -> Iterator[str]:
     """Yield the names of the parameters of `module` that can be adapted."""
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        yield "weight"
+    if isinstance(module, (nn.Linear, nn.Conv2d)) and module._parameters.get("weight") is not None:
+        yield "weight"  # a weight that torch's parametrisations make is no parameter
     if isinstance(module, nn.MultiheadAttention):
         names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
         yield from (name for name in names if module._parameters.get(name) is not None)

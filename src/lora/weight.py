@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 from src.lora.convolution import LeanConv2d
 from src.lora.linear import LowRankLinear
 from src.lora.products import in_precision, merged
-from src.lora.recompute import recipe_of
+from src.lora.recompute import origin_of
 
 
 def activated(output: Tensor, name: str) -> Tensor:
@@ -67,7 +67,7 @@ class LeanWeight(torch.Tensor):
                 return func(*args, **kwargs)
             if func is F.linear and _only_weight(args, kwargs):
                 return _linear(*args, **kwargs)
-            if func is torch.conv2d and _only_weight(args, kwargs) and not isinstance(_padding(args, kwargs), str):
+            if func is torch.conv2d and _only_weight(args, kwargs) and _is_common(args, kwargs):
                 return _conv2d(*args, **kwargs)
             args, kwargs = tree_map(_dense, (tuple(args), kwargs))
         return func(*args, **kwargs)
@@ -97,18 +97,21 @@ def _only_weight(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     return isinstance(weight, LeanWeight) and sum(isinstance(value, LeanWeight) for value in values) == 1
 
 
-def _padding(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    return args[4] if len(args) > 4 else kwargs.get("padding", 0)
+def _is_common(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Tell a convolution of a batch, with its padding in numbers."""
+    images: Tensor = args[0] if args else kwargs["input"]
+    padding = args[4] if len(args) > 4 else kwargs.get("padding", 0)
+    return images.ndim == 4 and not isinstance(padding, str)
 
 
 def _linear(input: Tensor, weight: LeanWeight, bias: Tensor | None = None) -> Tensor:
-    recipe = recipe_of(input)
+    origin = origin_of(input)
     input, bias = _autocast(input, bias)
     if weight.b is None or weight.a is None:
         return F.linear(input, in_precision(weight.base, input.dtype), bias)
     # torch flattens too; done outside of the function, the result is no view and may be changed in place
     flat = input.flatten(0, -2) if input.ndim > 2 and input.is_contiguous() else input
-    result: Tensor = LowRankLinear.apply(flat, weight.base, weight.b, weight.a, bias, recipe)
+    result: Tensor = LowRankLinear.apply(flat, weight.base, weight.b, weight.a, bias, origin)
     return result.view(*input.shape[:-1], -1) if flat is not input else result
 
 
@@ -121,10 +124,10 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    recipe, act = recipe_of(input), weight.act
+    origin, act = origin_of(input), weight.act
     input, bias = _autocast(input, bias)
     geometry = (_pair(stride), _pair(padding), _pair(dilation), groups)
-    result: Tensor = LeanConv2d.apply(input, weight.base, weight.b, weight.a, bias, geometry, act, recipe)
+    result: Tensor = LeanConv2d.apply(input, weight.base, weight.b, weight.a, bias, geometry, act, origin)
     return result if act is None else activated(result, act)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from src.lora.adapters import Adapter
-from src.lora.targets import classifiers
+from src.lora.heads import heads_that_read
 
 BATCHES = 3
 SCALE = 1024.0  # of the loss, so that a small gradient does not vanish in fp16; liveness has no scale
@@ -34,14 +34,19 @@ def require_alive(model: nn.Module, losses: Iterable[Tensor]) -> None:
     dead = _parameters(model)
     if not dead:
         return
-    with _untouched(model), _nothing_dropped(model), _head_that_reads(model), torch.enable_grad():
-        for loss in islice(losses, BATCHES):
+    with _untouched(model), _nothing_dropped(model), heads_that_read(model), torch.enable_grad():
+        seen = 0
+        for seen, loss in enumerate(islice(losses, BATCHES), start=1):
+            if not loss.isfinite():
+                raise ValueError(
+                    f"the loss of batch {seen} is {float(loss.detach())} before any step: look at images and labels"
+                )
             dead = _without_gradient(loss * SCALE, dead)
             if not dead:
                 return
     raise ValueError(
-        f"{len(dead)} adapters get no gradient from real batches and would never learn: {', '.join(dead)}; choose "
-        "lora.targets (a word or a list of module-name globs) that leave them out"
+        f"{len(dead)} adapters get no gradient from {seen} real batches and would never learn: {', '.join(dead)}; "
+        "choose lora.targets (a word or a list of module-name globs) that leave them out"
     )
 
 
@@ -60,7 +65,9 @@ def _without_gradient(loss: Tensor, candidates: dict[str, list[Tensor]]) -> dict
     flat = [parameter for parameters in candidates.values() for parameter in parameters]
     gradients = iter(torch.autograd.grad(loss, flat, allow_unused=True) if loss.requires_grad else [None] * len(flat))
     moved = {
-        name: [gradient is not None and bool(gradient.any()) for gradient in islice(gradients, len(parameters))]
+        name: [  # NaN is no life: it is not above 0
+            gradient is not None and bool((gradient.abs() > 0).any()) for gradient in islice(gradients, len(parameters))
+        ]
         for name, parameters in candidates.items()
     }
     return {name: parameters for name, parameters in candidates.items() if not any(moved[name])}
@@ -96,16 +103,3 @@ def _nothing_dropped(model: nn.Module) -> Iterator[None]:
     finally:
         for (module, rate), value in zip(rates, before, strict=True):
             setattr(module, rate, value)
-
-
-@contextmanager
-def _head_that_reads(model: nn.Module) -> Iterator[None]:
-    """Fill inside what a head holds of zeros only: it passes no gradient back, and is trained itself."""
-    zeros = [p for head in classifiers(model) for p in head.parameters() if p.ndim > 1 and not p.any()]
-    try:
-        for parameter in zeros:
-            nn.init.normal_(parameter, std=0.02)
-        yield
-    finally:
-        for parameter in zeros:
-            nn.init.zeros_(parameter)

@@ -50,3 +50,14 @@ def test_the_peak_is_the_steps_own_not_that_of_the_process_that_asks():
     key = "peak_rss_above_start_bytes"
     pixels = 4 * 3 * 160 * 160
     assert 0 < small[key] < ballast.nbytes and large[key] > small[key] + 127 * pixels
+
+
+def test_copies_of_weights_in_another_precision_count_for_nobody():
+    model, x = nn.Linear(8, 4, bias=False), torch.randn(16, 8, requires_grad=True)
+
+    def forward():
+        with torch.autocast("cpu", torch.bfloat16):
+            return model(x).float().sum()
+
+    assert saved_bytes(forward, model) == 2 * 16 * 8  # x in bf16; the weight's copy is left out
+    assert saved_bytes(forward, nn.Linear(8, 4, bias=False)) == 2 * (16 * 8 + 4 * 8)

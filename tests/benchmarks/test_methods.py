@@ -68,3 +68,10 @@ def test_a_step_trains_what_it_says_and_clears_its_gradients():
     assert len(moved) > len(list(adapters(trainee.model)))  # a B for each layer, and the head
     assert trainee.images.is_contiguous(memory_format=torch.channels_last)
     assert all(parameter.grad is None for parameter in trained)
+
+
+def test_frozen_norms_are_in_eval_mode_for_peft_and_graft_alike():
+    for method in ("peft", "graft"):
+        model = METHODS[method](create_backbone("test_resnet", "none", 3)[0]).train()
+        norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        assert norms and not any(norm.training for norm in norms), method

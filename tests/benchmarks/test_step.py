@@ -1,14 +1,15 @@
 """The suite by its command, on tiny models: every row is there, and its figures agree with each other."""
 
 import json
+import os
 import re
 
 import pytest
 
 from src.benchmarks.measure import peak_memory
 from src.benchmarks.methods import METHODS
-from src.benchmarks.step import COMPARED, REFERENCES
-from src.benchmarks.trainee import build
+from src.benchmarks.step import COMPARED, REFERENCES, _compare
+from src.benchmarks.trainee import Case, build
 
 TINY = ("suite=step", "steps=1", "batch=2", "image_size=64")
 
@@ -78,6 +79,16 @@ def test_a_method_that_fails_is_a_row_and_the_rest_go_on(quick, invoke, tmp_path
         "test_vit, peft, fp32: cannot adapt this" in shown
         and "cannot adapt this" in (tmp_path / "benchmark.md").read_text()
     )
+
+
+def test_a_killed_process_is_a_row_too(monkeypatch):
+    monkeypatch.setattr("src.benchmarks.step.peak_memory", _die)
+    first, second = _compare(Case("test_vit", "fp32", 2, 64), ("full", "head"), 1)
+    assert "terminated abruptly" in first["error"] and "terminated abruptly" in second["error"]
+
+
+def _die(*args):
+    os._exit(9)
 
 
 @pytest.mark.parametrize(

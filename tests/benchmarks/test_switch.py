@@ -16,3 +16,9 @@ def test_the_same_adapters_change_places_in_both(invoke, tmp_path):
     assert graft["base_unchanged"] is True and graft["adapters"] == peft["adapters"] == ADAPTERS
     assert graft["ratio_to_peft"] == graft["switch_seconds"] / peft["switch_seconds"]
     assert 0.5 < graft["adapter_bytes"] / peft["adapter_bytes"] < 2
+
+
+def test_an_option_that_the_suite_does_not_follow_is_refused(invoke, tmp_path):
+    ended = invoke("benchmark", "suite=switch", "steps=3", f"output={tmp_path / 'out'}")
+    assert ended.code == 2 and "suite=switch does not follow steps: it takes models" in ended.err
+    assert not (tmp_path / "out").exists()

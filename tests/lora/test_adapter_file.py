@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.lora import AdapterError, inject, injection_of, load_adapter, read_adapter, save_adapter
-from tests.lora.conftest import build, images, outputs, stir
+from src.lora import AdapterError, inject, injection_of, load_adapter, merge, read_adapter, remove, save_adapter
+from tests.lora.conftest import build, images, outputs, relative, stir
 
 
 @pytest.fixture
@@ -157,3 +157,25 @@ def test_refuses_to_save_a_plain_model_and_to_load_twice(trained, tmp_path):
         save_adapter(tmp_path / "plain.safetensors", build("vit"))
     with pytest.raises(AdapterError, match="adapters already"):
         load_adapter(trained[1], trained[0])
+
+
+def test_what_was_unfrozen_beside_is_kept_loaded_merged_and_removed(tmp_path):
+    model, pristine = build("vit"), build("vit")
+    inject(model, rank=2)
+    model.cls_token.requires_grad_(True)
+    model.get_classifier().requires_grad_(False)  # kept all the same
+    stir(model)
+    x, plain = images(model), outputs(pristine, images(model))
+    load_adapter(save_adapter(tmp_path / "a.safetensors", model), pristine)
+    expected = outputs(model, x)
+    assert torch.equal(outputs(pristine, x), expected) and pristine.cls_token.requires_grad
+    assert relative(outputs(merge(copy.deepcopy(pristine)), x), expected) <= 1e-5
+    assert torch.equal(outputs(remove(pristine), x), plain)
+
+
+def test_an_unfrozen_convolution_with_its_norm_folded_in_cannot_be_saved(tmp_path):
+    model = build("dilated_resnet")
+    inject(model, rank=2)
+    model.conv1[0]._parameters["weight"].requires_grad_(True)
+    with pytest.raises(ValueError, match="fold_norms=False"):
+        save_adapter(tmp_path / "a.safetensors", model)

@@ -101,7 +101,7 @@ def test_pissa_learns_what_a_residual_base_would():
     F.linear(x, residual + 2 * b @ a).square().sum().backward()
     torch.testing.assert_close(adapter.B.grad, b.grad)
     torch.testing.assert_close(adapter.A.grad, a.grad)
-    assert torch.linalg.matrix_rank(residual) == 16 - 3
+    assert torch.linalg.matrix_rank(residual, atol=0.05) == 16 - 3  # the start is cut to bfloat16
 
 
 @pytest.mark.parametrize("init", ["default", "pissa"])

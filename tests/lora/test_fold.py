@@ -111,3 +111,58 @@ def test_originals_follow_a_change_of_dtype(dtype):
     for module in model.modules():
         unfold(module)
     assert all(p.dtype == dtype for p in model.parameters())
+
+
+class Reread(nn.Module):
+    """A norm whose output is read before a ReLU changes it in place, by an operation that keeps no version."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1, self.act1 = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
+        self.conv2, self.bn2, self.act2 = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
+        for norm in (self.bn1, self.bn2):
+            norm.running_var.fill_(3.0)
+
+    def forward(self, x):
+        y = self.bn1(self.conv1(x))
+        before = y * 1.0
+        return self.act2(self.bn2(self.conv2(self.act1(y)))) + before
+
+
+def test_a_relu_whose_input_has_another_reader_is_not_fused():
+    torch.manual_seed(0)
+    model, x = Reread().eval(), torch.randn(2, 3, 16, 16)
+    expected = outputs(model, x)
+    inject(model, rank=1)
+    assert folded(model) == ["bn1", "bn2"]
+    assert relative(model(x), expected) <= 1e-5  # while gradients are taken
+    assert (model.conv1.act, model.conv2.act) == (None, "ReLU")
+
+
+def test_a_head_of_zeros_hides_no_wrong_fold():
+    torch.manual_seed(0)
+    model = nn.Sequential(Shared(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    model.get_classifier = lambda: model[3]
+    nn.init.zeros_(model[3].weight)
+    fold_norms(model)
+    assert folded(model) == ["0.norm2"] and not model[3].weight.any()
+
+
+def test_norms_and_activations_may_be_called_by_keyword():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.act, self.last = (
+                nn.Conv2d(3, 4, 3),
+                nn.BatchNorm2d(4),
+                nn.GELU(),
+                nn.Conv2d(4, 2, 1),
+            )
+
+        def forward(self, x):
+            return self.last(self.act(input=self.norm(input=self.conv(x))))
+
+    model, x = Named().eval(), torch.randn(2, 3, 8, 8)
+    expected = outputs(model, x)
+    inject(model, rank=1)
+    assert relative(model(x), expected) <= 1e-5

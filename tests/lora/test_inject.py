@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from timm.layers.norm_act import GroupNormAct
 from torch import nn
 
 from src.lora import adapters, inject, injection_of, merge, remove
@@ -223,3 +224,61 @@ def test_refuses_a_second_injection_and_a_merge_of_a_plain_model():
     inject(model)
     with pytest.raises(ValueError, match="adapters already"):
         inject(model)
+
+
+def test_a_part_that_is_adapted_already_is_refused_inside_a_wrapper():
+    inner = build("vit")
+    layers = inject(inner, rank=2).layers
+    wrapper = nn.Sequential(inner)
+    with pytest.raises(ValueError, match="adapters already"):
+        inject(wrapper, rank=2)
+    assert injection_of(inner).layers == layers and injection_of(wrapper) is None
+
+
+def test_remove_gives_the_mode_of_the_model_to_its_norms():
+    model = build("dilated_resnet").train()
+    inject(model, rank=2)
+    assert not model.bn1.training
+    remove(model)
+    assert all(module.training for module in model.modules())
+
+
+def test_a_weight_that_a_parametrization_makes_is_left_alone():
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)), nn.Linear(8, 8))
+    assert [layer.name for layer in inject(model, rank=1).layers] == ["1"]
+
+
+def test_an_unfrozen_weight_gets_its_gradient_beside_the_pair():
+    model = build("vit")
+    inject(model, rank=2)
+    stir(model)
+    weight = model.blocks[0].attn.qkv._parameters["weight"].requires_grad_(True)
+    x = images(model)
+    model(x).square().sum().backward()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)
+        (dense,) = torch.autograd.grad(model(x).square().sum(), weight)
+    assert weight.grad.any() and relative(weight.grad, dense) <= 1e-5
+
+
+def test_a_norm_with_dropout_inside_is_not_made_again_in_the_backward():
+    torch.manual_seed(0)
+    norm = GroupNormAct(8, 2, drop_layer=lambda: nn.Dropout(0.5))
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), norm, nn.Conv2d(8, 4, 1)).train()
+    inject(model, rank=1)
+    stir(model)
+    x = torch.randn(2, 3, 6, 6)
+    found = []
+    for compiling in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.compiler, "is_compiling", lambda compiling=compiling: compiling)
+            torch.manual_seed(1)
+            found.append(gradients(model, x))
+    assert all(relative(found[0][name], gradient) <= 1e-5 for name, gradient in found[1].items())
+
+
+def test_a_convolution_takes_one_image_without_a_batch():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1))
+    inject(model, rank=1)
+    x = torch.randn(3, 9, 9)
+    torch.testing.assert_close(model(x), model(x[None])[0])

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from src.lora.linear import LowRankLinear
 from src.lora.products import merged
-from src.lora.recompute import recipe_of, remember
+from src.lora.recompute import origin_of, remember
 from tests.lora.conftest import relative
 
 
@@ -62,6 +62,7 @@ def test_frozen_input_and_bias_get_no_gradient():
 
 def test_an_input_that_can_be_made_again_is_not_kept():
     source, weight, b, a, _ = made(300, 40, 30)
+    source.requires_grad_()
     kept = {}
     for recompute in (True, False):
         x, leaf = F.gelu(source), b.clone().requires_grad_()
@@ -69,7 +70,7 @@ def test_an_input_that_can_be_made_again_is_not_kept():
             x = remember(x, source, F.gelu)
         saved = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, saved=saved: saved.append(t) or t, lambda t: t):
-            y = LowRankLinear.apply(x, weight, leaf, a, None, recipe_of(x))
+            y = LowRankLinear.apply(x, weight, leaf, a, None, origin_of(x))
         kept[recompute] = {t.data_ptr() for t in saved}
         assert (x.data_ptr() in kept[recompute]) == (not recompute)
         y.square().sum().backward()

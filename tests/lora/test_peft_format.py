@@ -10,7 +10,7 @@ from torch import nn
 
 from src.lora import inject, injection_of, load_peft, save_adapter, save_peft
 from src.lora.adapter_file import load_adapter
-from tests.lora.conftest import images, outputs, relative, stir
+from tests.lora.conftest import build, images, outputs, relative, stir
 
 MODELS = {
     "test_vit": r".*(qkv|fc1|fc2)|patch_embed\.proj",
@@ -114,6 +114,10 @@ def refused(folder, message, model=None):
         ({"init_lora_weights": "pissa_niter_4"}, "it uses init_lora_weights"),
         ({"r": 5}, r"does not fit blocks\.0\.attn\.qkv: A is \(4, 64\)"),
         ({"lora_alpha": 0}, "alpha must be above 0"),
+        ({"rank_pattern": [1]}, "cannot be used"),
+        ({"rank_pattern": {"qkv[": 3}}, "cannot be used"),
+        ({"target_modules": "qkv["}, "no pattern"),
+        ({"target_modules": ["qkv", "fc1"]}, r"lacks A and B of \['blocks.0.mlp.fc1'"),
     ],
 )
 def test_refuses_a_configuration_that_means_something_else(change, message, tmp_path):
@@ -131,6 +135,9 @@ def test_refuses_a_configuration_that_means_something_else(change, message, tmp_
         (lambda t: t.update({"base_model.model.head.bias": torch.zeros(9)}), "another number of classes"),
         (lambda t: t["base_model.model.blocks.1.attn.qkv.lora_B.weight"].fill_(float("nan")), r"NaN.*blocks\.1"),
         (lambda t: t.clear(), "lacks A or B of every layer"),
+        (lambda t: t.pop("base_model.model.head.bias"), r"lacks \['head.bias'\] of the head"),
+        (lambda t: [t.pop(f"base_model.model.head.{key}") for key in ("weight", "bias")], "lacks .* of the head"),
+        (lambda t: [t.pop(key) for key in list(t) if "blocks.1." in key], r"lacks A and B of \['blocks.1.attn.qkv'\]"),
     ],
 )
 def test_refuses_tensors_that_do_not_fit(change, message, tmp_path):
@@ -180,5 +187,13 @@ def test_refuses_to_write_what_peft_cannot_hold(choice, message, tmp_path):
     model = plain("test_convnext")
     inject(model, **{"rank": 2, "targets": "mlp"} | choice)
     with pytest.raises(ValueError, match=message):
+        save_peft(tmp_path / "out", model)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_weight_that_its_parent_reads_is_not_written_for_peft(tmp_path):
+    model = build("beit")
+    inject(model, rank=2, targets="attention")
+    with pytest.raises(ValueError, match=r"blocks\.0\.attn\.qkv: its parent reads the weight"):
         save_peft(tmp_path / "out", model)
     assert not (tmp_path / "out").exists()

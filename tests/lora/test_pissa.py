@@ -10,12 +10,24 @@ def test_it_is_the_best_approximation_of_its_rank(shape):
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     b, a = principal(weight, 4)
     u, s, v = np.linalg.svd(weight.flatten(1).numpy(), full_matrices=False)
-    np.testing.assert_allclose((b @ a).numpy(), (u[:, :4] * s[:4]) @ v[:4], atol=1e-5)
-    np.testing.assert_allclose(b.norm(dim=0), np.sqrt(s[:4]), rtol=1e-5)
+    np.testing.assert_allclose((b @ a).numpy(), (u[:, :4] * s[:4]) @ v[:4], atol=2e-2)  # cut to bfloat16
+    np.testing.assert_allclose(b.norm(dim=0), np.sqrt(s[:4]), rtol=4e-3)
     assert all(column[column.abs().argmax()] > 0 for column in b.T)
+
+
+def test_another_machines_rounding_gives_the_same_pair(monkeypatch):
+    weight, svd = torch.randn(48, 96, generator=torch.Generator().manual_seed(0)), torch.linalg.svd
+    b, a = principal(weight, 8)
+    generator = torch.Generator().manual_seed(1)
+
+    def elsewhere(*args, **kwargs):
+        return [x * (1 + 1e-13 * torch.randn(x.shape, generator=generator)) for x in svd(*args, **kwargs)]
+
+    monkeypatch.setattr(torch.linalg, "svd", elsewhere)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(principal(weight, 8), (b, a), strict=True))
 
 
 def test_ranks_that_the_weight_lacks_are_zero():
     b, a = principal(torch.ones(3, 20), 5)
-    torch.testing.assert_close(b @ a, torch.ones(3, 20))
+    torch.testing.assert_close(b @ a, torch.ones(3, 20), atol=1e-2, rtol=0)
     assert b.shape == (3, 5) and not b[:, 3:].any() and not a[3:].any()

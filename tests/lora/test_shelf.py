@@ -154,3 +154,23 @@ def test_a_model_that_was_changed_beside_the_shelf_is_refused(shelf):
     for call in (shelf.deactivate, lambda: shelf.activate("wide")):
         with pytest.raises(ValueError, match="beside the shelf"):
             call()
+
+
+def test_a_refused_adapter_leaves_the_shelf_as_it_was(files, monkeypatch):
+    shelf = Shelf(build("dilated_resnet"))
+    for name in ("plain", "dora", "unfolded"):
+        shelf.load(name, files / name)
+    shelf._shelved["dora"].folded = 3
+    x, state = images(shelf.model), build("dilated_resnet").state_dict()
+    with pytest.raises(AdapterError, match="3 batch norms folded"):
+        shelf.activate("dora")
+    assert all(torch.equal(value, state[key]) for key, value in shelf.model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in shelf.model.parameters())
+    for other in ("unfolded", "plain"):
+        shelf.activate(other)
+        shown = outputs(shelf.model, x)
+        with pytest.raises(AdapterError, match="3 batch norms folded"):
+            shelf.activate("dora")
+        assert torch.equal(outputs(shelf.model, x), shown)
+    shelf.deactivate()
+    assert all(torch.equal(value, state[key]) for key, value in shelf.model.state_dict().items())

@@ -1,6 +1,7 @@
 """The ways people train: each leaves the adapted model equal to a reference that does without."""
 
 import copy
+import weakref
 
 import pytest
 import timm
@@ -55,7 +56,8 @@ def test_a_step_computes_what_an_evaluation_does(base):
     x = images(base)
     inject(base, rank=4)
     stir(base)
-    assert torch.equal(base(x).detach(), outputs(base, x))
+    # the bits on most machines; with one thread oneDNN rounds some fused ReLUs in another order
+    assert relative(base(x), outputs(base, x)) <= 1e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -188,3 +190,21 @@ def test_channels_last_gives_the_same_gradients():
     expected = gradients(model, x)
     model.to(memory_format=torch.channels_last)
     assert_close(gradients(model, x.contiguous(memory_format=torch.channels_last)), expected)
+
+
+def test_checkpointing_keeps_no_activation_and_a_backward_frees_them():
+    model = build("vit")
+    inject(model, rank=4)
+    sources = []
+    for block in model.blocks:
+        for norm in (block.norm1, block.norm2):
+            norm.register_forward_pre_hook(lambda module, args: sources.append(weakref.ref(args[0])))
+    x = images(model).requires_grad_()
+    loss = checkpoint(lambda x: model(x).sum(), x, use_reentrant=False)
+    assert len(sources) == 2 * len(model.blocks) and all(source() is None for source in sources)
+    loss.backward()
+    sources.clear()
+    loss = model(x).sum()
+    assert all(source() is not None for source in sources)
+    loss.backward()
+    assert all(source() is None for source in sources)

@@ -112,3 +112,18 @@ def test_the_probe_leaves_no_trace(dies):
 def test_a_model_without_adapters_is_not_run():
     model, _ = create_backbone("test_vit", "none", 3, (32, 32))
     require_alive(model, iter(lambda: pytest.fail("ran"), None))
+
+
+def test_nan_is_no_life():
+    model = vit()
+    nan = (loss / loss.detach() * float("nan") for loss in losses(model, []))
+    with pytest.raises(ValueError, match="the loss of batch 1 is nan before any step"):
+        require_alive(model, nan)
+
+
+def test_how_many_batches_were_seen_is_said():
+    model, _ = create_backbone("test_vit", "none", 3, (32, 32))
+    model.blocks[1].mlp = Cut(model.blocks[1].mlp)
+    inject(model, rank=2, alpha=2.0, targets="dense")
+    with pytest.raises(ValueError, match="no gradient from 1 real batches"):
+        require_alive(model, losses(model, [], count=1))

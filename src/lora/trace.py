@@ -1,0 +1,84 @@
+"""Follow one run of a model: which norm reads the very output of which conv, and which ReLU that of the norm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+
+from src.lora.convolution import ACTIVATIONS
+
+FOLDABLE = (nn.BatchNorm2d, BatchNormAct2d)
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+
+
+class Trace:
+    """What was seen in one run: pairs of conv and norm, and activations behind norms."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[nn.Module, Tensor, int]] = {}  # holds the tensors, so that no id is used twice
+        self._runs: Counter[int] = Counter()
+        self._pairs: list[Pair] = []
+        self._activations: dict[int, nn.Module] = {}
+
+    def run(self, model: nn.Module, example: Tensor) -> list[Tensor]:
+        """Run the model, and return its outputs."""
+        hooks = []
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d) or _foldable(module):
+                hooks.append(module.register_forward_hook(self._after))
+            if _foldable(module) or _is_fusable(module):
+                hooks.append(module.register_forward_pre_hook(self._before))
+        try:
+            return tensors(model(example))
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def pairs(self, model: nn.Module) -> list[Pair]:
+        """Return the convs and norms that run once, with a weight of their own."""
+        held = Counter(id(parameter) for module in model.modules() for parameter in module._parameters.values())
+        return [
+            (conv, norm)
+            for conv, norm in self._pairs
+            if self._runs[id(conv)] == self._runs[id(norm)] == held[id(conv.weight)] == 1
+        ]
+
+    def activation(self, norm: nn.Module) -> nn.Module | None:
+        """Return the ReLU that changes the norm's output in place, its own or the next module."""
+        own = norm._modules.get("act")
+        if own is None:
+            return self._activations.get(id(norm))
+        return own if _is_fusable(own) and isinstance(norm._modules.get("drop"), nn.Identity) else None
+
+    def _after(self, module: nn.Module, args: Any, output: Tensor) -> None:
+        self._made[id(output)] = (module, output, output._version)
+        self._runs[id(module)] += 1
+
+    def _before(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        if not args:  # called by keyword
+            return
+        maker, output, version = self._made.get(id(args[0]), (None, args[0], 0))
+        if output._version != version:  # somebody has changed it since
+            return
+        if isinstance(module, nn.BatchNorm2d) and isinstance(maker, nn.Conv2d):
+            self._pairs.append((maker, module))
+        elif _is_fusable(module) and isinstance(maker, nn.BatchNorm2d):
+            self._activations[id(maker)] = module
+
+
+def tensors(output: Any) -> list[Tensor]:
+    """Return the tensors of a model's output, however nested."""
+    if isinstance(output, dict):
+        output = tuple(output.values())
+    return [output] if isinstance(output, Tensor) else [tensor for part in output for tensor in tensors(part)]
+
+
+def _is_fusable(module: nn.Module) -> bool:
+    return type(module).__name__ in ACTIVATIONS and isinstance(module, (nn.ReLU, nn.ReLU6)) and module.inplace
+
+
+def _foldable(module: nn.Module) -> bool:
+    return type(module) in FOLDABLE and module.running_mean is not None
