@@ -176,7 +176,7 @@ def _spatial(
     out, rank = b.shape
     groups, filters = geometry[3], a.view(rank, *weight.shape[1:])
     adds = groups == 1 and adding_is_cheaper(g[:, 0].numel(), x.shape[1], out, weight[0].numel())
-    thin = groups == 1 and thin_gradients_are_cheaper(out, a.shape[1], rank, g.dtype)
+    thin = groups == 1 and thin_gradients_are_cheaper(out, a.shape[1], rank, g)
     grad_x = None
     hidden_g = F.conv2d(g, b.T[:, :, None, None]) if thin or adds else g
     if wants_x:

@@ -23,6 +23,7 @@ from src.lora.trace import Pair, Trace, tensors
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of the output's largest value
+MOST_CHANNELS = 4  # of an image
 SMALLEST_ROW = 1e-6  # of the largest: such a channel is off
 T = TypeVar("T")
 
@@ -204,9 +205,10 @@ def _same(after: list[Tensor], before: list[Tensor]) -> bool:
 def example_of(model: nn.Module) -> Tensor:
     """Return two images of noise, of the size that timm's `pretrained_cfg` says, else 224 pixels."""
     config = getattr(model, "pretrained_cfg", None) or {}
+    size = config.get("input_size", (3, 224, 224))
     conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    channels = conv.in_channels if conv is not None else 3
-    size = config.get("input_size", (channels, 224, 224))
+    # timm's config keeps three channels for a grey model; a first layer of more is not the one that sees the image
+    channels = size[0] if conv is None or conv.in_channels > MOST_CHANNELS else conv.in_channels
     like = next(model.parameters())
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, channels, *size[1:], generator=generator).to(like)

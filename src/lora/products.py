@@ -6,6 +6,7 @@ input want them and many rows do not (RunLoRA, arXiv 2312.03415, chooses in the 
 
 from __future__ import annotations
 
+import functools
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -55,15 +56,22 @@ def forget_copies(module: nn.Module) -> None:
 LOW = (torch.bfloat16, torch.float16)
 
 
-def thin_gradients_are_cheaper(out: int, fan_in: int, rank: int, dtype: torch.dtype) -> bool:
-    """Tell whether dA and dB through the rank beat one dense dW, per row of the input.
+def thin_gradients_are_cheaper(out: int, fan_in: int, rank: int, like: Tensor) -> bool:
+    """Tell whether dA and dB through the rank beat one dense dW, per row of an input like `like`.
 
     Below rank 16 the thin products only read g and x, twice each, while dW computes: what counts is how fast the
-    processor does the one and the other. Measured on AVX512 (fp32) and AMX (bf16), for 1 x 1 and 3 x 3 convolutions and
-    linear layers of 14 to 460 wide (`out * fan_in / (out + fan_in)`), they cross at 45 to 55 and at 80 to 100.
+    processor does the one and the other. Measured for 1 x 1 and 3 x 3 convolutions and linear layers of 14 to 460 wide
+    (`out * fan_in / (out + fan_in)`), they cross at 45 to 65 in fp32 on AVX512, at 80 to 100 in bf16 on AMX, and at 32
+    to 40 in bf16 on AVX512 alone.
     """
-    least = 96 if dtype in LOW else 48
+    least = 48 if like.dtype not in LOW else 96 if _has_matrix_units(like.device.type) else 40
     return out * fan_in >= max(least, 3 * rank) * (out + fan_in)
+
+
+@functools.cache
+def _has_matrix_units(device: str) -> bool:
+    """Tell whether products in half precision are many times as fast as in fp32: tensor cores, or AMX on a CPU."""
+    return device != "cpu" or bool(torch.cpu._is_amx_tile_supported())
 
 
 def adding_is_cheaper(rows: int, out: int, channels: int, fan_in: int) -> bool:
@@ -81,7 +89,7 @@ def pair_gradients(g: Tensor, x: Tensor, b: Tensor, a: Tensor, hidden: Tensor | 
         a: A, rank x fan_in.
         hidden: x A^T, rows x rank, where the forward has taken it.
     """
-    if thin_gradients_are_cheaper(g.shape[1], x.shape[1], len(a), g.dtype):
+    if thin_gradients_are_cheaper(g.shape[1], x.shape[1], len(a), g):
         hidden = x @ a.T if hidden is None else hidden
         return (hidden.T @ g).T, (g @ b).T @ x  # the long side of a product's result stays in its rows: twice as fast
     dense = g.T @ x if g.shape[1] <= x.shape[1] else (x.T @ g).T

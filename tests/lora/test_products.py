@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import src.lora.products as products
 from src.lora.products import (
     _copies,
     adding_is_cheaper,
@@ -34,12 +35,16 @@ def test_both_orders_of_the_products_are_the_derivative(rows, out, fan_in, rank,
     torch.testing.assert_close(grad_a, b.T @ dense)
 
 
-def test_thin_products_are_taken_only_where_they_cost_less():
-    assert thin_gradients_are_cheaper(384, 1536, 8, torch.float32)
-    assert not thin_gradients_are_cheaper(16, 96, 8, torch.float32)
-    assert thin_gradients_are_cheaper(64, 256, 8, torch.float32)  # reading takes longest in fp32 ...
-    assert not thin_gradients_are_cheaper(64, 256, 8, torch.bfloat16)  # ... and matrix units are quick
-    assert not thin_gradients_are_cheaper(64, 256, 32, torch.float32)
+def test_thin_products_are_taken_only_where_they_cost_less(monkeypatch):
+    full, half = torch.zeros(1), torch.zeros(1, dtype=torch.bfloat16)
+    assert thin_gradients_are_cheaper(384, 1536, 8, full)
+    assert not thin_gradients_are_cheaper(16, 96, 8, full)
+    assert thin_gradients_are_cheaper(64, 256, 8, full)
+    assert not thin_gradients_are_cheaper(64, 256, 32, full)
+    monkeypatch.setattr(products, "_has_matrix_units", lambda device: True)  # dense products are quick there
+    assert not thin_gradients_are_cheaper(64, 256, 8, half)
+    monkeypatch.setattr(products, "_has_matrix_units", lambda device: False)
+    assert thin_gradients_are_cheaper(64, 256, 8, half)
 
 
 def test_few_rows_are_added_and_many_merged():
