@@ -26,6 +26,7 @@ from src.tasks.head import features, fit_head, linear_head
 from src.tasks.probe import require_alive
 
 log = logging.getLogger(__name__)
+SCORED_EPOCHS = 3  # a small validation split singles out lucky epochs: each is scored with the two before it
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
@@ -74,6 +75,7 @@ class VisionTask(LightningModule, ABC):
         self.setting, self._lora_plus_ratio = setting, lora_plus_ratio
         self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
         self.val_metrics = self.metrics().clone(prefix="val/")
+        self._scores: list[float] = []
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
 
     @abstractmethod
@@ -122,10 +124,11 @@ class VisionTask(LightningModule, ABC):
         self.val_metrics.update(logits, targets)
 
     def on_validation_epoch_end(self) -> None:
-        """Report the epoch's metrics."""
+        """Report the epoch's metrics, and the score that decides which epoch is kept."""
         values = self.val_metrics.compute()
         self.log_dict({name: value for name, value in values.items() if value.ndim == 0})
-        self.log("val/score", values["val/balanced_accuracy"], prog_bar=True)
+        self._scores = [*self._scores, float(values["val/balanced_accuracy"])][-SCORED_EPOCHS:]
+        self.log("val/score", sum(self._scores) / len(self._scores), prog_bar=True)
         self.val_metrics.reset()
 
     def on_fit_start(self) -> None:
@@ -160,11 +163,13 @@ class VisionTask(LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the frozen base out of the checkpoint."""
         checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self._learnt()}
+        checkpoint["scores"] = list(self._scores)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another model."""
         if set(checkpoint["state_dict"]) != set(self._learnt()):
             raise ValueError("the checkpoint belongs to another model: resume with the run's own settings")
+        self._scores = list(checkpoint["scores"])
 
     def _learnt(self) -> list[str]:
         parameters = dict(self.named_parameters())

@@ -30,8 +30,8 @@ NOISE = (
 )
 
 
-class BestEpoch(ModelCheckpoint):
-    """Keep the best epoch's and the last epoch's checkpoint, also in a run folder that was moved since."""
+class EpochCheckpoint(ModelCheckpoint):
+    """Keep one epoch's checkpoint, the best or the last one, also in a run folder that was moved since."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where the checkpoint left off, with its files where the folder is now."""
@@ -88,11 +88,11 @@ def fit(
     """
     keep_freed_memory()
     checkpoint = _last(folder) if resume else None
-    best = BestEpoch(
-        folder / CHECKPOINTS, "best", monitor="val/score", mode="max", save_last=True, enable_version_counter=False
-    )
+    best = EpochCheckpoint(folder / CHECKPOINTS, "best", monitor="val/score", mode="max", enable_version_counter=False)
+    # Lightning's own `save_last` writes it only when the best one changes, and a resumed training would lose epochs.
+    last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False)
     history = History(folder / "history.csv")
-    own: list[Callback] = [*callbacks, best, history, RichProgressBar()]
+    own: list[Callback] = [*callbacks, best, last, history, RichProgressBar()]
     with warnings.catch_warnings():
         for message in NOISE:
             warnings.filterwarnings("ignore", message)

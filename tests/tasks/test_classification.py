@@ -115,3 +115,19 @@ def test_a_training_that_diverged_is_stopped():
         next(iter(built.model.parameters())).fill_(float("nan"))
     with pytest.raises(ValueError, match=r"diverged in epoch 0.*lower optimizer\.lr"):
         built.validation_step((pixels(), torch.tensor([0, 1, 2]), torch.arange(3)), 0)
+
+
+def test_an_epoch_is_scored_with_the_two_before_it_also_after_a_resume(monkeypatch):
+    built, logged = task(), {}
+    monkeypatch.setattr(built, "log", lambda name, value, **_: logged.update({name: value}))
+    monkeypatch.setattr(built, "log_dict", logged.update)
+    found, targets = [], torch.tensor([0, 1, 2])
+    for right in (3, 0, 3, 3):
+        built.val_metrics.update(torch.eye(3)[targets if right else targets.roll(1)], targets)
+        built.on_validation_epoch_end()
+        found.append(logged["val/score"])
+        checkpoint = {"state_dict": built.state_dict()}
+        built.on_save_checkpoint(checkpoint)
+        built._scores = []
+        built.on_load_checkpoint(checkpoint)
+    assert found == pytest.approx([1, 1 / 2, 2 / 3, 2 / 3]) and logged["val/balanced_accuracy"] == 1

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from src.tasks.fit import BestEpoch, fit
+from src.tasks.fit import EpochCheckpoint, fit
 from tests.tasks.test_classification import task
 
 
 def test_a_checkpoints_paths_follow_a_moved_folder(tmp_path):
-    before = BestEpoch(tmp_path / "old", "best", monitor="val/score", mode="max", save_last=True)
-    before.best_model_path, before.last_model_path = str(tmp_path / "old/best.ckpt"), str(tmp_path / "old/last.ckpt")
+    before = EpochCheckpoint(tmp_path / "old", "best", monitor="val/score", mode="max")
+    before.best_model_path = str(tmp_path / "old/best.ckpt")
     before.best_k_models = {before.best_model_path: torch.tensor(0.8)}
-    after = BestEpoch(tmp_path / "new", "best", monitor="val/score", mode="max", save_last=True)
+    after = EpochCheckpoint(tmp_path / "new", "best", monitor="val/score", mode="max")
     after.load_state_dict(before.state_dict())
     assert after.best_model_path == str(tmp_path / "new/best.ckpt")
     assert list(after.best_k_models) == [str(tmp_path / "new/best.ckpt")]
