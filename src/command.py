@@ -124,6 +124,8 @@ def one_line(error: BaseException) -> str:
     Hydra wraps the error of a constructor in its own; the innermost one is what the user can act on.
     """
     while isinstance(error, HydraException) and error.__cause__ is not None:
+        if "To append to your config" in str(error):  # a key that is not there: the cause says less
+            break
         error = error.__cause__
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is not given: add {error.full_key}=VALUE"

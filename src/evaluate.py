@@ -59,7 +59,8 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
     Raises:
         ValueError: They have other classes.
     """
-    data: ImageData = instantiate(settings)(image=trained.image)
+    as_trained = {"image_size": None, "crop_pct": None, "crop_mode": None}  # the pixels that the model was trained on
+    data: ImageData = instantiate(settings, **as_trained)(image=trained.image)
     data.setup("test")
     if data.fingerprint == trained.provenance.get("data", {}).get("fingerprint"):
         raise ValueError(

@@ -107,7 +107,7 @@ def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
     Raises:
         ValueError: There is no such run, or another setting was given.
     """
-    folder = Path(config.resume)
+    folder = Path(config.resume).resolve()  # `latest` is a link, and is moved to the run when it ends
     if not (folder / "config.yaml").is_file():
         raise ValueError(f"resume={folder}: no config.yaml there; give the run folder of a training")
     settings = OmegaConf.load(folder / "config.yaml")
@@ -131,7 +131,7 @@ def describe(
         experiment=config.name,
         backbone=setting.backbone.name,
         weights=setting.backbone.origin,
-        weights_licence=setting.backbone.licence,
+        weights_licence=setting.backbone.known_licence,
         data=data.listing.name,
         data_licence=data.listing.licence,
         fingerprint=data.fingerprint,

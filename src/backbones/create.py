@@ -40,6 +40,12 @@ class Backbone:
         """Where the weights come from, in words."""
         return origin(self.name, self.weights)
 
+    @property
+    def known_licence(self) -> str:
+        """The licence, unless it is that of another model's weights: a config's own, kept when `name` was changed."""
+        another = "(timm/" in self.licence and f"(timm/{self.name})" not in self.licence
+        return "see the model's page" if another else self.licence
+
     def image_spec(self) -> ImageSpec:
         """Return how the weights want their pictures."""
         return image_spec(self.name)

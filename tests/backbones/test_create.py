@@ -56,3 +56,15 @@ def test_a_backbone_is_what_create_backbone_builds():
     backbone = Backbone("test_vit", "none", seed=4)
     assert base_hash(backbone.create(2)) == base_hash(create_backbone("test_vit", "none", 2, seed=4)[0])
     assert backbone.image_spec() == image_spec("test_vit")
+
+
+@pytest.mark.parametrize(
+    ("name", "licence", "known"),
+    [
+        ("resnet18", "Apache-2.0 (timm/resnet50.a1_in1k)", "see the model's page"),
+        ("resnet50.a1_in1k", "Apache-2.0 (timm/resnet50.a1_in1k)", "Apache-2.0 (timm/resnet50.a1_in1k)"),
+        ("resnet18", "MIT", "MIT"),
+    ],
+)
+def test_the_licence_of_other_weights_is_not_claimed(name, licence, known):
+    assert Backbone(name, licence=licence).known_licence == known
