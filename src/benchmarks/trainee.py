@@ -62,9 +62,7 @@ def build(case: Case, method: str) -> Trainee:
     plain = create_backbone(case.model, "none", CLASSES, size)[0].to(best_device())
     generator = torch.Generator().manual_seed(0)
     for parameter in plain.parameters():
-        if (
-            not parameter.any()
-        ):  # a branch that starts at zero (ResNet's last norms) would be dead, unlike a trained one
+        if not parameter.any():  # a branch behind zeros (ResNet's last norms) would be dead, unlike a trained one
             parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
     layout = torch.channels_last if is_conv_net(plain) else torch.contiguous_format
     model = METHODS[method](plain.to(memory_format=layout)).train()

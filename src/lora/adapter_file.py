@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from src.lora.adapters import Blend
-from src.lora.fold import folds
+from src.lora.fold import folds, is_folded
 from src.lora.hashing import base_hash
 from src.lora.inject import (
     Graft,
@@ -82,12 +82,25 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
 
 def _refuse_folded(model: nn.Module) -> None:
     """Refuse values that only the folded layers here have: no plain model could take them."""
-    for fold in folds(model).values():
-        if any(p is not None and p.requires_grad for p in fold.conv._parameters.values()):
-            raise ValueError(
-                "a convolution with its batch norm folded in was unfrozen, and an adapter file cannot hold its weight: "
-                "adapt it, or inject with fold_norms=False"
-            )
+    folded = _folded_names(model)
+    unfrozen = [name for name, p in model.named_parameters() if p.requires_grad and name in folded]
+    if unfrozen:
+        raise ValueError(
+            f"{unfrozen[0]} was unfrozen, and an adapter file cannot hold it: a batch norm is folded into its layer; "
+            "adapt the layer, or inject with fold_norms=False"
+        )
+
+
+def _folded_names(model: nn.Module) -> set[str]:
+    """Return the names of the parameters that a fold has changed or put out of use, in a prepared model."""
+    convs = folds(model)
+    return {
+        f"{name}.{key}"
+        for name, module in model.named_modules()
+        if id(module) in convs or is_folded(module)
+        for key, parameter in module._parameters.items()
+        if parameter is not None
+    }
 
 
 def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
@@ -136,10 +149,16 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
     if rootstock.folded != header.folded:
         restore(model, rootstock.thawed)
         raise other_folds(str(path), header.folded, rootstock.folded)
+    further = {name: tensors[name] for name in plain if name not in head}
+    changed = _folded_names(model) & set(further)
+    if changed:
+        restore(model, rootstock.thawed)
+        raise AdapterError(
+            f"{path} holds {sorted(changed)[:3]}, which are folded here: the file is damaged, train again"
+        )
     grafts = grow(model, header.settings)
     fill(parameters(grafts) | head, tensors)
     injection = attach(model, header.settings, grafts, rootstock)
-    further = {name: tensors[name] for name in plain if name not in head}
     return thaw(model, further) if further else injection
 
 

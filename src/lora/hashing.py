@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from src.lora.targets import classifiers
 
@@ -15,7 +15,7 @@ def base_hash(model: nn.Module) -> str:
     heads = {id(value) for head in classifiers(model) for value in (*head.parameters(), *head.buffers())}
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict(keep_vars=True).items()):
-        if id(value) not in heads:
+        if isinstance(value, Tensor) and id(value) not in heads:  # a module may keep other state of its own
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -169,7 +169,7 @@ class VisionTask(LightningModule, ABC):
         """Refuse a checkpoint of another model."""
         if set(checkpoint["state_dict"]) != set(self._learnt()):
             raise ValueError("the checkpoint belongs to another model: resume with the run's own settings")
-        self._scores = list(checkpoint["scores"])
+        self._scores = list(checkpoint.get("scores", ()))  # a checkpoint of before has none
 
     def _learnt(self) -> list[str]:
         parameters = dict(self.named_parameters())

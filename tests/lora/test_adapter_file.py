@@ -1,6 +1,7 @@
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 
@@ -177,5 +178,17 @@ def test_an_unfrozen_convolution_with_its_norm_folded_in_cannot_be_saved(tmp_pat
     model = build("dilated_resnet")
     inject(model, rank=2)
     model.conv1[0]._parameters["weight"].requires_grad_(True)
-    with pytest.raises(ValueError, match="fold_norms=False"):
+    with pytest.raises(ValueError, match=r"conv1\.0\.weight was unfrozen.*fold_norms=False"):
         save_adapter(tmp_path / "a.safetensors", model)
+
+
+@pytest.mark.parametrize("name", ["conv1.0.weight", "bn1.weight"])
+def test_a_file_with_values_of_a_folded_layer_is_refused_and_the_model_left(trained, name):
+    _, path = trained
+    pristine = build("dilated_resnet")
+    state = copy.deepcopy(pristine.state_dict())
+    rewritten(path, lambda tensors, header: tensors.update({name: state[name].clone()}))
+    with pytest.raises(AdapterError, match=re.escape(name)):
+        load_adapter(path, pristine)
+    assert injection_of(pristine) is None and all(p.requires_grad for p in pristine.parameters())
+    assert all(torch.equal(value, state[key]) for key, value in pristine.state_dict().items())

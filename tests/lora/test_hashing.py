@@ -29,3 +29,14 @@ def test_a_removed_adapter_leaves_no_trace_and_a_merged_one_does(base):
     inject(base, rank=2)
     stir(base)
     assert base_hash(remove(copy.deepcopy(base))) == before != base_hash(merge(base))
+
+
+def test_state_that_is_no_tensor_is_left_out():
+    class Counted(torch.nn.Linear):
+        def get_extra_state(self):
+            return {"calls": 3}
+
+        def set_extra_state(self, state):
+            pass
+
+    assert len(base_hash(torch.nn.Sequential(Counted(2, 2)))) == 64
