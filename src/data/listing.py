@@ -23,6 +23,7 @@ class Sample:
         group: Images of one group never part (one tomato on many days, one module of many cells).
         soft: Probability of each class, in the order of `Listing.classes`, where the label is not certain: what
             training aims at. Scores count `label` alone.
+        weight: How much it counts in the training's loss, relative to 1.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Sample:
     stratum: str | None = None
     group: str | None = None
     soft: tuple[float, ...] | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,12 @@ class Listing:
     def fingerprint(self) -> str:
         """SHA-256 over paths inside `root`, labels, given splits and contents: equal data, equal on any machine."""
         rows = zip(self.samples, self.digests, strict=True)
-        lines = sorted(repr((self._inside(item), item.label, item.split, item.soft, digest)) for item, digest in rows)
+        lines = sorted(repr(self._row(item, digest)) for item, digest in rows)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _row(self, sample: Sample, digest: str) -> tuple[object, ...]:
+        known = (self._inside(sample), sample.label, sample.split, sample.soft, digest)
+        return known if sample.weight == 1 else (*known, sample.weight)
 
     def _digest(self, sample: Sample) -> str:
         try:
