@@ -8,7 +8,8 @@ from typing import Any, Self
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash")
 KINDS = ("classification",)
-VIEWS = ("identity", "horizontal", "vertical", "both")
+QUARTER_TURNS = ("transpose", "rotate90", "rotate270", "transverse")  # as Pillow names them
+VIEWS = ("identity", "horizontal", "vertical", "both", *QUARTER_TURNS)
 
 
 class _Spec:
@@ -79,7 +80,8 @@ class TaskSpec(_Spec):
         kind: One of `KINDS`.
         classes: Class names in the order of the logits.
         positive: The class that binary metrics count as positive (the defect); None with more than two classes.
-        views: Flips of the picture whose logits are averaged, part of the shipped graph; `("identity",)` for none.
+        views: Flips and quarter turns of the picture whose logits are averaged, part of the shipped graph;
+            `("identity",)` for none.
     """
 
     kind: str

@@ -10,6 +10,7 @@ from torch import Tensor
 from src.spec import ImageSpec
 
 _FLIPS: dict[str, list[int]] = {"identity": [], "horizontal": [3], "vertical": [2], "both": [2, 3]}
+_TURNED_FLIPS: dict[str, list[int]] = {"transpose": [], "rotate270": [3], "rotate90": [2], "transverse": [2, 3]}
 
 
 def normalise(pixels: Tensor, image: ImageSpec) -> Tensor:
@@ -27,19 +28,26 @@ def normalise(pixels: Tensor, image: ImageSpec) -> Tensor:
 
 
 def average_views(model: Callable[[Tensor], Tensor], images: Tensor, views: Sequence[str]) -> Tensor:
-    """Average the model's logits over flips of the pictures, all in one batch.
+    """Average the model's logits over flips and quarter turns of the pictures, all in one batch.
 
     Args:
         model: Maps N x 3 x H x W to logits; in eval mode, so that the views of a batch do not see each other.
-        images: N x 3 x H x W.
+        images: N x 3 x H x W; square where a view is a quarter turn.
         views: Some of `src.spec.VIEWS`; `("identity",)` gives the model's own logits bit for bit.
 
     Returns:
         Logits, N x classes.
     """
-    flipped = [images.flip(_FLIPS[view]) if _FLIPS[view] else images for view in views]
-    if len(flipped) == 1:
-        return model(flipped[0])
+    seen = [_view(images, name) for name in views]
+    if len(seen) == 1:
+        return model(seen[0])
     # One pass over a longer batch keeps one copy of the backbone in the exported graph.
-    logits = model(torch.cat(flipped))
-    return logits.reshape(len(flipped), -1, logits.shape[1]).mean(dim=0)
+    logits = model(torch.cat(seen))
+    return logits.reshape(len(seen), -1, logits.shape[1]).mean(dim=0)
+
+
+def _view(images: Tensor, name: str) -> Tensor:
+    turned = name in _TURNED_FLIPS
+    flips = _TURNED_FLIPS[name] if turned else _FLIPS[name]
+    images = images.transpose(2, 3) if turned else images
+    return images.flip(flips) if flips else images

@@ -64,6 +64,11 @@ class Listing:
             return tuple(threads.map(self._digest, self.samples))
 
     @cached_property
+    def inside(self) -> tuple[str, ...]:
+        """Path of every image inside `root`, with forward slashes."""
+        return tuple(self._inside(sample) for sample in self.samples)
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over paths inside `root`, labels, given splits and contents: equal data, equal on any machine."""
         rows = zip(self.samples, self.digests, strict=True)

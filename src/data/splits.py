@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,26 @@ Rank = Callable[[int], tuple[str, str, str]]  # sort key of a position
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a cross-validation: which part of the images is the test split.
+
+    Attributes:
+        count: Number of folds.
+        index: Which one, from 0.
+    """
+
+    count: int
+    index: int
+
+    def __post_init__(self) -> None:
+        """Refuse a fold that is not there."""
+        if self.count < 2:
+            raise ValueError(f"data.folds={self.count}: give at least 2, or leave it out")
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"data.fold={self.index}: with data.folds={self.count} give 0 to {self.count - 1}")
+
+
 def split(
     samples: Sequence[Sample],
     digests: Sequence[str],
@@ -23,13 +44,16 @@ def split(
     seed: int = 0,
     val_fraction: float = 0.15,
     test_fraction: float = 0.25,
+    fold: Fold | None = None,
+    links: Sequence[tuple[int, int]] = (),
+    kept: Mapping[int, str] | None = None,
 ) -> list[str]:
     """Give every image its split.
 
     Splits that some sample already names are kept as they are; the missing ones are cut from the rest. Classes and
-    their strata keep their proportions within one image. Images of one group, and files with equal content, stay
-    together; then the proportions are only near. What decides is the path inside the root: neither the order of the
-    samples nor the place of the root.
+    their strata keep their proportions within one image. Images of one group, files with equal content and linked
+    images stay together; then the proportions are only near. What decides is the path inside the root: neither the
+    order of the samples nor the place of the root.
 
     Args:
         samples: The images.
@@ -38,22 +62,37 @@ def split(
         seed: Decides which images go where.
         val_fraction: Part of what is left after the test split.
         test_fraction: Part of all images that no split is given for.
+        fold: The part that becomes the test split, in place of `test_fraction`.
+        links: Pairs of positions that must not part, such as near duplicates.
+        kept: Splits of an earlier cut by position: those images never move, and what belongs to one joins it.
 
     Returns:
         `train`, `val` or `test` for every sample.
 
     Raises:
-        ValueError: A fraction is not between 0 and 1, or a class is too small for the splits.
+        ValueError: A fraction is not between 0 and 1, a class is too small for the splits, or a fold is asked for
+            although the source names its splits.
     """
     rank = _ranking(samples, root, seed)
-    given = {sample.split for sample in samples}
-    assigned = [sample.split or "train" for sample in samples]
+    given = {sample.split for sample in samples} - {None}
+    if fold is not None and given:
+        raise ValueError("data.folds cuts its own splits, and this source names them: leave them out, or data.folds")
+    fixed = _fixed(samples, _units(samples, digests, range(len(samples)), links), kept or {}, rank)
+    assigned = [fixed.get(position, sample.split or "train") for position, sample in enumerate(samples)]
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if not 0 < fraction < 1:
             raise ValueError(f"{name}_fraction must be above 0 and below 1, not {fraction}")
         if name not in given:
-            pool = [position for position, split in enumerate(assigned) if split == "train"]
-            for position in _cut(samples, _units(samples, digests, pool), fraction, rank):
+            pool = [position for position, split in enumerate(assigned) if split == "train" and position not in fixed]
+            units = _ordered(_units(samples, digests, pool, links), rank)
+            if fold is not None and name == "test":
+                chosen = _folded(samples, units, fold)
+            else:
+                settled = [
+                    (samples[p].label, split == name) for p, split in fixed.items() if name == "test" or split != "test"
+                ]
+                chosen = _cut(samples, units, fraction, settled)
+            for position in list(chosen):
                 assigned[position] = name
     _check(samples, assigned, [name for name in SPLITS if name == "train" or name not in given])
     return assigned
@@ -87,19 +126,62 @@ def subset(samples: Sequence[Sample], root: Path, limit: int, *, seed: int = 0) 
     return sorted([*first, *(position for unit in _draw(rest, wanted) for position in unit)])
 
 
-def _cut(samples: Sequence[Sample], units: Iterable[Unit], fraction: float, rank: Rank) -> Iterable[int]:
-    """Yield the positions of the units that leave their class for the new split."""
-    units = sorted((sorted(unit, key=rank) for unit in units), key=lambda unit: rank(unit[0]))
-    labels = [_most_common(samples[position].label for position in unit) for unit in units]
-    for label in sorted(set(labels)):
-        own = [unit for unit, unit_label in zip(units, labels, strict=True) if unit_label == label]
-        for unit in _draw(own, fraction) or [min(own, key=len)]:
+def _fixed(samples: Sequence[Sample], units: Iterable[Unit], kept: Mapping[int, str], rank: Rank) -> dict[int, str]:
+    """Return the splits that are no longer open: those that were kept, and of what belongs to an image that has one."""
+    fixed = dict(kept)
+    for unit in units:
+        named = [(rank(position), kept.get(position) or samples[position].split) for position in unit]
+        decided = min(((key, name) for key, name in named if name), default=None)
+        for position in unit:
+            if decided and decided[1] and samples[position].split is None and position not in kept:
+                fixed[position] = decided[1]
+    return fixed
+
+
+def _cut(
+    samples: Sequence[Sample], units: Sequence[Unit], fraction: float, settled: Sequence[tuple[str, bool]]
+) -> Iterator[int]:
+    """Yield the positions of the units that leave their class for the new split.
+
+    `settled` tells of every image that is there already its class, and whether it is in that split.
+    """
+    for label, own in _by_label(samples, units):
+        seen = sum(known == label for known, _ in settled)
+        taken = sum(known == label and inside for known, inside in settled)
+        for unit in _draw(own, fraction, seen, taken) or ([] if taken else [min(own, key=len)]):
             yield from unit
 
 
-def _draw(units: list[Unit], fraction: float) -> list[Unit]:
-    """Draw units along their order so that every run of it gives up its fraction of images, to the nearest unit."""
-    drawn, seen, taken = [], 0, 0
+def _folded(samples: Sequence[Sample], units: Sequence[Unit], fold: Fold) -> Iterator[int]:
+    """Yield the positions of one fold: each unit goes to the fold that has the fewest images of its class so far."""
+    total = [0] * fold.count
+    for _, own in _by_label(samples, units):
+        sizes = [0] * fold.count
+        for unit in own:
+            smallest = min(range(fold.count), key=lambda index: (sizes[index], total[index]))
+            sizes[smallest] += len(unit)
+            total[smallest] += len(unit)
+            if smallest == fold.index:
+                yield from unit
+
+
+def _by_label(samples: Sequence[Sample], units: Sequence[Unit]) -> Iterator[tuple[str, list[Unit]]]:
+    """Yield the units of every class, by its most common label."""
+    labels = [_most_common(samples[position].label for position in unit) for unit in units]
+    for label in sorted(set(labels)):
+        yield label, [unit for unit, own in zip(units, labels, strict=True) if own == label]
+
+
+def _ordered(units: Iterable[Unit], rank: Rank) -> list[Unit]:
+    return sorted((sorted(unit, key=rank) for unit in units), key=lambda unit: rank(unit[0]))
+
+
+def _draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> list[Unit]:
+    """Draw units along their order so that every run of it gives up its fraction of images, to the nearest unit.
+
+    `seen` and `taken` count the images that came before, and those of them that were drawn.
+    """
+    drawn = []
     for unit in units:
         seen += len(unit)
         if fraction * seen - taken >= len(unit) / 2:
@@ -119,15 +201,22 @@ def _ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
     return rank
 
 
-def _units(samples: Sequence[Sample], digests: Sequence[str], pool: list[int]) -> list[Unit]:
-    """Join the positions of the pool that share a group or a content, also through others."""
+def _units(
+    samples: Sequence[Sample], digests: Sequence[str], pool: Iterable[int], links: Sequence[tuple[int, int]]
+) -> list[Unit]:
+    """Join the positions of the pool that share a group or a content or are linked, also through others."""
     units: dict[int, Unit] = {}
     home: dict[int, int] = {}
-    known: dict[tuple[str, str], int] = {}
+    known: dict[tuple[str, object], int] = {}
+    linked: dict[int, list[tuple[str, object]]] = {}
+    for link in links:
+        for position in link:
+            linked.setdefault(position, []).append(("link", link))
     for position in pool:
         units[position], home[position] = [position], position
         group = samples[position].group
-        for key in [("content", digests[position])] + ([("group", group)] if group is not None else []):
+        keys = [("content", digests[position]), *linked.get(position, ())]
+        for key in keys + ([("group", group)] if group is not None else []):
             left, right = home[known.setdefault(key, position)], home[position]
             if left != right:
                 for member in units[right]:

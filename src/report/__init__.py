@@ -1,7 +1,7 @@
 """What a run leaves for people: its figures, its HTML page, its terminal summary and the table of a sweep."""
 
+from src.data.files import write_text
 from src.report.about import About
-from src.report.files import write_text
 from src.report.judge import tabulate
 from src.report.page import write_report
 from src.report.record import record

@@ -9,11 +9,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from src.data.files import write_text
 from src.report import units
 from src.report.about import About
 from src.report.curves import precision_recall, roc
 from src.report.figures import FEW, confusion_matrix, learning_curves
-from src.report.files import write_text
 from src.report.history import read_history
 from src.report.metrics import LABELS, Intervals, compute, confusion, intervals, outcomes, read_metrics
 from src.report.mistakes import worst_mistakes

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.report.files import write_text
+from src.data.files import write_text
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("path", "split", "target", "predicted")

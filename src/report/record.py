@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.report.files import write_text
+from src.data.files import write_text
 from src.report.metrics import measure
 from src.report.predictions import Predictions, write_predictions
 

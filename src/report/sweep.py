@@ -17,8 +17,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from src.data.files import write_text
 from src.report import units
-from src.report.files import write_text
 from src.report.metrics import read_metrics
 
 FIGURES = (("val", "balanced_accuracy"), ("val", "auroc"), ("test", "balanced_accuracy"), ("test", "auroc"))

@@ -19,7 +19,7 @@ from torchmetrics import MetricCollection
 from src.backbones import Backbone
 from src.backbones.pixels import average_views
 from src.lora import Layer, apply_ratios, injection_of, parameter_groups
-from src.spec import ImageSpec, TaskSpec
+from src.spec import QUARTER_TURNS, ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import features, fit_head, linear_head
@@ -47,6 +47,13 @@ class Setting:
     image: ImageSpec
     task: TaskSpec
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse views that the input's shape does not allow."""
+        height, width = self.image.size
+        turned = [view for view in self.task.views if view in QUARTER_TURNS]
+        if turned and height != width:
+            raise ValueError(f"views {', '.join(turned)} turn a picture of {width} x {height}: only square ones can be")
 
 
 class VisionTask(LightningModule, ABC):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data import Sample
-from src.data.splits import split, subset
+from src.data.splits import Fold, split, subset
 
 ROOT = Path()
 
@@ -156,3 +156,66 @@ def test_a_subset_keeps_the_proportions():
     ]
     kept = Counter((placed[position].split, placed[position].label) for position in subset(placed, ROOT, 60))
     assert kept == pytest.approx({("train", "a"): 30, ("train", "b"): 10, ("test", "a"): 15, ("test", "b"): 5}, abs=1)
+
+
+def many(count, split=None):
+    return [Sample(Path(f"/root/{label}/{number:03}.png"), label, split) for label in "ab" for number in range(count)]
+
+
+def cut(samples, **options):
+    return split(samples, [str(sample.path) for sample in samples], Path("/root"), **options)
+
+
+def test_linked_images_stay_together_also_through_others():
+    samples = many(40)
+    links = [(0, 7), (7, 50), (12, 13)]
+    assigned = cut(samples, links=links)
+    assert assigned[0] == assigned[7] == assigned[50] and assigned[12] == assigned[13]
+    apart = [cut(samples, seed=seed) for seed in range(20)]
+    assert any(names[0] != names[7] for names in apart)  # without the link they would part
+
+
+@pytest.mark.parametrize("steps", [(40, 41, 42, 60), (20, 80)])
+def test_later_images_extend_the_splits_and_no_old_one_moves(steps):
+    kept = {}
+    for count in steps:
+        samples = many(count)
+        assigned = cut(samples, kept={place: kept[s.path] for place, s in enumerate(samples) if s.path in kept})
+        now = {sample.path: name for sample, name in zip(samples, assigned, strict=True)}
+        assert all(now[path] == name for path, name in kept.items())
+        kept = now
+    assert Counter(kept.values())["test"] == pytest.approx(0.25 * len(kept), abs=3)
+    assert Counter(kept.values())["val"] == pytest.approx(0.15 * 0.75 * len(kept), abs=3)
+
+
+def test_a_new_image_of_a_known_group_joins_it():
+    samples = [replace(sample, group="tray") if place in (3, 79) else sample for place, sample in enumerate(many(40))]
+    for name in ("train", "val", "test"):
+        assert cut(samples, kept={3: name})[79] == name
+
+
+def test_folds_part_the_images_and_each_keeps_the_classes():
+    samples = [replace(sample, group=f"{sample.label}{place % 13}") for place, sample in enumerate(many(60))]
+    tests = []
+    for index in range(5):
+        assigned = cut(samples, fold=Fold(5, index))
+        tests.append({place for place, name in enumerate(assigned) if name == "test"})
+        counts = Counter(samples[place].label for place in tests[-1])
+        assert all(count == pytest.approx(12, abs=5) for count in counts.values())
+        groups = [
+            {s.group for s, name in zip(samples, assigned, strict=True) if name == part}
+            for part in ("train", "val", "test")
+        ]
+        assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+    assert sorted(place for part in tests for place in part) == list(range(120))
+
+
+@pytest.mark.parametrize(("count", "index"), [(1, 0), (5, 5), (5, -1)])
+def test_a_fold_that_is_not_there_is_refused(count, index):
+    with pytest.raises(ValueError, match=r"data\.fold"):
+        Fold(count, index)
+
+
+def test_folds_of_a_source_with_splits_of_its_own_are_refused():
+    with pytest.raises(ValueError, match=r"data\.folds"):
+        cut(many(20, "train"), fold=Fold(5, 0))

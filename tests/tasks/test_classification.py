@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,3 +133,10 @@ def test_an_epoch_is_scored_with_the_two_before_it_also_after_a_resume(monkeypat
         built._scores = []
         built.on_load_checkpoint(checkpoint)
     assert found == pytest.approx([1, 1 / 2, 2 / 3, 2 / 3]) and logged["val/balanced_accuracy"] == 1
+
+
+def test_quarter_turns_need_a_square_input():
+    backbone, spec = Backbone("test_efficientnet", "none"), TaskSpec("classification", ("a", "b"), None, ("rotate90",))
+    wide = replace(backbone.image_spec(), size=(96, 160))
+    with pytest.raises(ValueError, match="only square ones"):
+        Setting(backbone, Lora(rank=2), wide, spec)

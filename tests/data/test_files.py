@@ -1,6 +1,6 @@
 import pytest
 
-from src.report.files import write_text
+from src.data.files import write_text
 
 
 def test_replaces_the_whole_file(tmp_path):

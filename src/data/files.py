@@ -1,4 +1,4 @@
-"""Whole files or none: a reader never sees a half-written report."""
+"""Whole files or none: a reader never sees a half-written one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_text(path: Path, text: str, errors: str = "strict") -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode("utf-8", errors))
-        os.chmod(beside, 0o644)  # mkstemp opens for the owner alone; a report is for everyone on the machine
+        os.chmod(beside, 0o644)  # mkstemp opens for the owner alone; the file is for everyone on the machine
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)

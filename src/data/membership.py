@@ -1,0 +1,78 @@
+"""Which image is in which split, kept in a file: later runs extend it, and no old image ever moves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.data.files import write_text
+from src.data.listing import SPLITS, Listing
+
+HEADER = ["path", "sha256", "split"]
+Row = tuple[str, str, str]
+
+
+def read_membership(path: Path, listing: Listing) -> dict[int, str]:
+    """Return the split of every image that the file knows, by its position.
+
+    An image is known by its path inside the root, or else by its content, so that a renamed one stays too.
+
+    Args:
+        path: The file; when it is not there, no image is known.
+        listing: The images.
+
+    Raises:
+        ValueError: The file is not what `write_membership` writes; the message names the line.
+    """
+    rows = _rows(path)
+    by_path = {inside: split for inside, _, split in rows}
+    by_content = {digest: split for _, digest, split in reversed(rows)}
+    found = {}
+    for position, (inside, digest) in enumerate(zip(listing.inside, listing.digests, strict=True)):
+        split = by_path.get(inside) or by_content.get(digest)
+        if split is not None:
+            found[position] = split
+    return found
+
+
+def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> None:
+    """Write the split of every image, beside and then renamed; rows of images that are gone stay.
+
+    Args:
+        path: The file; its folder is made.
+        listing: The images.
+        splits: The split of each.
+    """
+    rows = {inside: (inside, digest, split) for inside, digest, split in _rows(path)}
+    for inside, digest, split in zip(listing.inside, listing.digests, splits, strict=True):
+        rows[inside] = (inside, digest, split)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([HEADER, *(rows[inside] for inside in sorted(rows))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != buffer.getvalue():
+        write_text(path, buffer.getvalue())
+
+
+def _rows(path: Path) -> list[Row]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            lines = list(csv.reader(file))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is no table of splits ({error}): give another data.split_file") from error
+    if not lines or lines[0] != HEADER:
+        raise ValueError(f"{path} does not begin with {','.join(HEADER)}: give another data.split_file")
+    rows, seen = [], set[str]()
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) != 3 or line[2] not in SPLITS or line[0] in seen:
+            raise ValueError(
+                f"{path}, line {number}: {','.join(line)!r} must be a path that no other line has, its SHA-256 and "
+                f"one of {', '.join(SPLITS)}: correct or remove the line"
+            )
+        seen.add(line[0])
+        rows.append((line[0], line[1], line[2]))
+    return rows

@@ -1,0 +1,54 @@
+"""What the data gate looks at: the images in use, what decoding told of them, and what is there twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
+from src.data.listing import Sample
+from src.data.quality.duplicates import Duplicates
+from src.data.quality.label_errors import Suspect
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Images with their splits, as a training would use them.
+
+    Attributes:
+        samples: The images, each with its split.
+        classes: Class names in the order of the target index.
+        side: Smaller side of the network's input, in pixels.
+        facts: One record of `FACTS` for every image; zeros where it is broken.
+        errors: Why an image cannot be read, by its position.
+        duplicates: What is there more than once.
+        suspects: Labels that are probably wrong; None when they were not looked for.
+    """
+
+    samples: Sequence[Sample]
+    classes: Sequence[str]
+    side: int
+    facts: NDArray[Any]
+    errors: Mapping[int, str]
+    duplicates: Duplicates
+    suspects: Sequence[Suspect] | None = None
+
+    @cached_property
+    def readable(self) -> list[int]:
+        """Positions of the images that can be read."""
+        return [position for position in range(len(self.samples)) if position not in self.errors]
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Number of readable images by class, then by split."""
+        found = Counter((self.samples[position].label, self.samples[position].split) for position in self.readable)
+        splits = [name for name in ("train", "val", "test") if any(split == name for _, split in found)]
+        return {label: {split: found[label, split] for split in splits} for label in self.classes}
+
+    def across(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the pairs whose images are in unlike splits."""
+        return [(left, right) for left, right in pairs if self.samples[left].split != self.samples[right].split]

@@ -1,0 +1,68 @@
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.data.quality import duplicates
+from src.data.quality.duplicates import find_duplicates
+from tests.data.quality.test_alignment import COPIES, scene
+
+
+def perceptual(image):
+    return np.packbits(imagehash.phash(image.convert("L")).hash).view(">u8")[0]
+
+
+def search(images, digests=None, **options):
+    pixels = [np.asarray(image.convert("RGB")) for image in images]
+    hashes = np.array([perceptual(image) for image in images], dtype=np.uint64)
+    digests = digests or [f"{place:064d}" for place in range(len(images))]
+    return find_duplicates(
+        digests, hashes, options.pop("readable", [True] * len(images)), pixels.__getitem__, **options
+    )
+
+
+def test_equal_files_are_exact_and_changed_copies_near():
+    images = [scene(0), scene(1), COPIES["compressed"](scene(0)), scene(1), COPIES["brighter"](scene(1))]
+    found = search(images, ["a", "b", "c", "b", "d"])
+    assert found.exact == ((1, 3),)
+    assert found.near == ((0, 2), (1, 4))  # the copy of an equal file is reported once
+
+
+def test_unlike_pictures_are_nothing():
+    assert search([scene(seed) for seed in range(30)]).near == ()
+
+
+def test_a_hash_hit_alone_does_not_count():
+    one, other = scene(0), scene(0)
+    other.paste(scene(50).crop((0, 0, 30, 30)), (80, 70))
+    found = search([one, other])
+    assert (found.hits, found.compared, found.near) == (1, 1, ())
+
+
+def test_what_cannot_be_read_is_compared_with_nothing():
+    assert search([scene(0), COPIES["compressed"](scene(0))], readable=[True, False]).hits == 0
+
+
+def test_verdicts_are_kept_for_the_next_time_and_made_again_when_the_file_is_broken(tmp_path, monkeypatch):
+    images = [scene(0), COPIES["compressed"](scene(0))]
+    first = search(images, folder=tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(duplicates, "same_picture", lambda *_: pytest.fail("compared again"))
+        assert search(images, folder=tmp_path) == first
+    (file,) = tmp_path.iterdir()
+    file.write_text('[["')
+    assert search(images, folder=tmp_path) == first
+
+
+def test_only_the_nearest_are_compared_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(duplicates, "MOST", 1)
+    images = [scene(0), COPIES["compressed"](scene(0)), COPIES["blurred"](scene(0))]
+    found = search(images)
+    assert (found.hits, found.compared, len(found.near)) == (3, 1, 1)
+
+
+def test_a_picture_is_decoded_once():
+    seen = []
+    images = [np.asarray(Image.fromarray(np.full((8, 8, 3), 9, np.uint8)))] * 4
+    find_duplicates(list("abcd"), np.zeros(4, np.uint64), [True] * 4, lambda place: seen.append(place) or images[place])
+    assert sorted(seen) == [0, 1, 2, 3]
