@@ -36,6 +36,7 @@ class Loading(TypedDict, total=False):
     image_size: int | None
     crop_pct: float | None
     crop_mode: str | None
+    bit_depth: int | None
     batch_size: int
     num_workers: int
     split_seed: int
@@ -75,6 +76,7 @@ class ImageData(LightningDataModule, ABC):
         image_size: int | None = None,
         crop_pct: float | None = None,
         crop_mode: str | None = None,
+        bit_depth: int | None = None,
         batch_size: int = 32,
         num_workers: int = 0,
         split_seed: int = 0,
@@ -93,6 +95,7 @@ class ImageData(LightningDataModule, ABC):
             image_size: Height and width in place of the backbone's, in pixels.
             crop_pct: Crop in place of the backbone's.
             crop_mode: Crop mode in place of the backbone's.
+            bit_depth: What white is in grey of more than 8 bits, 2**bit_depth - 1, in place of the backbone's.
             batch_size: Images in a batch.
             num_workers: Processes that prepare batches; 0 prepares them in the main one.
             split_seed: Decides the splits.
@@ -116,6 +119,7 @@ class ImageData(LightningDataModule, ABC):
             size=image.size if image_size is None else (image_size, image_size),
             crop_pct=image.crop_pct if crop_pct is None else crop_pct,
             crop_mode=image.crop_mode if crop_mode is None else crop_mode,
+            bit_depth=image.bit_depth if bit_depth is None else bit_depth,
         )
         self._batch_size, self._num_workers = batch_size, num_workers
         self._split_seed, self._seed, self._limit = split_seed, seed, limit
