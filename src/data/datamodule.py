@@ -46,7 +46,7 @@ class Loading(TypedDict, total=False):
     augment: Augment
     val_fraction: float
     test_fraction: float
-    cache_mib: int
+    cache_dir: str | None
 
 
 class ImageData(LightningDataModule, ABC):
@@ -86,7 +86,7 @@ class ImageData(LightningDataModule, ABC):
         augment: Augment = _PLAIN,
         val_fraction: float = 0.15,
         test_fraction: float = 0.25,
-        cache_mib: int = 1024,
+        cache_dir: str | None = None,
     ) -> None:
         """Choose how the images are split and loaded.
 
@@ -106,7 +106,7 @@ class ImageData(LightningDataModule, ABC):
             augment: Random change of training images, see `src.data.transforms`.
             val_fraction: Part of the images outside test that becomes val, where the source has no split.
             test_fraction: Part of the images that becomes test, where the source has no split.
-            cache_mib: Memory for decoded images; when they do not fit, files are read in every epoch.
+            cache_dir: Folder for decoded images, which later runs share; None decodes them anew in every epoch.
 
         Raises:
             ValueError: A value is out of range.
@@ -123,7 +123,8 @@ class ImageData(LightningDataModule, ABC):
         )
         self._batch_size, self._num_workers = batch_size, num_workers
         self._split_seed, self._seed, self._limit = split_seed, seed, limit
-        self._on_error, self._augment, self._cache_mib = on_error, augment, cache_mib
+        self._on_error, self._augment = on_error, augment
+        self._cache = None if cache_dir is None else Path(cache_dir)
         self._val_fraction, self._test_fraction = val_fraction, test_fraction
         self._samples: list[Sample] = []
 
@@ -139,7 +140,8 @@ class ImageData(LightningDataModule, ABC):
                 where it has none. Any other stage cuts the splits.
 
         Raises:
-            ValueError: The source is unusable, a class is too small, or an image is broken where that stops.
+            ValueError: The source is unusable, a class is too small, or an image is broken where that stops, or the
+                cache cannot be written.
         """
         if self._samples:
             return
@@ -147,7 +149,7 @@ class ImageData(LightningDataModule, ABC):
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
         samples = self._judged() if stage == "test" else self._split()
-        self._pixels = PixelCache([sample.path for sample in samples], self.image, self._cache_mib)
+        self._pixels = self._cached(samples)
         self.left_out = self._sort_out(samples)
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in self._pixels.errors]
@@ -200,6 +202,11 @@ class ImageData(LightningDataModule, ABC):
             return samples
         kept = subset(samples, self.listing.root, self._limit, seed=self._split_seed)
         return [samples[position] for position in kept]
+
+    def _cached(self, samples: list[Sample]) -> PixelCache:
+        digests = dict(zip((sample.path for sample in self.listing.samples), self.listing.digests, strict=True))
+        paths = [sample.path for sample in samples]
+        return PixelCache(paths, [digests[path] for path in paths], self.image, self._cache)
 
     def _sort_out(self, samples: list[Sample]) -> list[tuple[Path, str]]:
         """Return the broken images, or stop where they must not be left out."""
