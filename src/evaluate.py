@@ -59,7 +59,8 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
     Raises:
         ValueError: They have other classes.
     """
-    as_trained = {"image_size": None, "crop_pct": None, "crop_mode": None}  # the pixels that the model was trained on
+    # The pixels that the model was trained on.
+    as_trained = {"image_size": None, "crop_pct": None, "crop_mode": None, "bit_depth": None}
     data: ImageData = instantiate(settings, **as_trained)(image=trained.image)
     data.setup("test")
     if data.fingerprint == trained.provenance.get("data", {}).get("fingerprint"):
@@ -88,4 +89,4 @@ def _refuse_foreign_code(settings: Any) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "evaluate", paths=("adapter", "data.root"))
+    run(main, "evaluate", paths=("adapter", "data.root", "data.cache_dir"))

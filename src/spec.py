@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Self
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -13,7 +13,7 @@ VIEWS = ("identity", "horizontal", "vertical", "both", *QUARTER_TURNS)
 
 
 class _Spec:
-    """Plain-JSON reading and writing shared by the specs, strict about unknown and missing keys."""
+    """Plain-JSON reading and writing shared by the specs, strict about unknown keys and missing values."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON-ready values."""
@@ -23,16 +23,20 @@ class _Spec:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build the spec from what `to_dict` returned.
 
+        A missing key takes its default: files from before there was the key were made with exactly that.
+
         Raises:
             ValueError: A key is missing or unknown, or a value is out of range.
         """
         if not isinstance(values, dict):
             raise ValueError(f"{cls.__name__} must be a mapping, not {type(values).__name__}")
-        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-        if set(values) != names:
+        known = {field.name: field.default is MISSING for field in fields(cls)}  # type: ignore[arg-type]
+        missing = sorted(name for name, required in known.items() if required and name not in values)
+        unknown = sorted(set(values) - set(known))
+        if missing or unknown:
             raise ValueError(
-                f"{cls.__name__} has missing keys {sorted(names - set(values))} and unknown keys "
-                f"{sorted(set(values) - names)}: was the file written by another version of Graft?"
+                f"{cls.__name__} has missing keys {missing} and unknown keys {unknown}: "
+                "was the file written by another version of Graft?"
             )
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
@@ -49,6 +53,7 @@ class ImageSpec(_Spec):
         crop_pct: Part of the resized picture that the centre crop keeps (timm's `crop_pct`).
         crop_mode: `center` resizes the shorter side and crops the middle; `squash` resizes both sides to the size
             over `crop_pct` whatever their ratio, then crops the middle.
+        bit_depth: White in a grey picture that is stored with more than 8 bits is 2**bit_depth - 1; 9 to 16.
     """
 
     size: tuple[int, int]
@@ -57,6 +62,7 @@ class ImageSpec(_Spec):
     interpolation: str
     crop_pct: float
     crop_mode: str
+    bit_depth: int = 16
 
     def __post_init__(self) -> None:
         """Refuse values that no pipeline could follow."""
@@ -70,6 +76,8 @@ class ImageSpec(_Spec):
             raise ValueError(f"crop_pct must be above 0 and at most 1, not {self.crop_pct}")
         if self.crop_mode not in CROP_MODES:
             raise ValueError(f"unknown crop_mode {self.crop_mode!r}: choose one of {', '.join(CROP_MODES)}")
+        if isinstance(self.bit_depth, bool) or self.bit_depth not in range(9, 17):
+            raise ValueError(f"bit_depth must be a whole number from 9 to 16, not {self.bit_depth}")
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,7 @@ def describe(
         date=provenance["date"],
         left_out=tuple(f"{path}: {reason}" for path, reason in data.left_out),
         command=shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)]),
+        bit_depth=setting.image.bit_depth,
     )
 
 
@@ -164,4 +165,4 @@ def point_latest(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "train", paths=("data.root", "resume", "run_dir", "backbone.weights"))
+    run(main, "train", paths=("data.root", "data.cache_dir", "resume", "run_dir", "backbone.weights"))

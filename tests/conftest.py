@@ -11,7 +11,10 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-TINY = ("backbone.name=test_efficientnet", "backbone.weights=none", "data.image_size=64", "data.batch_size=8")
+TINY = (
+    *("backbone.name=test_efficientnet", "backbone.weights=none"),
+    *("data.image_size=64", "data.batch_size=8", "data.cache_dir=null"),
+)
 
 
 @dataclass

@@ -221,7 +221,8 @@ def test_train_refuses_in_one_line(invoke, plates, tmp_path, overrides, message)
 def test_weights_out_of_reach_name_the_three_ways(invoke, plates, tmp_path, monkeypatch):
     monkeypatch.setattr("src.backbones.weights._hub_resolves", lambda: False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    ended = invoke("train", f"data.root={plates}", "backbone.name=resnet18.a1_in1k", f"run_dir={tmp_path / 'run'}")
+    overrides = (f"data.root={plates}", "backbone.name=resnet18.a1_in1k", "data.cache_dir=null")
+    ended = invoke("train", *overrides, f"run_dir={tmp_path / 'run'}")
     refused(ended, "Three ways: 1.*2.*3")
 
 
@@ -263,7 +264,8 @@ def test_an_adapter_meets_another_base_or_other_classes(invoke, runs, plates, tm
     for label in ("good", "crack"):
         (tmp_path / "images" / label).mkdir(parents=True)
         (tmp_path / "images" / label / "a.png").write_bytes((plates / "good" / "00.png").read_bytes())
-    ended = invoke("evaluate", f"adapter={runs['lora']}", "data=folder", f"data.root={tmp_path / 'images'}")
+    images = ("data=folder", f"data.root={tmp_path / 'images'}", "data.cache_dir=null")
+    ended = invoke("evaluate", f"adapter={runs['lora']}", *images)
     refused(ended, "has the classes crack, good, and .* was trained on defect, good")
 
 

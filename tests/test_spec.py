@@ -14,7 +14,7 @@ triples = st.tuples(unit, unit, unit)
 @given(
     st.builds(
         ImageSpec, st.tuples(st.integers(1, 2000), st.integers(1, 2000)), triples, triples,
-        st.sampled_from(INTERPOLATIONS), unit, st.sampled_from(CROP_MODES),
+        st.sampled_from(INTERPOLATIONS), unit, st.sampled_from(CROP_MODES), st.integers(9, 16),
     )
 )  # fmt: skip
 def test_an_image_spec_survives_json(spec):
@@ -35,6 +35,9 @@ def test_a_task_spec_survives_json(classes, views):
         ({"interpolation": "magic"}, "unknown interpolation 'magic'"),
         ({"crop_pct": 1.5}, "crop_pct must be"),
         ({"crop_mode": "middle"}, "unknown crop_mode 'middle'"),
+        ({"bit_depth": 8}, "bit_depth must be a whole number from 9 to 16, not 8"),
+        ({"bit_depth": 17}, "from 9 to 16, not 17"),
+        ({"bit_depth": "12"}, "from 9 to 16, not 12"),
     ],
 )
 def test_an_image_spec_refuses(change, message):
@@ -52,6 +55,12 @@ def test_a_task_spec_refuses():
     ):
         with pytest.raises(ValueError, match=message):
             TaskSpec(**{"kind": "classification", "classes": ("a", "b"), **options})
+
+
+def test_a_missing_key_takes_the_default_that_older_files_were_made_with():
+    image, task = IMAGE.to_dict(), TaskSpec("classification", ("a", "b")).to_dict()
+    del image["bit_depth"], task["views"]
+    assert ImageSpec.from_dict(image) == IMAGE and TaskSpec.from_dict(task).views == ("identity",)
 
 
 def test_missing_and_unknown_keys_are_named():

@@ -36,6 +36,7 @@ class Loading(TypedDict, total=False):
     image_size: int | None
     crop_pct: float | None
     crop_mode: str | None
+    bit_depth: int | None
     batch_size: int
     num_workers: int
     split_seed: int
@@ -45,7 +46,7 @@ class Loading(TypedDict, total=False):
     augment: Augment
     val_fraction: float
     test_fraction: float
-    cache_mib: int
+    cache_dir: str | None
 
 
 class ImageData(LightningDataModule, ABC):
@@ -75,6 +76,7 @@ class ImageData(LightningDataModule, ABC):
         image_size: int | None = None,
         crop_pct: float | None = None,
         crop_mode: str | None = None,
+        bit_depth: int | None = None,
         batch_size: int = 32,
         num_workers: int = 0,
         split_seed: int = 0,
@@ -84,7 +86,7 @@ class ImageData(LightningDataModule, ABC):
         augment: Augment = _PLAIN,
         val_fraction: float = 0.15,
         test_fraction: float = 0.25,
-        cache_mib: int = 1024,
+        cache_dir: str | None = None,
     ) -> None:
         """Choose how the images are split and loaded.
 
@@ -93,6 +95,7 @@ class ImageData(LightningDataModule, ABC):
             image_size: Height and width in place of the backbone's, in pixels.
             crop_pct: Crop in place of the backbone's.
             crop_mode: Crop mode in place of the backbone's.
+            bit_depth: What white is in grey of more than 8 bits, 2**bit_depth - 1, in place of the backbone's.
             batch_size: Images in a batch.
             num_workers: Processes that prepare batches; 0 prepares them in the main one.
             split_seed: Decides the splits.
@@ -103,7 +106,7 @@ class ImageData(LightningDataModule, ABC):
             augment: Random change of training images, see `src.data.transforms`.
             val_fraction: Part of the images outside test that becomes val, where the source has no split.
             test_fraction: Part of the images that becomes test, where the source has no split.
-            cache_mib: Memory for decoded images; when they do not fit, files are read in every epoch.
+            cache_dir: Folder for decoded images, which later runs share; None decodes them anew in every epoch.
 
         Raises:
             ValueError: A value is out of range.
@@ -116,10 +119,12 @@ class ImageData(LightningDataModule, ABC):
             size=image.size if image_size is None else (image_size, image_size),
             crop_pct=image.crop_pct if crop_pct is None else crop_pct,
             crop_mode=image.crop_mode if crop_mode is None else crop_mode,
+            bit_depth=image.bit_depth if bit_depth is None else bit_depth,
         )
         self._batch_size, self._num_workers = batch_size, num_workers
         self._split_seed, self._seed, self._limit = split_seed, seed, limit
-        self._on_error, self._augment, self._cache_mib = on_error, augment, cache_mib
+        self._on_error, self._augment = on_error, augment
+        self._cache = None if cache_dir is None else Path(cache_dir)
         self._val_fraction, self._test_fraction = val_fraction, test_fraction
         self._samples: list[Sample] = []
 
@@ -135,7 +140,8 @@ class ImageData(LightningDataModule, ABC):
                 where it has none. Any other stage cuts the splits.
 
         Raises:
-            ValueError: The source is unusable, a class is too small, or an image is broken where that stops.
+            ValueError: The source is unusable, a class is too small, or an image is broken where that stops, or the
+                cache cannot be written.
         """
         if self._samples:
             return
@@ -143,7 +149,7 @@ class ImageData(LightningDataModule, ABC):
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
         samples = self._judged() if stage == "test" else self._split()
-        self._pixels = PixelCache([sample.path for sample in samples], self.image, self._cache_mib)
+        self._pixels = self._cached(samples)
         self.left_out = self._sort_out(samples)
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in self._pixels.errors]
@@ -196,6 +202,11 @@ class ImageData(LightningDataModule, ABC):
             return samples
         kept = subset(samples, self.listing.root, self._limit, seed=self._split_seed)
         return [samples[position] for position in kept]
+
+    def _cached(self, samples: list[Sample]) -> PixelCache:
+        digests = dict(zip((sample.path for sample in self.listing.samples), self.listing.digests, strict=True))
+        paths = [sample.path for sample in samples]
+        return PixelCache(paths, [digests[path] for path in paths], self.image, self._cache)
 
     def _sort_out(self, samples: list[Sample]) -> list[tuple[Path, str]]:
         """Return the broken images, or stop where they must not be left out."""

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from src.edge.bayer import is_bayer
 from src.spec import ImageSpec
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -19,6 +20,7 @@ MAX_PIXELS = 100_000_000
 
 # Named, because Pillow would also try formats that start other programs (EPS starts Ghostscript).
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_BAYER = "a Bayer (colour filter array) picture: its pixels are raw, convert it to RGB first"
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -33,52 +35,93 @@ class ImageError(ValueError):
     """A picture cannot be used; the message names it and says why."""
 
 
-def decode(source: str | os.PathLike[str] | bytes) -> Pixels:
+def decode(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) -> Pixels:
     """Decode a picture to RGB.
 
-    The EXIF orientation is applied, transparency is laid on white, 16-bit grey is scaled by 255/65535 and rounded,
-    whatever its range, and the first frame of an animation is taken.
+    The EXIF orientation is applied, transparency is laid on white, grey of more than 8 bits is scaled by one white for
+    all pictures and rounded, and the first frame of an animation is taken.
 
     Args:
         source: Path of an image file, or its bytes.
+        bit_depth: White in grey of more than 8 bits is 2**bit_depth - 1; 9 to 16.
 
     Returns:
         The pixels, H x W x 3, uint8, writable.
 
     Raises:
-        ImageError: The file is missing, broken, no image, or larger than 100 megapixels.
+        ImageError: The file is missing, broken, no image, larger than 100 megapixels, or holds a grey above white.
     """
     name = "picture in memory" if isinstance(source, bytes) else os.fspath(source)
+    file = source if isinstance(source, bytes) else name
     try:
         # What Pillow warns about is either refused below or does not change a pixel.
         with warnings.catch_warnings(action="ignore"):
-            return _open(io.BytesIO(source) if isinstance(source, bytes) else name)
+            return _open(file, bit_depth)
     except Exception as error:  # a decoder raises whatever a broken file makes it raise
-        raise ImageError(f"{name}: {_reason(error)}") from error
+        with warnings.catch_warnings(action="ignore"):
+            bayer = isinstance(error, UnidentifiedImageError) and is_bayer(file)
+        raise ImageError(f"{name}: {_BAYER if bayer else _reason(error)}") from error
 
 
-def _open(file: str | io.BytesIO) -> Pixels:
-    with Image.open(file, formats=_FORMATS) as image:
+def _open(file: str | bytes, bit_depth: int) -> Pixels:
+    with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
-        return _rgb(ImageOps.exif_transpose(image))
+        if image.format == "TIFF" and is_bayer(file):
+            raise ImageError(_BAYER)
+        stored = _stored_depth(image, bit_depth)
+        return _rgb(ImageOps.exif_transpose(image), stored)
 
 
-def _rgb(image: Image.Image) -> Pixels:
+def _stored_depth(image: ImageFile.ImageFile, bit_depth: int) -> int:
+    """Return the depth of the levels that Pillow will give: it scales a PGM that names its own white to 16 bits.
+
+    Raises:
+        ImageError: Pillow cuts 16-bit channels to their high byte, which holds for a depth of 16 alone.
+    """
+    arguments = image.tile[0][3] if image.tile else ()
+    if image.format == "PPM" and image.mode == "I" and isinstance(arguments, tuple):
+        return bit_depth if arguments[-1] == 65535 else 16
+    if bit_depth < 16 and not image.mode.startswith("I") and ";16" in str(arguments):
+        raise ImageError(f"data.bit_depth={bit_depth} is for grey, and this is 16-bit colour: save it with 8 bits")
+    return bit_depth
+
+
+def _rgb(image: Image.Image, bit_depth: int) -> Pixels:
     if image.mode == "F":
         raise ImageError("floating-point pixels have no fixed scale: save it with 8 or 16 bits")
     if image.mode.startswith("I"):
-        return _scaled(np.asarray(image))
+        return scale_grey(np.asarray(image), bit_depth)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return np.array(image.convert("RGB"))
 
 
-def _scaled(grey: NDArray[Any]) -> Pixels:
-    if grey.min() < 0 or grey.max() > 65535:
+def scale_grey(grey: NDArray[Any], bit_depth: int = 16) -> Pixels:
+    """Bring grey levels of more than 8 bits to RGB, white to 255, rounded to the nearest.
+
+    Args:
+        grey: H x W, whole numbers.
+        bit_depth: White is 2**bit_depth - 1; 9 to 16.
+
+    Returns:
+        The pixels, H x W x 3, uint8, writable.
+
+    Raises:
+        ImageError: There are no pixels, a level is above white, or no level of 16 bits.
+    """
+    if grey.ndim != 2 or not grey.size:
+        raise ImageError(f"a grey picture must be H x W, not {grey.shape}")
+    darkest, brightest, white = int(grey.min()), int(grey.max()), 2**bit_depth - 1
+    if darkest < 0 or brightest > 65535:
         raise ImageError("32-bit pixels have no fixed scale: save it with 8 or 16 bits")
-    levels = (grey.astype(np.uint32) + 128) // 257  # 65535 / 255 = 257, so this rounds to the nearest
+    if brightest > white:
+        raise ImageError(
+            f"its brightest pixel is {brightest}, and white is {white} at {bit_depth} bits: "
+            f"set data.bit_depth to {brightest.bit_length()} or more"
+        )
+    levels = (grey.astype(np.uint32) * 510 + white) // (2 * white)  # white is odd, so no level lies between two
     return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
 
 
@@ -140,7 +183,7 @@ def load(path: str | os.PathLike[str], spec: ImageSpec) -> Pixels:
     Raises:
         ImageError: The picture cannot be used; the message names the file.
     """
-    pixels = decode(path)
+    pixels = decode(path, spec.bit_depth)
     try:
         return resize(pixels, spec)
     except ImageError as error:

@@ -12,8 +12,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from src.edge.manifest import MODEL, Manifest, find_bundle, sha256
-from src.edge.preprocess import Pixels, resize
-from src.spec import Decision
+from src.edge.preprocess import Pixels, resize, scale_grey
+from src.spec import Decision, ImageSpec, TaskSpec
 
 INPUT, OUTPUTS = "image", ("logits", "probabilities", "decision")
 
@@ -45,24 +45,25 @@ class Runtime:
             raise ValueError(f"{folder / MODEL} was changed or cut after its export: copy the bundle again")
         self.image, self.task = manifest.image, manifest.task
         self._session = open_session(model, threads)
-        if read_specs(self._session) != {"image": self.image.to_dict(), "task": self.task.to_dict()}:
+        if read_specs(self._session) != (self.image, self.task):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
 
-    def predict(self, pictures: Sequence[Pixels]) -> list[Decision]:
+    def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision]:
         """Decide about decoded pictures in one run of the network.
 
         Args:
-            pictures: Arrays H x W x 3, uint8, RGB, of any size; `image` says how they are resized.
+            pictures: Arrays of any size, H x W x 3, uint8, RGB, or H x W, uint16, grey; `image` says how they are
+                resized, and what white is in the grey ones.
 
         Returns:
             One decision for each picture.
 
         Raises:
-            ImageError: An array is no picture.
+            ImageError: An array is no picture, or holds a grey above white.
         """
         if not pictures:
             return []
-        return self.decide(np.stack([resize(picture, self.image) for picture in pictures]))
+        return self.decide(np.stack([resize(self._rgb(picture), self.image) for picture in pictures]))
 
     def decide(self, batch: Pixels) -> list[Decision]:
         """Decide about resized pixels, such as `load` gives, in one run of the network.
@@ -86,6 +87,10 @@ class Runtime:
             Logits (N x classes), probabilities (N x classes) and the index of the decided class (N).
         """
         return run_session(self._session, batch)
+
+    def _rgb(self, picture: NDArray[Any]) -> Pixels:
+        grey = picture.dtype == np.uint16 and picture.ndim == 2
+        return scale_grey(picture, self.image.bit_depth) if grey else picture
 
     def _decision(self, probabilities: NDArray[np.float32], index: int) -> Decision:
         by_name = dict(zip(self.task.classes, probabilities.tolist(), strict=True))
@@ -117,7 +122,10 @@ def run_session(session: onnxruntime.InferenceSession, batch: Pixels) -> Outputs
     return logits, probabilities, decision
 
 
-def read_specs(session: onnxruntime.InferenceSession) -> dict[str, Any]:
-    """Return the image and task specs that the model itself carries, as plain values."""
+def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec] | None:
+    """Return the image and task specs that the model itself carries, or None where it has none that can be read."""
     held = session.get_modelmeta().custom_metadata_map
-    return {key: json.loads(held[key]) for key in ("image", "task") if key in held}
+    try:
+        return ImageSpec.from_dict(json.loads(held["image"])), TaskSpec.from_dict(json.loads(held["task"]))
+    except (KeyError, TypeError, ValueError):
+        return None

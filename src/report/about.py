@@ -44,6 +44,7 @@ class About:
         date: When the run started.
         left_out: One line for each image that was left out, with the reason.
         command: The command line, ready to paste.
+        bit_depth: What white is in grey images, as in `ImageSpec`.
     """
 
     experiment: str
@@ -62,3 +63,4 @@ class About:
     date: str
     left_out: tuple[str, ...]
     command: str
+    bit_depth: int = 16

@@ -34,8 +34,14 @@ class Mistake:
     thumbnail: str | None
 
 
-def worst_mistakes(predictions: Predictions, most: int = MOST) -> list[Mistake]:
-    """Return the wrong decisions with the highest scores first, at most `most` of them."""
+def worst_mistakes(predictions: Predictions, most: int = MOST, bit_depth: int = 16) -> list[Mistake]:
+    """Return the wrong decisions with the highest scores first, at most `most` of them.
+
+    Args:
+        predictions: What was decided about every image.
+        most: How many to return.
+        bit_depth: What white is in grey images, as in `ImageSpec`.
+    """
     decided = predictions.predicted_indices
     wrong = [row for row, right in enumerate(decided == predictions.target_indices) if not right]
     scores = {row: float(predictions.probabilities[row, decided[row]]) for row in wrong}
@@ -46,15 +52,15 @@ def worst_mistakes(predictions: Predictions, most: int = MOST) -> list[Mistake]:
             predictions.targets[row],
             predictions.predicted[row],
             scores[row],
-            _thumbnail(predictions.paths[row]),
+            _thumbnail(predictions.paths[row], bit_depth),
         )
         for row in wrong[:most]
     ]
 
 
-def _thumbnail(path: str) -> str | None:
+def _thumbnail(path: str, bit_depth: int) -> str | None:
     try:
-        image = Image.fromarray(decode(path))
+        image = Image.fromarray(decode(path, bit_depth))
     except ImageError:
         return None
     image.thumbnail((SIDE, SIDE))

@@ -114,7 +114,7 @@ def _context(run: Path, about: About) -> dict[str, Any]:
         "cards": _cards(headline, about.positive),
         "outcomes": outcomes(headline, about.positive) if about.positive else None,
         "figures": _figures(run, headline, about.positive, metrics),
-        "mistakes": worst_mistakes(headline),
+        "mistakes": worst_mistakes(headline, bit_depth=about.bit_depth),
         "wrong": sum(target != decided for target, decided in zip(headline.targets, headline.predicted, strict=True)),
         "splits": [split for split in SPLITS if split in about.counts],
         "measured": measured,

@@ -1,10 +1,12 @@
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from src.data.cache import PixelCache
 from src.spec import ImageSpec
 
 
@@ -19,6 +21,17 @@ def _write(path: Path, seed: int, size: tuple[int, int] = (12, 10)) -> Path:
 def write_image() -> Callable[..., Path]:
     """Write a picture of noise and return its path."""
     return _write
+
+
+@pytest.fixture
+def open_cache(image: ImageSpec) -> Callable[..., PixelCache]:
+    """Open a cache of files, their digests taken now."""
+
+    def open_now(paths: Sequence[Path], folder: Path | None = None, image: ImageSpec = image) -> PixelCache:
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path) for path in paths]
+        return PixelCache(paths, digests, image, folder)
+
+    return open_now
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ def spoil(module: FolderData, split: str, count: int = 1):
 def test_the_image_spec_takes_the_overrides(make_folder, image):
     root = make_folder(a=8, b=8)
     assert FolderData(root, image=image).image == image
-    changed = FolderData(root, image=image, image_size=6, crop_pct=0.5, crop_mode="center").image
-    assert (changed.size, changed.crop_pct, changed.crop_mode) == ((6, 6), 0.5, "center")
+    changed = FolderData(root, image=image, image_size=6, crop_pct=0.5, crop_mode="center", bit_depth=12).image
+    assert (changed.size, changed.crop_pct, changed.crop_mode, changed.bit_depth) == ((6, 6), 0.5, "center", 12)
     with pytest.raises(ValueError, match="crop_pct must be above 0"):
         FolderData(root, image=image, crop_pct=0.0)
 

@@ -2,15 +2,15 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from src.data.cache import PixelCache
 from src.data.dataset import ImageDataset
 from src.data.sampler import Draw, EpochSampler
 from src.data.transforms import crops
 
 
-@pytest.fixture
-def pixels(tmp_path, image, write_image):
-    return PixelCache([write_image(tmp_path / f"{index}.png", index) for index in range(6)], image)
+@pytest.fixture(params=[True, False], ids=["kept", "decoded"])
+def pixels(tmp_path, open_cache, write_image, request):
+    folder = tmp_path / "cache" if request.param else None
+    return open_cache([write_image(tmp_path / f"{index}.png", index) for index in range(6)], folder)
 
 
 def test_an_item_is_the_pixels_the_target_and_its_own_index(pixels):
@@ -38,11 +38,13 @@ def test_augmentation_leaves_torchs_random_numbers_alone(pixels):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_workers_give_the_batches_of_the_main_process(pixels):
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_give_the_batches_of_the_main_process(pixels, method):
     def epochs(workers):
         sampler = EpochSampler(6, seed=7)
         dataset = ImageDataset(pixels, range(6), range(6), crops(), seed=7)
-        loader = DataLoader(dataset, 4, sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
+        options = {"persistent_workers": True, "multiprocessing_context": method} if workers else {}
+        loader = DataLoader(dataset, 4, sampler=sampler, num_workers=workers, **options)
         for epoch in range(3):
             sampler.set_epoch(epoch)
             yield from loader

@@ -87,7 +87,7 @@ def test_file_is_alone_and_old_enough_for_old_runtimes(written):
 
 def test_file_carries_its_specs(written):
     specs = read_specs(open_session(written.read_bytes(), 1))
-    assert ImageSpec.from_dict(specs["image"]) == IMAGE and TaskSpec.from_dict(specs["task"]) == task()
+    assert specs == (IMAGE, task())
 
 
 def test_file_holds_no_trace_of_the_machine(written):

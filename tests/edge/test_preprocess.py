@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from timm.data import create_transform
 
-from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, decode, load, resize
+from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, decode, load, resize, scale_grey
 from src.spec import INTERPOLATIONS, ImageSpec
 
 
@@ -133,6 +134,65 @@ def test_16_bit_grey_keeps_one_scale(form):
     np.testing.assert_array_equal(decoded, np.repeat(expected[..., None], 3, axis=2))
     dark = decode(stored(Image.fromarray(levels[:1, :200]), form))
     np.testing.assert_array_equal(dark[..., 0], expected[:1, :200])
+
+
+@pytest.mark.parametrize("depth", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_white_is_the_largest_level_of_the_depth(form, depth):
+    white = 2**depth - 1
+    levels = np.arange(white + 1, dtype=np.uint16)[None]
+    decoded = decode(stored(Image.fromarray(levels), form), depth)
+    np.testing.assert_array_equal(decoded[..., 1], np.rint(levels * (255 / white)))
+    dark = decode(stored(Image.fromarray(levels[:, :200]), form), depth)  # never by the range of one picture
+    np.testing.assert_array_equal(dark, decoded[:, :200])
+
+
+def test_a_level_above_white_is_named(tmp_path):
+    Image.fromarray(np.array([[0, 4096]], np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(
+        ImageError, match=r"a\.png: its brightest pixel is 4096, and white is 4095 .*data\.bit_depth to 13"
+    ):
+        load(tmp_path / "a.png", replace(spec(), bit_depth=12))
+    assert decode(tmp_path / "a.png", 13).max() == 128
+
+
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+def test_pictures_of_8_bits_know_no_depth(tmp_path, suffix):
+    Image.fromarray(noise(6, 5)).save(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(decode(tmp_path / f"a{suffix}", 9), decode(tmp_path / f"a{suffix}"))
+
+
+def test_a_pgm_that_names_its_white_is_scaled_by_that():
+    for depth in (10, 12, 16):
+        assert decode(b"P5 2 1 4095\n\x08\x00\x0f\xff", depth).tolist() == [[[128] * 3, [255] * 3]]
+        assert decode(b"P2 2 1 1023\n512 1023\n", depth).tolist() == [[[128] * 3, [255] * 3]]
+    assert decode(b"P5 2 1 65535\n\x08\x00\x0f\xff", 12).tolist() == [[[128] * 3, [255] * 3]]
+    assert decode(b"P2 2 1 65535\n2048 4095\n", 12).tolist() == [[[128] * 3, [255] * 3]]
+
+
+def deep_colour():
+    """A PNG of two pixels with 16 bits a channel."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    pixels = zlib.compress(b"\0" + struct.pack(">6H", 0, 0x8080, 65535, 0x1234, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def test_16_bit_colour_is_read_by_its_high_byte_and_has_no_other_depth():
+    assert decode(deep_colour()).tolist() == [[[0, 128, 255], [0x12, 0, 0]]]
+    with pytest.raises(ImageError, match=r"data\.bit_depth=12 is for grey, and this is 16-bit colour"):
+        decode(deep_colour(), 12)
+
+
+def test_grey_arrays_are_scaled_as_files_are():
+    levels = noise(5, 7, high=4096, dtype=np.uint16)
+    np.testing.assert_array_equal(scale_grey(levels, 12), decode(stored(Image.fromarray(levels)), 12))
+    for wrong in (noise(2, 2, 2, dtype=np.uint16), noise(0, 2, dtype=np.uint16)):
+        with pytest.raises(ImageError, match="a grey picture must be H x W"):
+            scale_grey(wrong)
 
 
 def test_big_endian_16_bit_grey():

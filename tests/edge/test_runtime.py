@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from src.edge import Runtime, resize
+from src.edge import ImageError, Runtime, resize
 from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
+from src.edge.preprocess import scale_grey
 from src.edge.runtime import INPUT, OUTPUTS, open_session, run_session
 from src.spec import ImageSpec, TaskSpec
 
@@ -37,15 +39,18 @@ def mean_colour_graph(image=IMAGE, task=TASK):
     return model.SerializeToString()
 
 
-@pytest.fixture
-def bundle(tmp_path):
-    model = mean_colour_graph()
-    folder = tmp_path / "edge"
+def write_bundle(folder, image=IMAGE):
+    model = mean_colour_graph(image)
     folder.mkdir()
     (folder / MODEL).write_bytes(model)
-    manifest = Manifest({MODEL: sha256(model)}, IMAGE, TASK, "fp32", {})
+    manifest = Manifest({MODEL: sha256(model)}, image, TASK, "fp32", {})
     (folder / MANIFEST).write_text(json.dumps(manifest.to_dict()))
     return folder
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return write_bundle(tmp_path / "edge")
 
 
 def pictures(count, seed=0):
@@ -77,6 +82,34 @@ def test_run_folder_and_link_and_file_name_the_same_bundle(bundle, tmp_path):
     (tmp_path / "latest").symlink_to(".")
     for path in (tmp_path, tmp_path / "latest", str(bundle / MODEL)):
         assert Runtime(path).predict(pictures(2)) == Runtime(bundle).predict(pictures(2))
+
+
+def test_grey_arrays_of_16_bits_are_scaled_by_the_manifests_depth(tmp_path):
+    image = replace(IMAGE, bit_depth=12)
+    folder = write_bundle(tmp_path / "edge", image)
+    levels = np.random.default_rng(0).integers(0, 4096, (9, 11)).astype(np.uint16)
+    grey, rgb = Runtime(folder).predict([levels, scale_grey(levels, 12)])
+    assert grey == rgb
+    for wrong, message in (
+        (levels + np.uint16(4096), "white is 4095 at 12 bits"),
+        (levels[..., None], "H x W x 3"),
+        (levels.astype(np.int32), "H x W x 3"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            Runtime(folder).predict([wrong])
+
+
+def test_a_bundle_from_before_there_were_depths_has_16_bits(bundle):
+    held = json.loads((bundle / MANIFEST).read_text())
+    model = onnx.load(bundle / MODEL)
+    specs = {item.key: json.loads(item.value) for item in model.metadata_props}
+    for image in (held["image"], specs["image"]):
+        del image["bit_depth"]
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in specs.items()})
+    onnx.save(model, bundle / MODEL)
+    held["files"][MODEL] = sha256((bundle / MODEL).read_bytes())
+    (bundle / MANIFEST).write_text(json.dumps(held))
+    assert Runtime(bundle).image == IMAGE
 
 
 def test_nothing_to_decide(bundle):

@@ -30,6 +30,16 @@ def test_thumbnails_are_small_pictures_of_the_image(tmp_path):
     assert abs(int(np.asarray(picture).mean()) - 200) <= 1
 
 
+def test_thumbnails_of_deep_grey_have_the_white_of_the_training(tmp_path):
+    Image.fromarray(np.full((9, 9), 4095, np.uint16)).save(tmp_path / "a.png")
+    part = Predictions((str(tmp_path / "a.png"),), ("test",), ("a",), ("b",), np.array([[0.1, 0.9]]), ("a", "b"))
+    means = []
+    for depth in (12, 16):
+        _, _, body = worst_mistakes(part, bit_depth=depth)[0].thumbnail.partition(",")
+        means.append(int(np.asarray(Image.open(io.BytesIO(base64.b64decode(body)))).mean()))
+    assert means[0] >= 254 and means[1] <= 17
+
+
 def test_equal_scores_are_ordered_by_path_and_lost_images_have_no_thumbnail(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     paths = (str(tmp_path / "gone.png"), str(tmp_path / "broken.png"))

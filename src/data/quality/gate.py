@@ -1,0 +1,104 @@
+"""The data gate: every check on one set of images, and what must not reach a training."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from src.data.quality.collection import Collection
+from src.data.quality.findings import CHECKS, Finding
+
+STOPS = ("exact_duplicates_across_splits", "near_duplicates_across_splits", "groups_across_splits")
+_QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the gate says of a set of images.
+
+    Attributes:
+        findings: What was found; those that stop a training first.
+        allowed: Kinds that stop nothing here.
+        collection: What was looked at.
+    """
+
+    findings: tuple[Finding, ...]
+    allowed: tuple[str, ...]
+    collection: Collection
+
+    @property
+    def stopping(self) -> tuple[Finding, ...]:
+        """The findings with which no training may begin."""
+        return tuple(finding for finding in self.findings if finding.stops and finding.kind not in self.allowed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready values; images are named by their path."""
+        data = self.collection
+        paths = [str(sample.path) for sample in data.samples]
+        return {
+            "passed": not self.stopping,
+            "images": len(paths),
+            "readable": len(data.readable),
+            "counts": data.counts,
+            "findings": [
+                {
+                    "kind": finding.kind,
+                    "stops": finding in self.stopping,
+                    "text": finding.text,
+                    "images": [[paths[position] for position in together] for together in finding.images],
+                }
+                for finding in self.findings
+            ],
+            "errors": {paths[position]: reason for position, reason in sorted(data.errors.items())},
+            "duplicates": {
+                "exact_pairs": len(data.duplicates.exact),
+                "near_pairs": len(data.duplicates.near),
+                "near_pairs_across_splits": len(data.across(data.duplicates.near)),
+                "hash_hits": data.duplicates.hits,
+                "compared": data.duplicates.compared,
+            },
+            "label_errors": None
+            if data.suspects is None
+            else [{**asdict(suspect), "path": paths[suspect.position]} for suspect in data.suspects],
+            **_described(data),
+        }
+
+
+def check(collection: Collection, allowed: Sequence[str] = ()) -> Audit:
+    """Run every check.
+
+    Args:
+        collection: The images.
+        allowed: Kinds of findings that are known and stop nothing, some of `STOPS`.
+
+    Raises:
+        ValueError: An allowed kind is none that stops.
+    """
+    for kind in allowed:
+        if kind not in STOPS:
+            near = difflib.get_close_matches(kind, STOPS, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"data.allow={kind} is no finding that stops{hint}: choose from {', '.join(STOPS)}")
+    findings = [finding for look in CHECKS for finding in look(collection)]
+    return Audit(tuple(sorted(findings, key=lambda finding: not finding.stops)), tuple(allowed), collection)
+
+
+def _described(data: Collection) -> dict[str, Any]:
+    """Return what the pictures are like: sizes and modes with their number, quantiles of brightness and sharpness."""
+    facts = data.facts[data.readable]
+    if not len(facts):
+        return {"sizes": {}, "modes": {}, "brightness": [], "sharpness": []}
+    sizes = Counter(f"{width} x {height}" for width, height in zip(facts["width"], facts["height"], strict=True))
+    return {
+        "sizes": dict(sizes.most_common()),
+        "modes": dict(Counter(mode.decode() for mode in facts["mode"]).most_common()),
+        **{
+            name: [round(float(value), 4) for value in np.quantile(facts[name], _QUANTILES)]
+            for name in ("brightness", "sharpness")
+        },
+    }
