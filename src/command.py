@@ -30,6 +30,7 @@ _LIBRARIES = (
     "pillow",
 )
 _TALKATIVE = ("lightning.pytorch", "lightning.fabric", "timm")
+SOURCES = ("data.root", "data.table", "data.path", "data.files_dir")  # keys of paths that lead to images
 DONE, PROMISE_FAILED, WRONG_INPUT = 0, 1, 2
 
 
@@ -40,8 +41,8 @@ class PromiseError(Exception):
 def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...] = ()) -> None:
     """Run `main` on the composed config of `conf/<config>.yaml` and end the process with Graft's exit codes.
 
-    0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr; a `LinesError` keeps its lines). Anything else is a defect of Graft and
-    keeps its traceback. `GRAFT_DEBUG=1` shows every traceback.
+    0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr, or those of a `LinesError`). Anything else
+    is a defect of Graft and keeps its traceback. `GRAFT_DEBUG=1` shows every traceback.
 
     Args:
         main: The command's body.

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import as_typed, one_line, requires, run, versions
+from src.command import SOURCES, as_typed, one_line, requires, run, versions
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -164,4 +164,4 @@ def point_latest(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "train", paths=("data.root", "resume", "run_dir", "backbone.weights"))
+    run(main, "train", paths=(*SOURCES, "resume", "run_dir", "backbone.weights"))

@@ -17,7 +17,6 @@ from src.data.datamodule import ImageData, Loading
 from src.data.files import write_image
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.naming import SPLIT_NAMES, near, positive_class
-from src.edge.preprocess import IMAGE_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +25,29 @@ _SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif"}  # of a format that Pillow names ot
 
 @dataclass(frozen=True)
 class _Picture:
-    """An image as the data set holds it: the bytes of its file, or where that file is."""
+    """An image in a split of the data set; its bytes stay there until they are asked for."""
 
     split: str
     number: int
     label: str
     group: str | None
-    content: bytes | None
     path: str | None
+    rows: Any
+    column: str
 
     @property
     def place(self) -> str:
-        return f"row {self.number} of {self.split}"
+        return f"row {self.number} of split {self.split}"
+
+    @property
+    def local(self) -> bool:
+        """Whether the image is a file on this machine rather than bytes in the data set."""
+        return self.path is not None and os.path.isfile(self.path)
+
+    def content(self) -> bytes:
+        """Return the image's file as it was made."""
+        image = self.rows[self.number - 1][self.column]
+        return Path(str(image["path"])).read_bytes() if image["bytes"] is None else bytes(image["bytes"])
 
 
 class HuggingFaceData(ImageData):
@@ -101,7 +111,9 @@ class HuggingFaceData(ImageData):
             columns = self._chosen(library, part.features)
             names = getattr(part.features[columns["label"]], "names", None)
             classes = classes or tuple(names or ())
-            pictures += _pictures(part.cast_column(columns["image"], library.Image(decode=False)), split, columns, names)
+            pictures += _pictures(
+                part.cast_column(columns["image"], library.Image(decode=False)), split, columns, names
+            )
         root, paths = self._files(pictures, "-".join(part._fingerprint for part in parts.values()))
         samples = [
             Sample(path, each.label, self._ours(each.split), group=each.group)
@@ -128,14 +140,17 @@ class HuggingFaceData(ImageData):
             ) from error
         for name in self._splits:
             if name not in loaded:
-                raise ValueError(f"data.splits names {name!r}{near(name, loaded)}, and {self.path} has {', '.join(loaded)}")
+                raise ValueError(
+                    f"data.splits names {name!r}{near(name, loaded)}, and {self.path} has {', '.join(loaded)}"
+                )
         parts = {name: part for name, part in loaded.items() if self._ours(name) is not None and len(part)}
         for name in loaded:
             if name not in parts:
                 log.warning("split %s of %s is not read (set data.splits to use it)", name, self.path)
         if "train" not in map(self._ours, parts):
             raise ValueError(
-                f"{self.path} has no train split but {', '.join(loaded)}: say which it is by 'data.splits={{NAME: train}}'"
+                f"{self.path} has no train split but {', '.join(loaded)}: "
+                "say which it is by 'data.splits={NAME: train}'"
             )
         return parts
 
@@ -165,10 +180,12 @@ class HuggingFaceData(ImageData):
 
     def _files(self, pictures: Sequence[_Picture], fingerprint: str) -> tuple[Path, list[Path]]:
         """Return a folder and the file of each picture in it; what is no file in one place is written out."""
-        local = [Path(each.path) for each in pictures if each.path is not None and os.path.isfile(each.path)]
-        if len(local) == len(pictures):
-            inside = [path.absolute() for path in local]
-            return Path(os.path.commonpath([path.parent for path in inside])), inside
+        if all(each.local for each in pictures):
+            found = [Path(str(each.path)) for each in pictures]
+            given = Path(self.path)
+            if all(path.is_relative_to(given.absolute()) for path in found):
+                return given, [given / path.relative_to(given.absolute()) for path in found]
+            return Path(os.path.commonpath([path.parent for path in found])), found
         root = self.files_dir / f"{_slug(self._title())}-{fingerprint}"
         log.info("%d images of %s are kept in %s", len(pictures), self.path, root)
         return root, [_written(root, each) for each in pictures]
@@ -186,9 +203,7 @@ def _library() -> Any:
     return datasets
 
 
-def _pictures(
-    part: Any, split: str, columns: Mapping[str, str | None], names: Sequence[str] | None
-) -> list[_Picture]:
+def _pictures(part: Any, split: str, columns: Mapping[str, str | None], names: Sequence[str] | None) -> list[_Picture]:
     """Return the pictures of a split, not decoded."""
     found = []
     for number, row in enumerate(part, start=1):
@@ -203,23 +218,21 @@ def _pictures(
             raise ValueError(f"{place} has no image: leave that split out by 'data.splits={{{split}: null}}'")
         text = str(label) if names is None else names[label]
         kept = None if group in (None, "") else str(group)
-        found.append(_Picture(split, number, text, kept, image["bytes"], image["path"]))
+        path = image["path"] if image["bytes"] is None else None
+        found.append(_Picture(split, number, text, kept, path, part, str(columns["image"])))
     return found
 
 
 def _written(root: Path, picture: _Picture) -> Path:
     """Return the picture's own file, written unless it is there."""
-    content = picture.content if picture.content is not None else Path(str(picture.path)).read_bytes()
-    path = root / picture.split / f"{picture.number:06}{_suffix(picture.path, content)}"
+    content = picture.content()
+    path = root / picture.split / f"{picture.number:06}{_suffix(content)}"
     if not path.is_file():
         write_image(path, content)
     return path
 
 
-def _suffix(name: str | None, content: bytes) -> str:
-    given = Path(name or "").suffix.lower()
-    if given in IMAGE_SUFFIXES:
-        return given
+def _suffix(content: bytes) -> str:
     try:
         with Image.open(io.BytesIO(content)) as image:
             kind = str(image.format)

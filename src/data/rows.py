@@ -70,7 +70,9 @@ def _parquet(path: Path) -> tuple[tuple[str, ...], list[Row]]:
     try:
         table = parquet.read_table(path)
     except pyarrow.ArrowException as error:
-        raise ValueError(f"the table {path} is no Parquet file ({' '.join(str(error).split())}): write it anew") from error
+        raise ValueError(
+            f"the table {path} is no Parquet file ({' '.join(str(error).split())}): write it anew"
+        ) from error
     rows = [{name: _text(value) for name, value in row.items()} for row in table.to_pylist()]
     return tuple(table.column_names), [(number, row) for number, row in enumerate(rows, start=1) if any(row.values())]
 

@@ -53,7 +53,9 @@ class TableData(ImageData):
         """
         super().__init__(**loading)
         if table is None:
-            raise ValueError("no table is given: set data.table=FILE, a CSV or Parquet file with columns path and label")
+            raise ValueError(
+                "no table is given: set data.table=FILE, a CSV or Parquet file with columns path and label"
+            )
         self.table = Path(table).expanduser()
         self.root = self.table.parent if root is None else Path(root).expanduser()
         if not self.root.is_dir():
@@ -125,16 +127,16 @@ class TableData(ImageData):
             )
         path = self._path(row, cells["path"], place)
         weight = _weight(row, cells.get("weight", ""))
-        return Sample(
-            path, label, SPLIT_NAMES.get(split.lower()), group=cells.get("group", "") or None, weight=weight
-        )
+        return Sample(path, label, SPLIT_NAMES.get(split.lower()), group=cells.get("group", "") or None, weight=weight)
 
     def _path(self, row: str, cell: str, place: Path) -> Path:
         if not cell:
             raise ValueError(f"{row} has no path: fill it in or remove the row")
         found = (place / cell).resolve()
         if not found.is_relative_to(place):
-            raise ValueError(f"{row}: {cell} leads out of {self.root}: set data.root=DIR to a folder that holds all images")
+            raise ValueError(
+                f"{row}: {cell} leads out of {self.root}: set data.root=DIR to a folder that holds all images"
+            )
         if not found.is_file():
             problem = "is no file" if found.exists() else "is not there"
             raise ValueError(f"{row}: {self.root / cell} {problem}: correct the path, or set data.root=DIR")
