@@ -16,6 +16,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from src.errors import LinesError
+
 _LIBRARIES = (
     "graft-vision",
     "torch",
@@ -28,6 +30,7 @@ _LIBRARIES = (
     "pillow",
 )
 _TALKATIVE = ("lightning.pytorch", "lightning.fabric", "timm")
+DATA_PATHS = tuple(f"data.{key}" for key in ("root", "table", "path", "files_dir", "cache_dir", "split_file"))
 DONE, PROMISE_FAILED, WRONG_INPUT = 0, 1, 2
 
 
@@ -38,8 +41,8 @@ class PromiseError(Exception):
 def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...] = ()) -> None:
     """Run `main` on the composed config of `conf/<config>.yaml` and end the process with Graft's exit codes.
 
-    0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr). Anything else is a defect of Graft and
-    keeps its traceback. `GRAFT_DEBUG=1` shows every traceback.
+    0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr, or those of a `LinesError`). Anything else
+    is a defect of Graft and keeps its traceback. `GRAFT_DEBUG=1` shows every traceback.
 
     Args:
         main: The command's body.
@@ -114,7 +117,8 @@ def as_typed(override: str) -> str:
 def _end(error: BaseException, code: int, debug: bool) -> None:
     if debug:
         raise error
-    print(f"error: {one_line(error)}", file=sys.stderr)
+    cause = _innermost(error)
+    print(f"error: {cause if isinstance(cause, LinesError) else one_line(error)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -123,10 +127,15 @@ def one_line(error: BaseException) -> str:
 
     Hydra wraps the error of a constructor in its own; the innermost one is what the user can act on.
     """
+    error = _innermost(error)
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not given: add {error.full_key}=VALUE"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, HydraException) and error.__cause__ is not None:
         if "To append to your config" in str(error):  # a key that is not there: the cause says less
             break
         error = error.__cause__
-    if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} is not given: add {error.full_key}=VALUE"
-    return " ".join(str(error).split()) or type(error).__name__
+    return error

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import requires, run
+from src.command import DATA_PATHS, requires, run
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -70,7 +70,7 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
     if data.classes != trained.task.classes:
         raise ValueError(
             f"{data.listing.name} has the classes {', '.join(data.classes)}, and {trained.path} was trained on "
-            f"{', '.join(trained.task.classes)}: rename or add class folders"
+            f"{', '.join(trained.task.classes)}: rename or add classes"
         )
     return data
 
@@ -89,4 +89,4 @@ def _refuse_foreign_code(settings: Any) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "evaluate", paths=("adapter", "data.root", "data.cache_dir"))
+    run(main, "evaluate", paths=("adapter", *DATA_PATHS))

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import as_typed, one_line, requires, run, versions
+from src.command import DATA_PATHS, as_typed, one_line, requires, run, versions
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -165,4 +165,4 @@ def point_latest(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "train", paths=("data.root", "data.cache_dir", "resume", "run_dir", "backbone.weights"))
+    run(main, "train", paths=(*DATA_PATHS, "resume", "run_dir", "backbone.weights"))

@@ -12,6 +12,7 @@ from typing import Literal, Required, TypedDict
 
 import torch
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from src.data.cache import PixelCache
@@ -165,13 +166,18 @@ class ImageData(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Item]:
         """Return shuffled, augmented batches; a last one that is not full is dropped unless it is the only one.
 
-        Targets are class indices, or the probability of every class where the source knows that of some image.
+        Targets are class indices, or the probability of every class where the source knows that of some image. With
+        `weights`, they come last in a batch.
         """
-        dataset = ImageDataset(
-            self._pixels, self._positions["train"], self._soft_targets("train"), self._augment, self._seed
-        )
+        positions, targets = self._positions["train"], self._soft_targets("train")
+        dataset = ImageDataset(self._pixels, positions, targets, self._augment, self._seed, self.weights())
         sampler = EpochSampler(len(dataset), self._seed)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)
+
+    def weights(self) -> Tensor | None:
+        """Return how much each image of train counts (float32, mean 1), or None where all count the same."""
+        given = torch.tensor([sample.weight for sample in self.samples("train")], dtype=torch.float64)
+        return None if bool((given == given[:1]).all()) else (given / given.mean()).float()
 
     def val_dataloader(self) -> DataLoader[Item]:
         """Return the batches of val."""

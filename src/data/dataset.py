@@ -13,13 +13,14 @@ from src.data.sampler import Draw, mix
 from src.data.transforms import Augment
 
 Target = int | Tensor
-Item = tuple[Tensor, Target, int]
+Item = tuple[Tensor, Target, int] | tuple[Tensor, Target, int, Tensor]
 
 
 class ImageDataset(Dataset[Item]):
     """The images of one split.
 
-    An item is the image (uint8, 3 x H x W, not normalised), its target, and its own index in the split.
+    An item is the image (uint8, 3 x H x W, not normalised), its target, and its own index in the split; where the
+    images do not all count the same, also its weight (float32, a scalar).
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class ImageDataset(Dataset[Item]):
         targets: Sequence[Target],
         augment: Augment | None = None,
         seed: int = 0,
+        weights: Tensor | None = None,
     ) -> None:
         """Bind the split.
 
@@ -38,9 +40,10 @@ class ImageDataset(Dataset[Item]):
             targets: Class index of each of them, or the probability of every class (float32).
             augment: Random change of an image; it must draw from torch's CPU generator alone.
             seed: Decides, with epoch and index, what `augment` draws.
+            weights: How much each of them counts in the loss (float32), or None where all count the same.
         """
         self._pixels, self._positions, self._targets = pixels, positions, targets
-        self._augment, self._seed = augment, seed
+        self._augment, self._seed, self._weights = augment, seed, weights
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -50,7 +53,9 @@ class ImageDataset(Dataset[Item]):
         image = self._pixels[self._positions[index]]
         if self._augment is not None:
             image = _seeded(self._augment, image, mix(self._seed, epoch, index))
-        return image, self._targets[index], index
+        if self._weights is None:
+            return image, self._targets[index], index
+        return image, self._targets[index], index, self._weights[index]
 
 
 def _seeded(augment: Augment, image: Tensor, seed: int) -> Tensor:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Unpack
 
+from src.data.checks import require_learnable
 from src.data.datamodule import ImageData, Loading
 from src.data.listing import Listing, Sample
+from src.data.naming import SPLIT_NAMES, positive_class
 from src.edge.preprocess import IMAGE_SUFFIXES
+from src.errors import LinesError
 
 log = logging.getLogger(__name__)
 
-DEFECT_NAMES = frozenset({"anomaly", "bad", "defect", "defective", "faulty", "ng", "nok"})
-_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+NO_SOURCE = """\
+no images are given: name a folder with one folder of images a class by data.root=DIR,
+a table with the columns path and label (CSV, Parquet) by data=table data.table=FILE, or
+a data set of the Hugging Face hub by data=huggingface data.path=USER/NAME; data=seedlings draws plants, offline."""
 
 
 class FolderData(ImageData):
@@ -34,7 +38,7 @@ class FolderData(ImageData):
         Args:
             root: The folder.
             positive: The class that counts as the defect, with two classes. By default the one with a name of
-                `DEFECT_NAMES`, else the last by name; the log says which.
+                `src.data.naming.DEFECT_NAMES`, else the last by name; the log says which.
             loading: Options of `ImageData`.
 
         Raises:
@@ -42,7 +46,7 @@ class FolderData(ImageData):
         """
         super().__init__(**loading)
         if root is None:
-            raise ValueError("no image folder is given: set data.root=DIR, a folder with one folder of images a class")
+            raise LinesError(NO_SOURCE)
         self.root = Path(root).expanduser()
         if not self.root.is_dir():
             problem = "is not a folder" if self.root.exists() else "does not exist"
@@ -59,12 +63,12 @@ class FolderData(ImageData):
         classes = tuple(sorted({sample.label for sample in samples}))
         if len(classes) < 2:
             raise ValueError(f"{self.root} has one class only ({classes[0]}): add a folder of images for another")
-        _check_train(samples)
-        return Listing(self.root.resolve().name, self.root, samples, classes, _positive(classes, self._wanted))
+        require_learnable(samples, "add training images of it, rename its folder or remove it")
+        return Listing(self.root.resolve().name, self.root, samples, classes, positive_class(classes, self._wanted))
 
 
 def _samples(root: Path) -> Iterator[Sample]:
-    splits = [(folder, _SPLIT_NAMES.get(folder.name.lower())) for folder in _folders(root)]
+    splits = [(folder, SPLIT_NAMES.get(folder.name.lower())) for folder in _folders(root)]
     if not any(split == "train" for _, split in splits):
         if splits and all(split for _, split in splits):
             raise ValueError(f"{root} has no train folder beside {splits[0][0].name}: add {root / 'train'}/<class>/")
@@ -99,29 +103,3 @@ def _images(folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
             yield path
-
-
-def _check_train(samples: tuple[Sample, ...]) -> None:
-    trained = {sample.label for sample in samples if sample.split in (None, "train")}
-    for sample in samples:
-        if sample.label not in trained:
-            near = difflib.get_close_matches(sample.label, trained, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(
-                f"class {sample.label!r} is in {sample.split} but not in train{hint}: "
-                "add training images of it, rename its folder or remove it"
-            )
-
-
-def _positive(classes: tuple[str, ...], wanted: str | None) -> str | None:
-    if wanted is not None and (len(classes) > 2 or wanted not in classes):
-        raise ValueError(
-            f"positive={wanted!r} must name one of two classes, and the folder has {', '.join(classes)}: "
-            "correct data.positive or leave it out"
-        )
-    if wanted is not None or len(classes) > 2:
-        return wanted
-    known = [name for name in classes if name.lower() in DEFECT_NAMES]
-    chosen = known[0] if len(known) == 1 else classes[-1]
-    log.info("class %s counts as the defect (set +data.positive=NAME to change that)", chosen)
-    return chosen

@@ -27,7 +27,7 @@ from src.tasks.probe import require_alive
 
 log = logging.getLogger(__name__)
 SCORED_EPOCHS = 3  # a small validation split singles out lucky epochs: each is scored with the two before it
-Batch = tuple[Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, ...]  # pixels, targets, indices, and weights where the training images have them
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,14 @@ class VisionTask(LightningModule, ABC):
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
 
     @abstractmethod
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of a batch: logits N x classes; targets N, or N x classes where they are soft."""
+    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the mean loss of a batch: the mean of loss times weight over its images.
+
+        Args:
+            logits: N x classes.
+            targets: Class indices (N), or probabilities (N x classes) where they are soft.
+            weights: How much each image counts (N), with mean 1 over the whole training split; None is 1 for each.
+        """
 
     @abstractmethod
     def metrics(self) -> MetricCollection:
@@ -114,8 +120,8 @@ class VisionTask(LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of an augmented batch."""
-        pixels, targets, _ = batch
-        loss = self.loss(self.model(self.images(pixels)), targets)
+        pixels, targets, _, *weights = batch
+        loss = self.loss(self.model(self.images(pixels)), targets, *weights)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(targets))
         return loss
 
@@ -146,7 +152,7 @@ class VisionTask(LightningModule, ABC):
         head = linear_head(self.model)
         if self._warm_start and head is not None:
             sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
-            score = fit_head(head, sets[0], sets[1], self._score)
+            score = fit_head(head, sets[0], sets[1], self._score, data.weights())
             log.info("head fitted on frozen features: balanced accuracy %.4f on val", score)
         self.setting.adaptation.start(self.model, (images for images, _ in self._batches(data.loader("train"))))
         require_alive(self.model, self._losses(data.train_dataloader()))
@@ -185,7 +191,7 @@ class VisionTask(LightningModule, ABC):
         return [name for name in names if name in parameters and parameters[name].requires_grad] if frozen else names
 
     def _batches(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        for pixels, targets, _ in loader:
+        for pixels, targets, *_ in loader:
             yield self.images(pixels.to(self.device)), targets
 
     def _losses(self, loader: DataLoader[Any]) -> Iterator[Tensor]:

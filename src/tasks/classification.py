@@ -32,10 +32,12 @@ class ClassificationTask(VisionTask):
         super().__init__(setting, **options)
         self._label_smoothing = label_smoothing
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the mean cross-entropy, with class indices or probabilities; smoothed in training alone."""
         smoothing = self._label_smoothing if self.training else 0.0
-        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+        if weights is None:
+            return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+        return (weights * F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")).mean()
 
     def metrics(self) -> MetricCollection:
         """Return accuracy, balanced accuracy, F1, AUROC, average precision and the confusion matrix.

@@ -41,7 +41,11 @@ def features(model: nn.Module, head: nn.Linear, batches: Iterable[tuple[Tensor, 
 
 
 def fit_head(
-    head: nn.Linear, train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], score: Callable[[Tensor, Tensor], Tensor]
+    head: nn.Linear,
+    train: tuple[Tensor, Tensor],
+    val: tuple[Tensor, Tensor],
+    score: Callable[[Tensor, Tensor], Tensor],
+    weights: Tensor | None = None,
 ) -> float:
     """Fit `head` in place by logistic regression, its penalty chosen on validation; return the validation score.
 
@@ -50,11 +54,12 @@ def fit_head(
         train: Features (N x F) and targets (N) to fit.
         val: The same, to choose the penalty.
         score: Of logits and targets; higher is better.
+        weights: How much each of N counts in the fit, with mean 1; None is 1 for each.
     """
     mean, std = train[0].mean(0), train[0].std(0).clamp_min(1e-6)
     best, chosen = -float("inf"), None
     for penalty in PENALTIES:
-        weight, bias = _logistic((train[0] - mean) / std, train[1], head.out_features, penalty)
+        weight, bias = _logistic((train[0] - mean) / std, train[1], head.out_features, penalty, weights)
         weight, bias = weight / std, bias - (weight / std) @ mean
         value = float(score(F.linear(val[0], weight, bias), val[1]))
         if value > best:
@@ -67,14 +72,21 @@ def fit_head(
     return best
 
 
-def _logistic(x: Tensor, targets: Tensor, classes: int, penalty: float) -> tuple[Tensor, Tensor]:
+def _logistic(
+    x: Tensor, targets: Tensor, classes: int, penalty: float, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     weight = torch.zeros(classes, x.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = F.cross_entropy(F.linear(x, weight, bias), targets) + penalty * weight.square().sum()
+        logits = F.linear(x, weight, bias)
+        if weights is None:
+            error = F.cross_entropy(logits, targets)
+        else:
+            error = (weights * F.cross_entropy(logits, targets, reduction="none")).mean()
+        value = error + penalty * weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

@@ -1,0 +1,246 @@
+"""A data set of the Hugging Face hub, or a local folder in one of its layouts, through the library `datasets`."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+from PIL import Image, UnidentifiedImageError
+
+from src.data.checks import require_learnable, require_whole_groups
+from src.data.datamodule import ImageData, Loading
+from src.data.files import write_bytes
+from src.data.listing import SPLITS, Listing, Sample
+from src.data.naming import SPLIT_NAMES, near, positive_class
+
+log = logging.getLogger(__name__)
+
+_SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif"}  # of a format that Pillow names otherwise than files do
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """An image in a split of the data set; its bytes stay there until they are asked for."""
+
+    split: str
+    number: int
+    label: str
+    group: str | None
+    path: str | None
+    rows: Any
+    column: str
+
+    @property
+    def place(self) -> str:
+        return f"row {self.number} of split {self.split}"
+
+    @property
+    def local(self) -> bool:
+        """Whether the image is a file on this machine rather than bytes in the data set."""
+        return self.path is not None and os.path.isfile(self.path)
+
+    def content(self) -> bytes:
+        """Return the image's file as it was made."""
+        image = self.rows[self.number - 1][self.column]
+        return Path(str(image["path"])).read_bytes() if image["bytes"] is None else bytes(image["bytes"])
+
+
+class HuggingFaceData(ImageData):
+    """Images of the hub, or of a local folder of class folders or Parquet files.
+
+    Images that lie in the folder as files are used where they are. Others are written out once as they were, unchanged,
+    into a folder of `files_dir` that is named for the data set and its fingerprint.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None,
+        name: str | None = None,
+        image_column: str | None = None,
+        label_column: str | None = None,
+        group_column: str | None = None,
+        splits: Mapping[str, str | None] | None = None,
+        files_dir: str | os.PathLike[str] = "data/huggingface",
+        positive: str | None = None,
+        **loading: Unpack[Loading],
+    ) -> None:
+        """Point to the data set.
+
+        Args:
+            path: Its name on the hub such as `user/name`, or a local folder.
+            name: Its configuration, where it has several.
+            image_column: The column of images; by default the only one.
+            label_column: The column of classes: class labels, text or whole numbers. By default the only class labels.
+            group_column: A column whose equal values stay in one split; empty ones stay alone.
+            splits: Which of its splits are `train`, `val` and `test`, where their names do not say it; null leaves a
+                split out.
+            files_dir: Where images are written out.
+            positive: The class that counts as the defect, with two classes; as `FolderData`.
+            loading: Options of `ImageData`.
+
+        Raises:
+            ValueError: No path is given, or `splits` names a split that there is not.
+        """
+        super().__init__(**loading)
+        if path is None:
+            raise ValueError("no data set is given: set data.path=USER/NAME of the Hugging Face hub, or a local folder")
+        self.path, self.name, self.files_dir = str(path), name, Path(files_dir).expanduser()
+        self._columns = {"image": image_column, "label": label_column, "group": group_column}
+        self._splits = dict(splits or {})
+        for theirs, ours in self._splits.items():
+            if ours is not None and ours not in SPLITS:
+                raise ValueError(f"data.splits makes {theirs} {ours!r}{near(ours, SPLITS)}: choose train, val or test")
+        self._wanted = positive
+
+    def read(self) -> Listing:
+        """Load the data set, write out what is not a file yet, and list it.
+
+        Raises:
+            ValueError: The library or the data set is missing, or its columns, splits or labels are unusable.
+        """
+        library = _library()
+        parts = self._parts(library)
+        pictures: list[_Picture] = []
+        classes: tuple[str, ...] = ()
+        for split, part in parts.items():
+            columns = self._chosen(library, part.features)
+            names = getattr(part.features[columns["label"]], "names", None)
+            classes = classes or tuple(names or ())
+            pictures += _pictures(
+                part.cast_column(columns["image"], library.Image(decode=False)), split, columns, names
+            )
+        root, paths = self._files(pictures, "-".join(part._fingerprint for part in parts.values()))
+        samples = [
+            Sample(path, each.label, self._ours(each.split), group=each.group)
+            for path, each in zip(paths, pictures, strict=True)
+        ]
+        require_whole_groups(samples, [each.place for each in pictures])
+        require_learnable(samples, "correct data.splits, or leave the split out by null")
+        held = {sample.label for sample in samples}
+        classes = tuple(name for name in classes if name in held) or tuple(sorted(held))
+        if len(classes) < 2:
+            raise ValueError(f"{self.path} has one class only ({classes[0]}): set data.label_column to another column")
+        return Listing(self._title(), root, tuple(samples), classes, positive_class(classes, self._wanted))
+
+    def _parts(self, library: Any) -> dict[str, Any]:
+        """Return the splits that are used, by their own names."""
+        try:
+            loaded = library.load_dataset(self.path, self.name)
+        except (OSError, ValueError, RuntimeError, library.exceptions.DatasetsError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{self.path} cannot be loaded ({reason}): check the name and the network, or fetch it elsewhere by "
+                "`hf download --repo-type dataset USER/NAME --local-dir DIR` (`huggingface-cli download` before hub "
+                "1.0) and set data.path=DIR"
+            ) from error
+        for name in self._splits:
+            if name not in loaded:
+                raise ValueError(
+                    f"data.splits names {name!r}{near(name, loaded)}, and {self.path} has {', '.join(loaded)}"
+                )
+        parts = {name: part for name, part in loaded.items() if self._ours(name) is not None and len(part)}
+        for name in loaded:
+            if name not in parts:
+                log.warning("split %s of %s is not read (set data.splits to use it)", name, self.path)
+        if "train" not in map(self._ours, parts):
+            raise ValueError(
+                f"{self.path} has no train split but {', '.join(loaded)}: "
+                "say which it is by 'data.splits={NAME: train}'"
+            )
+        return parts
+
+    def _ours(self, split: str) -> str | None:
+        return self._splits[split] if split in self._splits else SPLIT_NAMES.get(split.lower())
+
+    def _chosen(self, library: Any, features: Mapping[str, Any]) -> dict[str, str | None]:
+        """Return the column of each role: the one asked for, or the only one of its kind."""
+        kinds = {"image": library.Image, "label": library.ClassLabel}
+        chosen = dict(self._columns)
+        listed = ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features.items())
+        for role, column in self._columns.items():
+            if column is not None and column not in features:
+                raise ValueError(f"{self.path} has no column {column!r}{near(column, features)} but {listed}")
+            if column is None and role in kinds:
+                found = [name for name, feature in features.items() if isinstance(feature, kinds[role])]
+                if len(found) != 1:
+                    raise ValueError(
+                        f"{self.path} has {len(found) or 'no'} columns that could be the {role}, of {listed}: "
+                        f"set data.{role}_column=NAME"
+                    )
+                chosen[role] = found[0]
+        image = chosen["image"]
+        if not isinstance(features[str(image)], library.Image):
+            raise ValueError(f"column {image!r} of {self.path} holds no images, of {listed}: correct data.image_column")
+        return chosen
+
+    def _files(self, pictures: Sequence[_Picture], fingerprint: str) -> tuple[Path, list[Path]]:
+        """Return a folder and the file of each picture in it; what is no file in one place is written out."""
+        if all(each.local for each in pictures):
+            found = [Path(str(each.path)) for each in pictures]
+            given = Path(self.path)
+            if all(path.is_relative_to(given.absolute()) for path in found):
+                return given, [given / path.relative_to(given.absolute()) for path in found]
+            return Path(os.path.commonpath([path.parent for path in found])), found
+        root = self.files_dir / f"{_slug(self._title())}-{fingerprint}"
+        log.info("%d images of %s are kept in %s", len(pictures), self.path, root)
+        return root, [_written(root, each) for each in pictures]
+
+    def _title(self) -> str:
+        whole = Path(self.path).resolve().name if Path(self.path).is_dir() else self.path
+        return whole if self.name is None else f"{whole} ({self.name})"
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        raise ValueError('data=huggingface needs the library datasets: run pip install -e ".[hub]"') from error
+    return datasets
+
+
+def _pictures(part: Any, split: str, columns: Mapping[str, str | None], names: Sequence[str] | None) -> list[_Picture]:
+    """Return the pictures of a split, not decoded."""
+    found = []
+    for number, row in enumerate(part, start=1):
+        image, label = row[columns["image"]], row[columns["label"]]
+        group = None if columns["group"] is None else row[columns["group"]]
+        place = f"row {number} of split {split}"
+        if label is None or label == "" or (names is not None and label < 0):
+            raise ValueError(f"{place} has no label: leave that split out by 'data.splits={{{split}: null}}'")
+        if isinstance(label, float | list | dict):
+            raise ValueError(f"{place} has the label {label!r}, which is no class: set data.label_column=NAME")
+        if image is None:
+            raise ValueError(f"{place} has no image: leave that split out by 'data.splits={{{split}: null}}'")
+        text = str(label) if names is None else names[label]
+        kept = None if group in (None, "") else str(group)
+        path = image["path"] if image["bytes"] is None else None
+        found.append(_Picture(split, number, text, kept, path, part, str(columns["image"])))
+    return found
+
+
+def _written(root: Path, picture: _Picture) -> Path:
+    """Return the picture's own file, written unless it is there."""
+    content = picture.content()
+    path = root / picture.split / f"{picture.number:06}{_suffix(content)}"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
+    return path
+
+
+def _suffix(content: bytes) -> str:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            kind = str(image.format)
+    except UnidentifiedImageError:
+        return ".png"  # a broken image, which is told of with all the others
+    return _SUFFIXES.get(kind, f".{kind.lower()}")
+
+
+def _slug(title: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in title).strip("-")

@@ -1,0 +1,82 @@
+"""The rows of a CSV or Parquet file as text."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+Row = tuple[int, dict[str, str]]  # its number for the user, and its cells by column
+
+
+def read_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
+    """Read a table; spaces around a cell are dropped, and a missing value is the empty text.
+
+    Args:
+        path: A CSV file (UTF-8, commas) whose first row names the columns, or a Parquet file.
+
+    Returns:
+        The columns, and the rows that are not blank. A CSV's rows are numbered as a spreadsheet does, the header being
+        row 1; a Parquet file has no header, and its first row is 1.
+
+    Raises:
+        ValueError: The file is missing, of another kind, damaged, or pyarrow is not installed.
+    """
+    if not path.is_file():
+        problem = "is no file" if path.exists() else "does not exist"
+        raise ValueError(f"the table {path} {problem}: set data.table=FILE, a CSV or Parquet file")
+    readers = {".csv": _csv, ".parquet": _parquet}
+    if path.suffix.lower() not in readers:
+        raise ValueError(f"the table {path} is neither .csv nor .parquet: save it as one of them")
+    columns, rows = readers[path.suffix.lower()](path)
+    twice = [name for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ValueError(f"the table {path} has the column {twice[0]!r} twice: rename one of them")
+    if not rows:
+        raise ValueError(f"the table {path} has no rows: give one row an image")
+    return columns, rows
+
+
+def _csv(path: Path) -> tuple[tuple[str, ...], list[Row]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file)]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the table {path} is not UTF-8 ({error}): save it as CSV UTF-8") from error
+    except csv.Error as error:
+        raise ValueError(f"the table {path} is no CSV file ({error}): save it as CSV UTF-8") from error
+    columns = tuple(lines[0]) if lines else ()
+    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t"):
+        raise ValueError(f"the columns of {path} are not parted by commas: save it as CSV with commas")
+    rows = []
+    for number, cells in enumerate(lines[1:], start=2):
+        if len(cells) > len(columns):
+            raise ValueError(
+                f"row {number} of {path} has {len(cells)} cells for {len(columns)} columns: "
+                "put a cell that holds a comma between double quotes"
+            )
+        if any(cells):
+            rows.append((number, dict(zip(columns, [*cells, *[""] * (len(columns) - len(cells))], strict=True))))
+    return columns, rows
+
+
+def _parquet(path: Path) -> tuple[tuple[str, ...], list[Row]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise ValueError('reading Parquet needs pyarrow: run pip install -e ".[hub]", or save it as CSV') from error
+    try:
+        table = parquet.read_table(path)
+    except pyarrow.ArrowException as error:
+        raise ValueError(
+            f"the table {path} is no Parquet file ({' '.join(str(error).split())}): write it anew"
+        ) from error
+    rows = [{name: _text(value) for name, value in row.items()} for row in table.to_pylist()]
+    return tuple(table.column_names), [(number, row) for number, row in enumerate(rows, start=1) if any(row.values())]
+
+
+def _text(value: Any) -> str:
+    missing = value is None or value != value  # NaN stands for a missing value in a column of numbers
+    return "" if missing else str(value).strip()

@@ -1,0 +1,165 @@
+"""A table with one row an image: path and label, and, where known, group, split and weight."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Unpack
+
+from src.data.checks import require_learnable, require_whole_groups
+from src.data.datamodule import ImageData, Loading
+from src.data.listing import Listing, Sample
+from src.data.naming import SPLIT_NAMES, near, positive_class
+from src.data.rows import read_rows
+
+NEEDED = ("path", "label")
+COLUMNS = (*NEEDED, "group", "split", "weight")
+_LATER = {"labels": "several labels", "value": "a number"}
+
+
+class TableData(ImageData):
+    """Images that a CSV or Parquet file lists.
+
+    Columns: `path` of the image inside `root`, `label`, and optionally `group` (its images never part), `split`
+    (train, val, test; val may be called valid or validation) and `weight` (how much the image counts in the training's
+    loss, relative to 1). An empty group, split or weight is one that is not given. Images without a split count as
+    train, and a val or test that no row names is cut from train.
+    """
+
+    def __init__(
+        self,
+        table: str | os.PathLike[str] | None,
+        root: str | os.PathLike[str] | None = None,
+        columns: Mapping[str, str] | None = None,
+        classes: Sequence[str] | None = None,
+        positive: str | None = None,
+        **loading: Unpack[Loading],
+    ) -> None:
+        """Point to the table.
+
+        Args:
+            table: The file.
+            root: Folder that the paths are relative to; the table's own by default.
+            columns: What the table calls our columns, where it differs: `{path: file, label: class}`.
+            classes: The labels in the order of the target index, where others are mistakes; by default all labels,
+                sorted.
+            positive: The class that counts as the defect, with two classes; as `FolderData`.
+            loading: Options of `ImageData`.
+
+        Raises:
+            ValueError: There is no such file or folder, or the mapping names a column that we do not have.
+        """
+        super().__init__(**loading)
+        if table is None:
+            raise ValueError(
+                "no table is given: set data.table=FILE, a CSV or Parquet file with columns path and label"
+            )
+        self.table = Path(table).expanduser()
+        self.root = self.table.parent if root is None else Path(root).expanduser()
+        if not self.root.is_dir():
+            raise ValueError(f"{self.root} is no folder: set data.root=DIR, what the table's paths are relative to")
+        self._mapping = dict(columns or {})
+        for name in self._mapping:
+            if name not in COLUMNS:
+                raise ValueError(
+                    f"data.columns maps {name!r}{near(name, COLUMNS)}, which is no column of Graft's: "
+                    f"choose from {', '.join(COLUMNS)}"
+                )
+        self._classes = None if classes is None else tuple(str(name) for name in classes)
+        self._wanted = positive
+
+    def read(self) -> Listing:
+        """List the images of the table.
+
+        Raises:
+            ValueError: A column or a row is unusable; the message names it.
+        """
+        present, rows = read_rows(self.table)
+        names = self._names(present)
+        place = self.root.resolve()
+        samples = [self._sample(number, _own(cells, names), place) for number, cells in rows]
+        numbers = [number for number, _ in rows]
+        _require_distinct(zip(numbers, samples, strict=True))
+        require_whole_groups(samples, [f"row {number}" for number in numbers])
+        classes = self._classes or tuple(sorted({sample.label for sample in samples}))
+        if len(classes) < 2:
+            raise ValueError(f"{self.table} has one class only ({classes[0]}): add rows with another label")
+        require_learnable(samples, "correct the label, give training images of it, or remove its rows")
+        unseen = [name for name in classes if name not in {sample.label for sample in samples}]
+        if unseen:
+            raise ValueError(f"class {unseen[0]!r} of data.classes has no row in train: add some, or leave it out")
+        return Listing(self.table.stem, self.root, tuple(samples), classes, positive_class(classes, self._wanted))
+
+    def _names(self, present: Sequence[str]) -> dict[str, str]:
+        """Return what the table calls each of our columns that it has."""
+        names = {name: self._mapping.get(name, name) for name in COLUMNS}
+        missing = [name for name in COLUMNS if names[name] not in present and (name in NEEDED or name in self._mapping)]
+        later = [name for name in _LATER if name in present]
+        if names["label"] not in present and later:
+            raise ValueError(
+                f"{self.table} has the column {later[0]!r} but no {names['label']!r}: a task that learns "
+                f"{_LATER[later[0]]} does not exist yet; add a column label with one class an image"
+            )
+        if missing:
+            name = missing[0]
+            raise ValueError(
+                f"{self.table} has no column {names[name]!r}{near(names[name], present)} but {', '.join(present)}: "
+                f"say which is the {name} by 'data.columns={{{name}: NAME}}'"
+            )
+        return {name: own for name, own in names.items() if own in present}
+
+    def _sample(self, number: int, cells: Mapping[str, str], place: Path) -> Sample:
+        """Return the image of a row; `place` is the resolved root."""
+        row, label, split = f"row {number} of {self.table}", cells["label"], cells.get("split", "")
+        if not label:
+            raise ValueError(f"{row} has no label: fill it in or remove the row")
+        if self._classes is not None and label not in self._classes:
+            raise ValueError(
+                f"{row} has the unknown label {label!r}{near(label, self._classes)}: "
+                f"data.classes are {', '.join(self._classes)}"
+            )
+        if split and split.lower() not in SPLIT_NAMES:
+            raise ValueError(
+                f"{row} has the unknown split {split!r}{near(split.lower(), SPLIT_NAMES)}: "
+                "choose train, val or test, or leave it empty"
+            )
+        path = self._path(row, cells["path"], place)
+        weight = _weight(row, cells.get("weight", ""))
+        return Sample(path, label, SPLIT_NAMES.get(split.lower()), group=cells.get("group", "") or None, weight=weight)
+
+    def _path(self, row: str, cell: str, place: Path) -> Path:
+        if not cell:
+            raise ValueError(f"{row} has no path: fill it in or remove the row")
+        found = (place / cell).resolve()
+        if not found.is_relative_to(place):
+            raise ValueError(
+                f"{row}: {cell} leads out of {self.root}: set data.root=DIR to a folder that holds all images"
+            )
+        if not found.is_file():
+            problem = "is no file" if found.exists() else "is not there"
+            raise ValueError(f"{row}: {self.root / cell} {problem}: correct the path, or set data.root=DIR")
+        return self.root / found.relative_to(place)
+
+
+def _own(cells: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    return {name: cells[own] for name, own in names.items()}
+
+
+def _weight(row: str, cell: str) -> float:
+    try:
+        weight = float(cell or 1)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise ValueError(f"{row} has the weight {cell!r}: give a number above 0, or leave it empty for 1")
+    return weight
+
+
+def _require_distinct(rows: Iterable[tuple[int, Sample]]) -> None:
+    seen: dict[Path, int] = {}
+    for number, sample in rows:
+        first = seen.setdefault(sample.path, number)
+        if first != number:
+            raise ValueError(f"rows {first} and {number} name the same image {sample.path}: remove one of them")
