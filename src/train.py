@@ -15,17 +15,28 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import DATA_PATHS, as_typed, one_line, requires, run, versions
+from src.command import DATA_PATHS, PromiseError, as_typed, one_line, requires, run, versions
 
 with requires("train"):
     from hydra.utils import instantiate
     from lightning.pytorch import seed_everything
     from rich.console import Console
 
+    from src.backbones import Backbone
     from src.data import ImageData
+    from src.data.quality import check
     from src.report import About, record, summary, tabulate, write_report, write_text
     from src.spec import TaskSpec
-    from src.tasks import Setting, VisionTask, choose_precision, fit, layers, metadata, predict_logits
+    from src.tasks import (
+        Setting,
+        VisionTask,
+        choose_precision,
+        find_suspects,
+        fit,
+        layers,
+        metadata,
+        predict_logits,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +66,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
+    pass_gate(task.setting.backbone, data, overrides)
     settings = OmegaConf.to_container(config, resolve=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "overrides.json", json.dumps(overrides))
@@ -99,6 +111,23 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     task: VisionTask = instantiate(config.task)(setting, **parts)
     task.configure_model()
     return data, task
+
+
+def pass_gate(backbone: Backbone, data: ImageData, overrides: list[str]) -> None:
+    """Look at the data before the first step, and say what warns.
+
+    Raises:
+        PromiseError: Something was found with which no training may begin.
+    """
+    audit = check(data.collection(find_suspects(backbone, data)), data.allow)
+    for finding in audit.findings:
+        log.warning("data: %s (%s)", finding.text, finding.kind)
+    if audit.stopping:
+        wanted = [as_typed(override) for override in overrides if override.lstrip("+").startswith(("data", "backbone"))]
+        raise PromiseError(
+            f"the data gate stops this training ({', '.join(finding.kind for finding in audit.stopping)}): see "
+            f"{shlex.join(['python', '-m', 'src.audit', *wanted])}, or allow it by name: data.allow=[KIND]"
+        )
 
 
 def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:

@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Required, TypedDict
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from src.data.broken import STOPPING, OnError, sort_out
 from src.data.cache import PixelCache
-from src.data.dataset import ImageDataset, Item, Target
+from src.data.dataset import ImageDataset, Item
 from src.data.listing import SPLITS, Listing, Sample
+from src.data.quality.collection import Collection
+from src.data.quality.duplicates import Duplicates, find_duplicates
+from src.data.quality.label_errors import Suspect
 from src.data.sampler import EpochSampler
-from src.data.splits import split, subset
+from src.data.splits import Fold, subset, together
+from src.data.splitting import Splitting
+from src.data.targets import class_indices, soft_targets, weights
 from src.data.transforms import Augment, none
+from src.edge.preprocess import decode
 from src.spec import ImageSpec
 
-log = logging.getLogger(__name__)
-
-OnError = Literal["auto", "skip", "stop"]
 _PLAIN = none()
-_STOPS: dict[str, tuple[str, ...]] = {"auto": ("val", "test"), "skip": (), "stop": SPLITS}
-
-
-class Loading(TypedDict, total=False):
-    """Options that every source shares; `ImageData` explains them and holds the defaults."""
-
-    image: Required[ImageSpec]
-    image_size: int | None
-    crop_pct: float | None
-    crop_mode: str | None
-    bit_depth: int | None
-    batch_size: int
-    num_workers: int
-    split_seed: int
-    seed: int
-    limit: int | None
-    on_error: OnError
-    augment: Augment
-    val_fraction: float
-    test_fraction: float
-    cache_dir: str | None
 
 
 class ImageData(LightningDataModule, ABC):
@@ -61,6 +42,10 @@ class ImageData(LightningDataModule, ABC):
         fingerprint: Hash of the whole listing.
         counts: Number of images used, by split and class.
         left_out: Images that cannot be read, each with the reason.
+        allow: Findings of the data gate that stop no training.
+        cache: Folder for what is worth keeping between runs, or None.
+        digests: SHA-256 of every image in use.
+        duplicates: What of them is there more than once.
     """
 
     listing: Listing
@@ -69,6 +54,8 @@ class ImageData(LightningDataModule, ABC):
     fingerprint: str
     counts: dict[str, dict[str, int]]
     left_out: list[tuple[Path, str]]
+    digests: list[str]
+    duplicates: Duplicates
 
     def __init__(
         self,
@@ -84,9 +71,13 @@ class ImageData(LightningDataModule, ABC):
         seed: int = 0,
         limit: int | None = None,
         on_error: OnError = "auto",
+        allow: Sequence[str] = (),
         augment: Augment = _PLAIN,
         val_fraction: float = 0.15,
         test_fraction: float = 0.25,
+        folds: int | None = None,
+        fold: int | None = None,
+        split_file: str | None = None,
         cache_dir: str | None = None,
     ) -> None:
         """Choose how the images are split and loaded.
@@ -104,17 +95,23 @@ class ImageData(LightningDataModule, ABC):
             limit: Use only so many images, for a quick run; every class stays in each split.
             on_error: What a broken image does. `auto` leaves it out of training and stops evaluation, `skip` leaves
                 it out everywhere, `stop` stops everywhere.
+            allow: Findings of the data gate that are known and stop no training, see `src.data.quality.gate`.
             augment: Random change of training images, see `src.data.transforms`.
             val_fraction: Part of the images outside test that becomes val, where the source has no split.
             test_fraction: Part of the images that becomes test, where the source has no split.
+            folds: Cut so many test splits that share no image, and take one of them in place of `test_fraction`.
+            fold: Which one, from 0.
+            split_file: Keep the splits there: later runs extend them, and no old image ever moves.
             cache_dir: Folder for decoded images, which later runs share; None decodes them anew in every epoch.
 
         Raises:
             ValueError: A value is out of range.
         """
         super().__init__()
-        if on_error not in _STOPS:
-            raise ValueError(f"unknown on_error {on_error!r}: choose one of {', '.join(_STOPS)}")
+        if on_error not in STOPPING:
+            raise ValueError(f"unknown on_error {on_error!r}: choose one of {', '.join(STOPPING)}")
+        if (folds is None) != (fold is None):
+            raise ValueError("data.folds and data.fold belong together: folds=5 fold=0 is the first of five")
         self.image = replace(
             image,
             size=image.size if image_size is None else (image_size, image_size),
@@ -123,10 +120,12 @@ class ImageData(LightningDataModule, ABC):
             bit_depth=image.bit_depth if bit_depth is None else bit_depth,
         )
         self._batch_size, self._num_workers = batch_size, num_workers
-        self._split_seed, self._seed, self._limit = split_seed, seed, limit
-        self._on_error, self._augment = on_error, augment
-        self._cache = None if cache_dir is None else Path(cache_dir)
-        self._val_fraction, self._test_fraction = val_fraction, test_fraction
+        self._seed, self._limit, self._on_error, self._augment = seed, limit, on_error, augment
+        self.allow = tuple(allow)
+        self.cache = None if cache_dir is None else Path(cache_dir).expanduser()
+        part = None if folds is None or fold is None else Fold(folds, fold)
+        file = None if split_file is None else Path(split_file).expanduser()
+        self._splitting = Splitting(split_seed, val_fraction, test_fraction, part, file)
         self._samples: list[Sample] = []
 
     @abstractmethod
@@ -150,14 +149,33 @@ class ImageData(LightningDataModule, ABC):
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
         samples = self._judged() if stage == "test" else self._split()
-        self._pixels = self._cached(samples)
-        self.left_out = self._sort_out(samples)
+        self.left_out = sort_out(samples, self._pixels.errors, self._on_error)
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in self._pixels.errors]
             for name in SPLITS
         }
         self._samples = samples
         self.counts = {name: self._count(name) for name in SPLITS}
+
+    def collection(self, suspects: Sequence[Suspect] | None = None) -> Collection:
+        """Return what the data gate looks at, after `setup`; `suspects` are labels that are probably wrong."""
+        side, pixels = min(self.image.size), self._pixels
+        return Collection(self._samples, self.classes, side, pixels.facts, pixels.errors, self.duplicates, suspects)
+
+    def units(self) -> list[int]:
+        """Return a number for each image in use; those with one number belong together (a group, copies)."""
+        numbers = [0] * len(self._samples)
+        joined = together(self._samples, self.digests, range(len(self._samples)), self.duplicates.near)
+        for number, unit in enumerate(joined):
+            for position in unit:
+                numbers[position] = number
+        return numbers
+
+    def pixels(self, positions: Sequence[int]) -> Iterator[Tensor]:
+        """Yield batches of images in use (N x 3 x H x W, uint8), by their positions."""
+        for start in range(0, len(positions), self._batch_size):
+            chosen = positions[start : start + self._batch_size]
+            yield torch.stack([self._pixels[position] for position in chosen])
 
     def samples(self, split: str) -> list[Sample]:
         """Return the images of a split in the order of the listing, without the broken ones."""
@@ -169,15 +187,14 @@ class ImageData(LightningDataModule, ABC):
         Targets are class indices, or the probability of every class where the source knows that of some image. With
         `weights`, they come last in a batch.
         """
-        positions, targets = self._positions["train"], self._soft_targets("train")
+        positions, targets = self._positions["train"], soft_targets(self.samples("train"), self.classes)
         dataset = ImageDataset(self._pixels, positions, targets, self._augment, self._seed, self.weights())
         sampler = EpochSampler(len(dataset), self._seed)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)
 
     def weights(self) -> Tensor | None:
         """Return how much each image of train counts (float32, mean 1), or None where all count the same."""
-        given = torch.tensor([sample.weight for sample in self.samples("train")], dtype=torch.float64)
-        return None if bool((given == given[:1]).all()) else (given / given.mean()).float()
+        return weights(self.samples("train"))
 
     def val_dataloader(self) -> DataLoader[Item]:
         """Return the batches of val."""
@@ -189,62 +206,57 @@ class ImageData(LightningDataModule, ABC):
 
     def loader(self, split: str) -> DataLoader[Item]:
         """Return the batches of a split without augmentation, in the order of `samples(split)`."""
-        return self._load(ImageDataset(self._pixels, self._positions[split], self._targets(split)))
+        return self._load(
+            ImageDataset(self._pixels, self._positions[split], class_indices(self.samples(split), self.classes))
+        )
 
     def _split(self) -> list[Sample]:
-        """Return the samples in use, each with its split."""
-        samples, root = self.listing.samples, self.listing.root
-        fractions = {"val_fraction": self._val_fraction, "test_fraction": self._test_fraction}
-        names = split(samples, self.listing.digests, root, seed=self._split_seed, **fractions)
-        return self._limited([replace(sample, split=name) for sample, name in zip(samples, names, strict=True)])
+        """Read the images and return those in use, each with its split; equal pictures are never parted."""
+        listing = self.listing
+        if self._limit is None:
+            self._read(listing.samples)
+            names = self._splitting.names(listing, self.duplicates.near)
+            self._splitting.keep(listing, names)
+            return _named(listing.samples, names)
+        # A quick run reads what it uses alone, so it learns of equal pictures when the splits are cut: they move.
+        samples = self._limited(_named(listing.samples, self._splitting.names(listing)))
+        self._read(samples)
+        open_to_move = {sample.path for sample in listing.samples if sample.split is None}
+        for left, right in self.duplicates.near:
+            if samples[right].path in open_to_move:
+                samples[right] = replace(samples[right], split=samples[left].split)
+        return samples
 
     def _judged(self) -> list[Sample]:
-        """Return the samples that a finished model is judged by."""
+        """Read and return the samples that a finished model is judged by."""
         given = [sample for sample in self.listing.samples if sample.split == "test"]
-        return self._limited([replace(sample, split="test") for sample in given or self.listing.samples])
+        samples = self._limited([replace(sample, split="test") for sample in given or self.listing.samples])
+        self._read(samples)
+        return samples
+
+    def _read(self, samples: Sequence[Sample]) -> None:
+        """Decode the images that are not in the cache, and find those that are there more than once."""
+        of = dict(zip((sample.path for sample in self.listing.samples), self.listing.digests, strict=True))
+        paths = [sample.path for sample in samples]
+        self.digests = [of[path] for path in paths]
+        self._pixels = PixelCache(paths, self.digests, self.image, self.cache)
+        self.duplicates = find_duplicates(
+            self.digests,
+            self._pixels.facts["hash"],
+            [position not in self._pixels.errors for position in range(len(paths))],
+            lambda position: decode(paths[position], self.image.bit_depth),
+            self.cache,
+        )
 
     def _limited(self, samples: list[Sample]) -> list[Sample]:
         if self._limit is None:
             return samples
-        kept = subset(samples, self.listing.root, self._limit, seed=self._split_seed)
+        kept = subset(samples, self.listing.root, self._limit, seed=self._splitting.seed)
         return [samples[position] for position in kept]
-
-    def _cached(self, samples: list[Sample]) -> PixelCache:
-        digests = dict(zip((sample.path for sample in self.listing.samples), self.listing.digests, strict=True))
-        paths = [sample.path for sample in samples]
-        return PixelCache(paths, [digests[path] for path in paths], self.image, self._cache)
-
-    def _sort_out(self, samples: list[Sample]) -> list[tuple[Path, str]]:
-        """Return the broken images, or stop where they must not be left out."""
-        broken = [(samples[position], reason) for position, reason in self._pixels.errors.items()]
-        stopping = [(sample, reason) for sample, reason in broken if sample.split in _STOPS[self._on_error]]
-        if stopping:
-            raise ValueError(f"{_told(stopping)}: repair or remove the files, or set data.on_error=skip")
-        if broken:
-            log.warning("%s: left out", _told(broken))
-        lost = {_cell(sample) for sample in samples} - {
-            _cell(sample) for position, sample in enumerate(samples) if position not in self._pixels.errors
-        }
-        if lost:
-            raise ValueError(f"no image of {' and '.join(sorted(lost))} can be read; {_told(broken)}: repair the files")
-        return [(sample.path, reason) for sample, reason in broken]
 
     def _count(self, split: str) -> dict[str, int]:
         found = Counter(sample.label for sample in self.samples(split))
         return {label: found[label] for label in self.classes}
-
-    def _targets(self, split: str) -> list[int]:
-        return [self.classes.index(sample.label) for sample in self.samples(split)]
-
-    def _soft_targets(self, split: str) -> Sequence[Target]:
-        targets, samples = self._targets(split), self.samples(split)
-        if all(sample.soft is None for sample in samples):
-            return targets
-        certain = torch.eye(len(self.classes))
-        return [
-            certain[target] if sample.soft is None else torch.tensor(sample.soft)
-            for target, sample in zip(targets, samples, strict=True)
-        ]
 
     def _load(
         self, dataset: ImageDataset, sampler: EpochSampler | None = None, drop_last: bool = False
@@ -261,13 +273,5 @@ class ImageData(LightningDataModule, ABC):
         )
 
 
-def _cell(sample: Sample) -> str:
-    return f"class {sample.label!r} in {sample.split}"
-
-
-def _told(broken: list[tuple[Sample, str]]) -> str:
-    """Return the number of broken images by split and the first names."""
-    counts = Counter(str(sample.split) for sample, _ in broken)
-    splits = " and ".join(f"{counts[name]} of {name}" for name in SPLITS if counts[name])
-    names = "; ".join(f"{sample.path} ({reason})" for sample, reason in broken[:3])
-    return f"images that cannot be read, {splits}: {names}{'; ...' if len(broken) > 3 else ''}"
+def _named(samples: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
+    return [replace(sample, split=name) for sample, name in zip(samples, names, strict=True)]

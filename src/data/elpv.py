@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Unpack
 
-from src.data.datamodule import ImageData, Loading
+from src.data.datamodule import ImageData
 from src.data.listing import Listing, Sample
+from src.data.loading import Loading
 
 LEVELS = ("functional", "likely-functional", "likely-defective", "defective")
 TARGETS = {"defective": ("functional", "defective"), "level": LEVELS}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Unpack
 
 from src.data.checks import require_learnable
-from src.data.datamodule import ImageData, Loading
+from src.data.datamodule import ImageData
 from src.data.listing import Listing, Sample
+from src.data.loading import Loading
 from src.data.naming import SPLIT_NAMES, positive_class
 from src.edge.preprocess import IMAGE_SUFFIXES
 from src.errors import LinesError

@@ -11,9 +11,10 @@ from typing import Unpack
 import numpy as np
 from PIL import Image, ImageFilter
 
-from src.data.datamodule import ImageData, Loading
+from src.data.datamodule import ImageData
 from src.data.files import write_bytes
 from src.data.listing import Listing, Sample
+from src.data.loading import Loading
 from src.data.plants import SPECIES, draw_litter, draw_plant
 from src.data.soil import draw_soil, draw_tray, expose
 

@@ -77,14 +77,14 @@ def split(
     given = {sample.split for sample in samples} - {None}
     if fold is not None and given:
         raise ValueError("data.folds cuts its own splits, and this source names them: leave them out, or data.folds")
-    fixed = _fixed(samples, _units(samples, digests, range(len(samples)), links), kept or {}, rank)
+    fixed = _fixed(samples, together(samples, digests, range(len(samples)), links), kept or {}, rank)
     assigned = [fixed.get(position, sample.split or "train") for position, sample in enumerate(samples)]
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if not 0 < fraction < 1:
             raise ValueError(f"{name}_fraction must be above 0 and below 1, not {fraction}")
         if name not in given:
             pool = [position for position, split in enumerate(assigned) if split == "train" and position not in fixed]
-            units = _ordered(_units(samples, digests, pool, links), rank)
+            units = _ordered(together(samples, digests, pool, links), rank)
             if fold is not None and name == "test":
                 chosen = _folded(samples, units, fold)
             else:
@@ -201,7 +201,7 @@ def _ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
     return rank
 
 
-def _units(
+def together(
     samples: Sequence[Sample], digests: Sequence[str], pool: Iterable[int], links: Sequence[tuple[int, int]]
 ) -> list[Unit]:
     """Join the positions of the pool that share a group or a content or are linked, also through others."""

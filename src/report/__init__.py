@@ -2,9 +2,20 @@
 
 from src.data.files import write_text
 from src.report.about import About
+from src.report.audit_page import print_audit, write_audit
 from src.report.judge import tabulate
 from src.report.page import write_report
 from src.report.record import record
 from src.report.terminal import print_figures, summary
 
-__all__ = ["About", "print_figures", "record", "summary", "tabulate", "write_report", "write_text"]
+__all__ = [
+    "About",
+    "print_audit",
+    "print_figures",
+    "record",
+    "summary",
+    "tabulate",
+    "write_audit",
+    "write_report",
+    "write_text",
+]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
-from PIL import Image
-
-from src.edge.preprocess import ImageError, decode
 from src.report.predictions import Predictions
+from src.report.thumbnails import thumbnail
 
 MOST = 12
-SIDE = 160
 
 
 @dataclass(frozen=True)
@@ -24,7 +19,7 @@ class Mistake:
         target: The class it belongs to.
         predicted: The class it was taken for.
         score: Probability of the class it was taken for, 0 to 1.
-        thumbnail: `data:` address of a JPEG, at most `SIDE` pixels a side, or None when the image cannot be opened.
+        thumbnail: `data:` address of a JPEG, or None when the image cannot be opened.
     """
 
     path: str
@@ -52,18 +47,7 @@ def worst_mistakes(predictions: Predictions, most: int = MOST, bit_depth: int = 
             predictions.targets[row],
             predictions.predicted[row],
             scores[row],
-            _thumbnail(predictions.paths[row], bit_depth),
+            thumbnail(predictions.paths[row], bit_depth),
         )
         for row in wrong[:most]
     ]
-
-
-def _thumbnail(path: str, bit_depth: int) -> str | None:
-    try:
-        image = Image.fromarray(decode(path, bit_depth))
-    except ImageError:
-        return None
-    image.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from src.data.files import write_text
 from src.report import units
 from src.report.about import About
 from src.report.curves import precision_recall, roc
+from src.report.environment import environment
 from src.report.figures import FEW, confusion_matrix, learning_curves
 from src.report.history import read_history
 from src.report.metrics import LABELS, Intervals, compute, confusion, intervals, outcomes, read_metrics
@@ -65,7 +65,7 @@ def write_report(run: Path, about: About) -> Path:
     Raises:
         ValueError: A file of the run is not what train writes, or holds neither val nor test images.
     """
-    page = _environment().get_template(TEMPLATE).render(_context(run, about))
+    page = environment().get_template(TEMPLATE).render(_context(run, about))
     write_text(run / NAME, page, errors="replace")
     return run / NAME
 
@@ -80,19 +80,6 @@ def class_rows(predictions: Predictions) -> list[ClassRow]:
             ClassRow(int(support), _share(hits, called), _share(hits, support), _share(2 * hits, support + called))
         )
     return rows
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": units.count, "size": units.size, "duration": units.duration}
-    environment.filters["score"] = lambda value: units.figure("", value)
-    return environment
 
 
 def _context(run: Path, about: About) -> dict[str, Any]:

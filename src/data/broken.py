@@ -1,0 +1,54 @@
+"""What images that cannot be read do: they are left out, or they stop the command."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from src.data.listing import SPLITS, Sample
+
+log = logging.getLogger(__name__)
+
+OnError = Literal["auto", "skip", "stop"]
+STOPPING: dict[str, tuple[str, ...]] = {"auto": ("val", "test"), "skip": (), "stop": SPLITS}
+
+
+def sort_out(samples: Sequence[Sample], errors: Mapping[int, str], on_error: OnError) -> list[tuple[Path, str]]:
+    """Return the broken images with the reasons, and say how many are left out.
+
+    Args:
+        samples: The images, each with its split.
+        errors: Why an image cannot be read, by its position.
+        on_error: `auto` leaves them out of train and stops for val and test, `skip` leaves them out everywhere,
+            `stop` stops everywhere.
+
+    Raises:
+        ValueError: One stops, or a class has no other image in its split.
+    """
+    broken = [(samples[position], reason) for position, reason in errors.items()]
+    stopping = [(sample, reason) for sample, reason in broken if sample.split in STOPPING[on_error]]
+    if stopping:
+        raise ValueError(f"{_told(stopping)}: repair or remove the files, or set data.on_error=skip")
+    if broken:
+        log.warning("%s: left out", _told(broken))
+    lost = {_cell(sample) for sample in samples} - {
+        _cell(sample) for position, sample in enumerate(samples) if position not in errors
+    }
+    if lost:
+        raise ValueError(f"no image of {' and '.join(sorted(lost))} can be read; {_told(broken)}: repair the files")
+    return [(sample.path, reason) for sample, reason in broken]
+
+
+def _cell(sample: Sample) -> str:
+    return f"class {sample.label!r} in {sample.split}"
+
+
+def _told(broken: list[tuple[Sample, str]]) -> str:
+    """Return the number of broken images by split and the first names."""
+    counts = Counter(str(sample.split) for sample, _ in broken)
+    splits = " and ".join(f"{counts[name]} of {name}" for name in SPLITS if counts[name])
+    names = "; ".join(f"{sample.path} ({reason})" for sample, reason in broken[:3])
+    return f"images that cannot be read, {splits}: {names}{'; ...' if len(broken) > 3 else ''}"

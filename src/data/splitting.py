@@ -1,0 +1,62 @@
+"""How a listing's splits are chosen: cut anew, by folds, or extended from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.data.listing import Listing
+from src.data.membership import read_membership, write_membership
+from src.data.splits import Fold, split
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """What decides the splits.
+
+    Attributes:
+        seed: Which images go where.
+        val_fraction: Part of the images outside test that becomes val, where the source has no split.
+        test_fraction: Part of the images that becomes test, where the source has no split.
+        fold: The part that becomes test in a cross-validation, in place of `test_fraction`.
+        file: Where the splits are kept, so that later runs only extend them; None keeps nothing.
+    """
+
+    seed: int
+    val_fraction: float
+    test_fraction: float
+    fold: Fold | None
+    file: Path | None
+
+    def __post_init__(self) -> None:
+        """Refuse folds whose membership would be kept: each image is in the test split of one of them."""
+        if self.fold is not None and self.file is not None:
+            raise ValueError("data.folds cuts other splits in every fold: leave out data.split_file")
+
+    def names(self, listing: Listing, links: Sequence[tuple[int, int]] = ()) -> list[str]:
+        """Return the split of every image.
+
+        Args:
+            listing: The images.
+            links: Pairs of positions that must not part.
+
+        Raises:
+            ValueError: As `split` and `read_membership`.
+        """
+        return split(
+            listing.samples,
+            listing.digests,
+            listing.root,
+            seed=self.seed,
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            fold=self.fold,
+            links=links,
+            kept=read_membership(self.file, listing) if self.file is not None else None,
+        )
+
+    def keep(self, listing: Listing, names: Sequence[str]) -> None:
+        """Write the splits into the file, if there is one."""
+        if self.file is not None:
+            write_membership(self.file, listing, names)

@@ -1,0 +1,158 @@
+"""The data gate for people: its page with pictures of what was found, and its lines in the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from src.data.files import write_text
+from src.data.listing import SPLITS, Listing
+from src.data.quality.findings import Finding
+from src.data.quality.gate import Audit
+from src.report.environment import environment
+from src.report.thumbnails import thumbnail
+
+TEMPLATE = "audit.html.j2"
+SHOWN = 12
+PAIRS = 9
+KINDS_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a finding."""
+
+    path: str
+    label: str
+    split: str
+    remark: str
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One finding as the page shows it; `more` counts what it does not show."""
+
+    title: str
+    text: str
+    stops: bool
+    allowed: bool
+    paired: bool
+    shown: tuple[tuple[Picture, ...], ...]
+    more: int
+
+
+def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, date: str, command: str) -> None:
+    """Write `audit.json` and `audit.html` into a folder, each whole or not at all.
+
+    Args:
+        folder: Where to; it must exist.
+        audit: What the gate found.
+        listing: The source: its name, licence and notes.
+        bit_depth: What white is in deep grey pictures, as in `ImageSpec`.
+        date: When it was made.
+        command: The command line, ready to paste.
+    """
+    content = audit.to_dict()
+    write_text(folder / "audit.json", json.dumps(content, indent=2) + "\n")
+    page = (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            name=listing.name,
+            licence=listing.licence,
+            notes=listing.notes,
+            fingerprint=listing.fingerprint,
+            date=date,
+            command=command,
+            audit=content,
+            verdict=verdict(audit),
+            findings=[_shown(finding, audit, bit_depth) for finding in audit.findings],
+            splits=[split for split in SPLITS if any(split in counts for counts in content["counts"].values())],
+            labels=_labels(audit),
+            quantiles=_quantiles(content),
+            sizes=_kinds(content["sizes"]),
+            modes=_kinds(content["modes"]),
+        )
+    )
+    write_text(folder / "audit.html", page, errors="replace")
+
+
+def verdict(audit: Audit) -> str:
+    """Say on one line whether a training may begin."""
+    if audit.stopping:
+        return f"A training would stop: {'; '.join(finding.text for finding in audit.stopping)}"
+    if not audit.findings:
+        return "Nothing was found: a training may begin."
+    warnings = sum(not finding.stops for finding in audit.findings)
+    allowed = len(audit.findings) - warnings
+    told = f", {allowed} allowed" if allowed else ""
+    return f"A training may begin: nothing stops it, {warnings} {'warning' if warnings == 1 else 'warnings'}{told}."
+
+
+def print_audit(console: Console, audit: Audit, folder: Path) -> None:
+    """Print one line for each finding, the verdict, and where the page is."""
+    if audit.findings:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("", "finding", "what"):
+            table.add_column(heading, overflow="fold", no_wrap=heading == "finding")
+        for finding in audit.findings:
+            mark = Text("stops", style="bold red") if finding in audit.stopping else Text("warns", style="yellow")
+            mark = Text("allowed", style="dim") if finding.stops and finding not in audit.stopping else mark
+            table.add_row(mark, Text(finding.kind), Text(finding.text))
+        console.print(table)
+    console.print(Text(verdict(audit).partition(":")[0] if audit.stopping else verdict(audit)), soft_wrap=True)
+    console.print(Text(f"written to {folder / 'audit.html'}"), soft_wrap=True)
+
+
+def _shown(finding: Finding, audit: Audit, bit_depth: int) -> Shown:
+    paired = any(len(together) > 1 for together in finding.images)
+    most = PAIRS if paired else SHOWN
+    return Shown(
+        finding.kind.replace("_", " ").capitalize(),
+        finding.text,
+        finding in audit.stopping,
+        finding.stops and finding not in audit.stopping,
+        paired,
+        tuple(_pictures(together, audit, bit_depth) for together in finding.images[:most]),
+        max(0, len(finding.images) - most),
+    )
+
+
+def _pictures(positions: Sequence[int], audit: Audit, bit_depth: int) -> tuple[Picture, ...]:
+    data = audit.collection
+    remarks = {suspect.position: f"looks like {suspect.suggested}" for suspect in data.suspects or ()}
+    remarks |= dict(data.errors)
+    found = []
+    for position in positions:
+        sample = data.samples[position]
+        picture = thumbnail(sample.path, bit_depth)
+        found.append(Picture(str(sample.path), sample.label, str(sample.split), remarks.get(position, ""), picture))
+    return tuple(found)
+
+
+def _labels(audit: Audit) -> str:
+    suspects = audit.collection.suspects
+    return "no: the backbone has random weights" if suspects is None else f"{len(suspects):,} doubtful"
+
+
+def _quantiles(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return brightness and sharpness from the darkest picture to the brightest, as people read them."""
+    return [
+        (f"{name.capitalize()}, least, median, most", " / ".join(f"{content[name][place]:.4g}" for place in (0, 2, 4)))
+        for name in ("brightness", "sharpness")
+        if content[name]
+    ]
+
+
+def _kinds(counts: dict[str, int]) -> str:
+    told = ", ".join(f"{name}: {count:,}" for name, count in list(counts.items())[:KINDS_SHOWN])
+    return told + (f" and {len(counts) - KINDS_SHOWN} more" if len(counts) > KINDS_SHOWN else "")
