@@ -50,7 +50,8 @@ def _lobed(along: Points, random: np.random.Generator) -> Points:
 def _rosette(along: Points, random: np.random.Generator) -> Points:
     stalk = random.uniform(0.3, 0.5)
     blade = np.clip((along - stalk) / (1 - stalk), 0, 1)
-    return random.uniform(0.13, 0.24) * np.sqrt(np.clip(np.sin(np.pi * blade), 0, 1)) + 0.018 * (1 - along)
+    round_part = np.sqrt(np.sin(np.pi * blade).clip(0, 1))
+    return np.asarray(random.uniform(0.13, 0.24) * round_part + 0.018 * (1 - along))
 
 
 SPECIES: dict[str, Species] = {

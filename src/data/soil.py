@@ -75,7 +75,7 @@ def expose(pixels: Pixels, tray: Tray, random: np.random.Generator) -> Pixels:
     across = np.linspace(-0.5, 0.5, size)
     gain = 1 + tray.slope[0] * across[None, :] + tray.slope[1] * across[:, None]
     lit = pixels * gain[..., None] * np.asarray(tray.light)
-    return np.clip(lit + tray.noise * random.standard_normal(pixels.shape), 0, 1)
+    return np.asarray(lit + tray.noise * random.standard_normal(pixels.shape)).clip(0, 1)
 
 
 def _clouds(size: int, grain: float, random: np.random.Generator) -> NDArray[np.float64]:
