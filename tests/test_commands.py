@@ -239,17 +239,20 @@ def test_crops_trains_on_the_synthetic_seedlings(invoke, tmp_path):
     )
 
 
-def test_a_table_with_weights_trains_and_resumes_to_the_same(invoke, plates, tmp_path):
-    table = tmp_path / "plates.csv"
+def test_a_weighted_table_trains_and_resumes_to_the_same(invoke, plates, tmp_path):
+    table, broken, whole, flag = (tmp_path / name for name in ("plates.csv", "broken", "whole", "flag"))
     paths = sorted(path.relative_to(plates) for path in plates.rglob("*.png"))
     lines = [f"{path},{path.parent},{1 + number % 3}" for number, path in enumerate(paths)]
     table.write_text("\n".join(["path,class,weight", *lines]))
-    common = ("data=table", f"data.table={table}", f"data.root={plates}", "data.columns={label: class}", *TINY)
-    assert invoke("train", *common, "trainer.max_epochs=2", f"run_dir={tmp_path / 'run'}").code == 0
-    before = load_file(tmp_path / "run" / "adapter.safetensors")
-    assert invoke("train", f"resume={tmp_path / 'run'}").code == 0
-    after = load_file(tmp_path / "run" / "adapter.safetensors")
-    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    source = ("data=table", f"data.table={table}", f"data.root={plates}", "data.columns={label: class}")
+    common = (*source, *TINY, "trainer.max_epochs=2")
+    callback = ["+callbacks.off._target_=tests.test_commands.BreakOff", f"+callbacks.off.flag={flag}"]
+    with pytest.raises(RuntimeError, match="power"):
+        invoke("train", *common, *callback, f"run_dir={broken}")
+    assert invoke("train", f"resume={broken}").code == 0
+    assert invoke("train", *common, f"run_dir={whole}").code == 0
+    ours, theirs = (load_file(run / "adapter.safetensors") for run in (broken, whole))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_weights_out_of_reach_name_the_three_ways(invoke, plates, tmp_path, monkeypatch):
