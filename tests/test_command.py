@@ -6,6 +6,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import OmegaConf
 
 from src.command import PromiseError, as_typed, one_line, requires, run, versions
+from src.errors import LinesError
 
 CONFIG = "predict"
 
@@ -46,6 +47,14 @@ def failing(error):
 def test_errors_end_in_one_line_and_their_code(error, code, line, capsys):
     assert ended(failing(error)) == code
     assert capsys.readouterr().err.splitlines()[-1] == line
+
+
+def test_an_error_of_several_lines_keeps_them_on_a_command_and_not_in_a_table(capsys):
+    outer = InstantiationException("Error in call to target")
+    outer.__cause__ = LinesError("first\nsecond")
+    assert ended(failing(outer)) == 2
+    assert capsys.readouterr().err.splitlines()[-2:] == ["error: first", "second"]
+    assert one_line(outer) == "first second"
 
 
 def test_a_stop_by_hand_is_no_error():

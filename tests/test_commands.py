@@ -196,7 +196,6 @@ def refused(ended, message, code=2):
         (("backbone.nam=x",), r"Could not override 'backbone\.nam'"),
         (("+experiment=defects", "backbone.name=resnet19"), "near names: resnet18"),
         (("data.root=/nowhere",), "does not exist"),
-        ((), r"data\.root=DIR"),
         (("data.root=EMPTY",), "is empty"),
         (("data.root=ONE",), "one class only"),
         (("data.root=PLATES", *TINY, "backbone.weights=/nowhere.pth"), "there is no file /nowhere.pth"),
@@ -216,6 +215,44 @@ def test_train_refuses_in_one_line(invoke, plates, tmp_path, overrides, message)
     filled = [re.sub("PLATES|EMPTY|ONE", lambda match: str(places[match[0]]), override) for override in overrides]
     refused(invoke("train", *filled, f"run_dir={tmp_path / 'run'}"), message)
     assert not (tmp_path / "run").exists() and not (tmp_path / "latest").exists()
+
+
+def test_crops_without_images_says_in_three_lines_where_they_can_come_from(invoke):
+    for overrides in ((), ("+experiment=crops",)):
+        ended = invoke("train", *overrides)
+        assert ended.code == 2 and len(ended.err.splitlines()) == 3, ended.err
+        for way in ("data.root=DIR", "data=table data.table=FILE", "data=huggingface data.path=USER/NAME"):
+            assert way in ended.err
+        assert "data=seedlings" in ended.err
+
+
+def test_crops_trains_on_the_synthetic_seedlings(invoke, tmp_path):
+    run = tmp_path / "run"
+    source = ("data=seedlings", f"data.root={tmp_path / 'a=b'}", "data.count=8", "data.limit=28")
+    ended = invoke("train", "+experiment=crops", *source, *TINY, "trainer.max_epochs=1", f"run_dir={run}")
+    assert ended.code == 0, ended.err
+    assert "seedlings (synthetic)" in (run / "report.html").read_text()
+    with open(run / "predictions.csv", newline="") as text:
+        assert {row["target"] for row in csv.DictReader(text)} == {"grass", "lanceolate", "lobed", "rosette"}
+    refused(
+        invoke("evaluate", f"adapter={run}", "data=table", f"data.table={tmp_path / 'é=.csv'}"), "é=.csv does not exist"
+    )
+
+
+def test_a_weighted_table_trains_and_resumes_to_the_same(invoke, plates, tmp_path):
+    table, broken, whole, flag = (tmp_path / name for name in ("plates.csv", "broken", "whole", "flag"))
+    paths = sorted(path.relative_to(plates) for path in plates.rglob("*.png"))
+    lines = [f"{path},{path.parent},{1 + number % 3}" for number, path in enumerate(paths)]
+    table.write_text("\n".join(["path,class,weight", *lines]))
+    source = ("data=table", f"data.table={table}", f"data.root={plates}", "data.columns={label: class}")
+    common = (*source, *TINY, "trainer.max_epochs=2")
+    callback = ["+callbacks.off._target_=tests.test_commands.BreakOff", f"+callbacks.off.flag={flag}"]
+    with pytest.raises(RuntimeError, match="power"):
+        invoke("train", *common, *callback, f"run_dir={broken}")
+    assert invoke("train", f"resume={broken}").code == 0
+    assert invoke("train", *common, f"run_dir={whole}").code == 0
+    ours, theirs = (load_file(run / "adapter.safetensors") for run in (broken, whole))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_weights_out_of_reach_name_the_three_ways(invoke, plates, tmp_path, monkeypatch):

@@ -68,3 +68,15 @@ def test_every_backbone_is_a_timm_model_with_a_licence(path):
 @pytest.mark.parametrize("name", [path.stem for path in CONF.glob("*.yaml")])
 def test_every_command_has_a_config(name):
     assert (CONF.parent / "src" / f"{name}.py").is_file()
+
+
+@pytest.mark.parametrize("source", [path.stem for path in (CONF / "data").glob("*.yaml")])
+def test_crops_takes_any_source_and_keeps_its_augmentation(source):
+    data = composed("+experiment=crops", f"data={source}").data
+    assert data._target_ == composed(f"data={source}").data._target_
+    assert data.augment == {"_target_": "src.data.transforms.crops"}
+
+
+def test_a_mapping_is_given_on_the_command_line():
+    assert composed("data=table", "data.columns={path: file}").data.columns == {"path": "file"}
+    assert composed("data=huggingface", "data.splits={dev: null}").data.splits == {"dev": None}

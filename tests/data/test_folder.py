@@ -6,6 +6,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from src.data import FolderData
+from src.errors import LinesError
 
 CONFIG = Path(__file__).parents[2] / "conf/data/folder.yaml"
 
@@ -104,8 +105,11 @@ def test_images_without_class_folders_are_an_error(make_folder, image):
 
 def test_a_root_that_is_no_folder_is_an_error(make_folder, image):
     root = make_folder(a=1)
+    with pytest.raises(LinesError, match=r"data\.root=DIR") as caught:
+        FolderData(None, image=image)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3 and "data=table data.table=FILE" in lines[1] and "data.path=USER/NAME" in lines[2]
     for wrong, message in [
-        (None, "no image folder is given"),
         (root / "nowhere", "nowhere does not exist"),
         (root / "a/000.png", "000.png is not a folder"),
     ]:
@@ -115,7 +119,7 @@ def test_a_root_that_is_no_folder_is_an_error(make_folder, image):
 
 def test_the_config_asks_for_a_root_and_keeps_the_whole_picture(make_folder, image):
     config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
-    with pytest.raises(ValueError, match=r"set data\.root=DIR"):
+    with pytest.raises(ValueError, match=r"by data\.root=DIR"):
         instantiate(config)(image=image)
     data = instantiate(config, root=str(make_folder(a=8, b=8)))(image=image)
     data.setup()

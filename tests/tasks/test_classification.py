@@ -38,6 +38,26 @@ def test_soft_targets_weigh_the_classes():
     assert torch.allclose(built.loss(logits, soft), -(smoothed * logits.log_softmax(1)).sum(1).mean())
 
 
+def test_weights_scale_each_images_loss_and_ones_leave_it_as_it_is():
+    built, logits = task(label_smoothing=0.2).train(), torch.randn(3, 3)
+    targets, weights = torch.tensor([0, 2, 1]), torch.tensor([0.5, 2.0, 0.5])
+    smoothed = 0.8 * F.one_hot(targets, 3) + 0.2 / 3
+    by_hand = [-(smoothed[n] * logits[n].log_softmax(0)).sum() * weights[n] for n in range(3)]
+    torch.testing.assert_close(built.loss(logits, targets, weights), sum(by_hand) / 3)
+    torch.testing.assert_close(built.loss(logits, targets, torch.ones(3)), built.loss(logits, targets))
+
+
+def test_a_training_step_takes_the_weights_of_its_batch(monkeypatch):
+    built = task().eval()
+    monkeypatch.setattr(built, "log", lambda *_, **__: None)
+    targets, weights = torch.tensor([0, 2, 1]), torch.tensor([0.5, 2.0, 0.5])
+    each = F.cross_entropy(built(pixels()), targets, reduction="none")
+    plain = built.training_step((pixels(), targets, torch.arange(3)), 0)
+    weighted = built.training_step((pixels(), targets, torch.arange(3), weights), 0)
+    assert torch.equal(plain, F.cross_entropy(built(pixels()), targets))
+    torch.testing.assert_close(weighted, (each * weights).sum() / 3)
+
+
 def test_metrics_are_scikit_learns():
     generator = torch.Generator().manual_seed(1)
     logits, targets = torch.randn(60, 3, generator=generator), torch.randint(0, 3, (60,), generator=generator)

@@ -25,6 +25,15 @@ def test_logistic_regression_is_scikit_learns():
     np.testing.assert_allclose(gaps.numpy(), theirs.intercept_ - theirs.intercept_.mean(), atol=2e-3)
 
 
+def test_a_weight_counts_as_that_many_copies():
+    x, targets = clusters(30)
+    copies = 1 + torch.arange(30) % 3
+    many = _logistic(x.repeat_interleave(copies, 0), targets.repeat_interleave(copies), 3, penalty=0.01)
+    weighted = _logistic(x, targets, 3, penalty=0.01, weights=copies / copies.float().mean())
+    for ours, theirs in zip(weighted, many, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=0)
+
+
 def test_the_fitted_head_scores_what_it_says_on_raw_features():
     x, targets = clusters()
     x = x * 7 + 3  # the head must undo the standardisation it was fitted with

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from src.data import HuggingFaceData
+
+datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
+CONFIG = Path(__file__).parents[2] / "conf/data/huggingface.yaml"
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path, monkeypatch):
+    """Keep the library's own cache in the test's folder, and away from the network."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def make_part(make_folder):
+    """Make a part of a data set whose pictures are bytes; labels -1 are not known."""
+
+    def make(labels, first=0, names=("x", "y"), **columns):
+        root = make_folder(source=first + len(labels))
+        images = [(root / f"source/{first + n:03}.png").read_bytes() for n in range(len(labels))]
+        features = {"photo": datasets.Image(), "kind": datasets.ClassLabel(names=list(names))}
+        features |= {name: datasets.Value("string") for name in columns}
+        rows = {"photo": [{"bytes": content, "path": None} for content in images], "kind": labels, **columns}
+        return datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+
+    return make
+
+
+def read(monkeypatch, image, tmp_path, parts, **options):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: datasets.DatasetDict(parts))
+    return HuggingFaceData("user/name", image=image, files_dir=tmp_path / "files", **options).read()
+
+
+def test_pictures_are_written_as_they_were_and_found_again(monkeypatch, image, tmp_path, make_part):
+    parts = {"train": make_part([0, 1, 1]), "validation": make_part([1], 3), "extra": make_part([0], 4)}
+    listing = read(monkeypatch, image, tmp_path, parts)
+    found = [
+        (sample.path.relative_to(listing.root).as_posix(), sample.label, sample.split) for sample in listing.samples
+    ]
+    assert found == [
+        ("train/000001.png", "x", "train"),
+        ("train/000002.png", "y", "train"),
+        ("train/000003.png", "y", "train"),
+        ("validation/000001.png", "y", "val"),
+    ]
+    for number, sample in enumerate(listing.samples):
+        assert sample.path.read_bytes() == (tmp_path / f"source/{number:03}.png").read_bytes()
+    assert listing.root.parent == tmp_path / "files" and listing.root.name.startswith("user-name-")
+    times = [sample.path.stat().st_mtime_ns for sample in listing.samples[1:]]
+    listing.samples[0].path.unlink()  # as a start that was broken off leaves it
+    again = read(monkeypatch, image, tmp_path, parts)
+    assert again.root == listing.root and again.samples[0].path.is_file()
+    assert [sample.path.stat().st_mtime_ns for sample in again.samples[1:]] == times
+
+
+def test_a_local_folder_is_used_where_it_lies(make_folder, image, tmp_path):
+    root = make_folder(f__train__a=4, f__train__b=4, f__test__a=2, f__test__b=2) / "f"
+    listing = HuggingFaceData(root, image=image, files_dir=tmp_path / "files").read()
+    assert listing.root == root and not (tmp_path / "files").exists()
+    assert {sample.path for sample in listing.samples} == set(root.rglob("*.png"))
+    assert all(sample.path.parts[-3:-1] == (sample.split, sample.label) for sample in listing.samples)
+
+
+def test_a_folder_of_parquet_files_trains_by_its_config(make_part, image, tmp_path):
+    (tmp_path / "p").mkdir()
+    make_part([0, 1] * 10, group=[str(n // 4) for n in range(20)]).to_parquet(str(tmp_path / "p/train.parquet"))
+    config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
+    given = {"path": str(tmp_path / "p"), "files_dir": str(tmp_path / "files"), "group_column": "group"}
+    data = instantiate(config, **given)(image=image)
+    data.setup()
+    groups = [{sample.group for sample in data.samples(split)} for split in ("train", "val", "test")]
+    assert set.union(*groups) == {"0", "1", "2", "3", "4"} and sum(map(len, groups)) == 5
+    assert data.classes == ("x", "y") and data.positive == "y" and data.listing.name == "p"
+
+
+def test_text_labels_and_named_splits(monkeypatch, image, tmp_path, make_part):
+    parts = {"full": make_part([0, 0, 0], word=["b", "a", "b"]), "hidden": make_part([-1], 3, word=[None])}
+    listing = read(monkeypatch, image, tmp_path, parts, label_column="word", splits={"full": "train", "hidden": None})
+    assert [sample.label for sample in listing.samples] == ["b", "a", "b"] and listing.classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label_column": "kin"}, r"no column 'kin' \(did you mean kind\?\) but photo \(Image\), kind \(ClassLabel\)"),
+        ({"image_column": "kind"}, "column 'kind' of user/name holds no images"),
+        ({"splits": {"trian": "train"}}, r"names 'trian' \(did you mean train\?\)"),
+        ({"splits": {"train": "tran"}}, r"makes train 'tran' \(did you mean train\?\)"),
+        ({"splits": {"train": None}}, r"no train split but train, test: .*'data\.splits=\{NAME: train\}'"),
+        ({}, r"row 2 of split test has no label: .*'data\.splits=\{test: null\}'"),
+    ],
+)
+def test_a_wrong_choice_is_one_line(monkeypatch, image, tmp_path, make_part, options, message):
+    parts = {"train": make_part([0, 1]), "test": make_part([0, -1], 2)}
+    with pytest.raises(ValueError, match=message) as caught:
+        read(monkeypatch, image, tmp_path, parts, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_that_are_not_alone_are_listed(monkeypatch, image, tmp_path, make_part):
+    part = make_part([0, 1])
+    two = part.add_column("other", [0, 1], feature=datasets.ClassLabel(names=["p", "q"]))
+    with pytest.raises(
+        ValueError, match=r"has 2 columns that could be the label, .*other \(ClassLabel\): set data\.label"
+    ):
+        read(monkeypatch, image, tmp_path, {"train": two})
+    with pytest.raises(ValueError, match=r"has no columns that could be the image, .*: set data\.image_column=NAME"):
+        read(monkeypatch, image, tmp_path, {"train": part.remove_columns("photo")})
+
+
+def test_a_hub_out_of_reach_is_one_line(image, tmp_path, monkeypatch):
+    message = (
+        r"user/name cannot be loaded \(.*\): check the name and the network.*huggingface-cli download.*data\.path=DIR"
+    )
+    with pytest.raises(ValueError, match=message) as caught:
+        HuggingFaceData("user/name", image=image).read()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"set data\.path=USER/NAME"):
+        HuggingFaceData(None, image=image)
+
+
+def test_a_missing_library_says_what_to_install(image, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+    with pytest.raises(ValueError, match=r'pip install -e "\.\[hub\]"'):
+        HuggingFaceData("user/name", image=image).read()

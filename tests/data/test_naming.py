@@ -1,0 +1,21 @@
+import pytest
+
+from src.data.naming import near, positive_class
+
+
+def test_a_near_name_is_offered_and_a_far_one_is_not():
+    assert near("tets", ("train", "test")) == " (did you mean test?)"
+    assert near("zzz", ("train", "test")) == ""
+
+
+@pytest.mark.parametrize(
+    ("classes", "wanted", "positive"),
+    [(("NG", "ok"), None, "NG"), (("cat", "dog"), None, "dog"), (("a", "b"), "a", "a"), (("a", "b", "c"), None, None)],
+)
+def test_the_defect_is_the_one_asked_for_or_known_by_name_or_the_last(classes, wanted, positive):
+    assert positive_class(classes, wanted) == positive
+
+
+def test_a_defect_that_is_no_class_is_refused():
+    with pytest.raises(ValueError, match=r"positive='c' must name one of two classes, and the classes are a, b"):
+        positive_class(("a", "b"), "c")

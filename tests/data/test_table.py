@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from src.data import TableData
+
+CONFIG = Path(__file__).parents[2] / "conf/data/table.yaml"
+
+
+@pytest.fixture
+def write_table(make_folder):
+    """Make a folder of images `i/a`, `i/b` and write the lines of a table beside it."""
+
+    def write(*lines):
+        root = make_folder(i__a=12, i__b=12)
+        (root / "table.csv").write_text("\n".join(lines) + "\n")
+        return root / "table.csv"
+
+    return write
+
+
+def rows(**more):
+    """Return a line for each image: path, label, and the same more cells."""
+    return [",".join([f"i/{label}/{number:03}.png", label, *more.values()]) for label in "ab" for number in range(12)]
+
+
+def test_rows_become_samples(write_table, image):
+    lines = rows()[:2] + rows()[12:13]
+    ends = ("t1,train,2", ",Valid,", "t2,,0.5")
+    table = write_table("path,label,group,split,weight", *map(",".join, zip(lines, ends, strict=True)))
+    listing = TableData(table, image=image).read()
+    found = [(s.path, s.label, s.group, s.split, s.weight) for s in listing.samples]
+    root = table.parent
+    assert found == [
+        (root / "i/a/000.png", "a", "t1", "train", 2.0),
+        (root / "i/a/001.png", "a", None, "val", 1.0),
+        (root / "i/b/000.png", "b", "t2", None, 0.5),
+    ]
+    assert (listing.name, listing.root, listing.classes, listing.positive) == ("table", root, ("a", "b"), "b")
+
+
+def test_columns_root_and_classes_are_as_told(write_table, image, monkeypatch):
+    table = write_table("label,file,class", *(f"x,{line[2:]}" for line in rows()))
+    monkeypatch.chdir(table.parent)
+    options = {"columns": {"path": "file", "label": "class"}, "classes": ["b", "a"], "positive": "a"}
+    listing = TableData(table, Path("i"), image=image, **options).read()
+    assert (listing.classes, listing.positive) == (("b", "a"), "a")
+    assert listing.samples[0].path == Path("i/a/000.png") and listing.samples[0].label == "a"
+
+
+def test_groups_stay_together_and_given_splits_are_kept(write_table, image):
+    lines = [f"{line},g{number % 12 // 2},{'test' if number % 12 < 4 else ''}" for number, line in enumerate(rows())]
+    data = TableData(write_table("path,label,group,split", *lines), image=image)
+    data.setup()
+    splits = {split: {sample.group for sample in data.samples(split)} for split in ("train", "val", "test")}
+    assert splits["test"] == {"g0", "g1"} and not splits["train"] & splits["val"]
+    assert {split: len(data.samples(split)) for split in splits} == {"train": 12, "val": 4, "test": 8}
+
+
+def test_weights_reach_the_training_batches_alone_with_mean_one(write_table, image):
+    lines = [f"{line},{1 + 2 * (number % 2)}" for number, line in enumerate(rows())]
+    data = TableData(write_table("path,label,weight", *lines), image=image, batch_size=64)
+    data.setup()
+    (batch,) = data.train_dataloader()
+    given = torch.tensor([data.samples("train")[index].weight for index in batch[2]])
+    torch.testing.assert_close(batch[3], given / given.mean())
+    assert batch[3].dtype == torch.float32
+    assert {len(item) for split in ("train", "val", "test") for item in data.loader(split)} == {3}
+    same = TableData(write_table("path,label,weight", *(f"{line},7" for line in rows())), image=image)
+    same.setup()
+    assert same.weights() is None and len(next(iter(same.train_dataloader()))) == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("file,label", "i/a/000.png,a"), r"no column 'path' but file, label: .*'data\.columns=\{path: NAME\}'"),
+        (("path,lable", "i/a/000.png,a"), r"no column 'label' \(did you mean lable\?\)"),
+        (
+            ("path,labels", "i/a/000.png,a b"),
+            "column 'labels' but no 'label': .*several labels does not exist yet; add",
+        ),
+        (("path,value", "i/a/000.png,3"), "learns a number does not exist yet"),
+        (("path,label", "i/a/000.png,"), "row 2 of .* has no label"),
+        (("path,label", ",a"), "row 2 of .* has no path"),
+        (("path,label", "i/a/000.png,a", "i/b/nope.png,b"), r"row 3 of .*: .*nope\.png is not there"),
+        (("path,label", "i/a,a"), "i/a is no file"),
+        (("path,label", "i/a/000.png,a", "i/b/../a/000.png,b"), "rows 2 and 3 name the same image"),
+        (("path,label", "../a.png,a"), r"row 2 of .*: \.\./a\.png leads out of"),
+        (("path,label", "/etc/passwd,a"), "row 2 of .*: /etc/passwd leads out of"),
+        (("path,label,split", "i/a/000.png,a,tets"), r"unknown split 'tets' \(did you mean test\?\)"),
+        (("path,label,weight", "i/a/000.png,a,heavy"), "row 2 of .* has the weight 'heavy'"),
+        (("path,label,weight", "i/a/000.png,a,0"), "the weight '0': give a number above 0"),
+        (("path,label,weight", "i/a/000.png,a,inf"), "the weight 'inf'"),
+        (("path,label,weight", "i/a/000.png,a,nan"), "the weight 'nan'"),
+        (("path,label", "i/a/000.png,a"), r"one class only \(a\)"),
+        (("path,label,split", "i/a/000.png,a,", "i/b/000.png,b,test"), "class 'b' is in test but not in train"),
+        (
+            ("path,label,split,group", "i/a/000.png,a,train,g", "i/b/000.png,b,test,g"),
+            "group 'g' is in two splits, train in row 2 and test in row 3",
+        ),
+    ],
+)
+def test_a_wrong_table_is_one_line_with_a_way_out(write_table, image, lines, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        TableData(write_table(*lines), image=image).read()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_link_that_leads_out_of_the_root_is_refused(write_table, image):
+    table = write_table("path,label", "link.png,a")
+    (table.parent / "i" / "link.png").symlink_to(table)
+    with pytest.raises(ValueError, match=r"link\.png leads out of"):
+        TableData(table, table.parent / "i", image=image).read()
+
+
+def test_known_classes_are_held_to(write_table, image):
+    table = write_table("path,label", *rows())
+    with pytest.raises(
+        ValueError, match=r"row 14 of .* unknown label 'b' \(did you mean bb\?\): data.classes are a, bb"
+    ):
+        TableData(table, classes=["a", "bb"], image=image).read()
+    with pytest.raises(ValueError, match=r"class 'c' of data\.classes has no row in train"):
+        TableData(table, classes=["a", "b", "c"], image=image).read()
+
+
+def test_a_wrong_option_says_what_to_do(write_table, image):
+    table = write_table("path,label", *rows())
+    for options, message in (
+        ({"table": None}, r"no table is given: set data\.table=FILE"),
+        ({"table": table, "root": table.parent / "nowhere"}, r"set data\.root=DIR"),
+        ({"table": table, "columns": {"lable": "x"}}, r"maps 'lable' \(did you mean label\?\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TableData(**options, image=image)
+
+
+def test_the_config_reads_the_table(write_table, image):
+    config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
+    table = write_table("file,label", *rows())
+    data = instantiate(config, table=str(table), columns={"path": "file"})(image=image)
+    data.setup()
+    assert data.counts == {"train": {"a": 8, "b": 8}, "val": {"a": 1, "b": 1}, "test": {"a": 3, "b": 3}}
