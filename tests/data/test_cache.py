@@ -1,4 +1,4 @@
-"""One cache, seen by one run: pixels, facts, errors, and what is decoded when. What runs do to each other: test_store."""
+"""One cache, seen by one run: pixels, facts, errors, and what is decoded when; test_store has several runs."""
 
 import pickle
 import subprocess

@@ -93,7 +93,7 @@ def test_a_second_run_waits_for_the_first_and_decodes_nothing(tmp_path, paths):
         assert first.poll() is None
         time.sleep(0.02)
     second = started(tmp_path)
-    (one, _), (two, log) = ended(first), ended(second)
+    (one, _), (two, _) = ended(first), ended(second)
     assert (one["decoded"], two["decoded"]) == (12, 0) and one["rows"] == two["rows"]
     assert len(shards(tmp_path)) == 4
 
@@ -113,9 +113,7 @@ def test_a_damaged_shard_is_removed_and_made_again(tmp_path, paths, image, open_
     assert_is(cache, paths, image)
 
 
-def test_a_cache_of_another_version_is_removed_unless_it_is_in_use(
-    tmp_path, paths, image, open_cache, caplog, monkeypatch
-):
+def test_a_cache_of_another_version_is_removed_unless_in_use(tmp_path, paths, image, open_cache, caplog, monkeypatch):
     def counted(*args):
         calls.append(1)
         return decode(*args)
@@ -156,9 +154,7 @@ def test_a_disk_that_fills_up_is_told_and_no_half_file_is_left(
 
     with monkeypatch.context() as patch:
         patch.setattr(where, full)
-        with pytest.raises(
-            ValueError, match=r"the disk is full: the cache in .*8x8.* needs .*data\.cache_dir=null"
-        ) as told:
+        with pytest.raises(ValueError, match=r"the disk is full: the cache in .*8x8.*data\.cache_dir=null") as told:
             open_cache(paths, tmp_path / "cache")
     assert "\n" not in str(told.value)
     assert [path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()] in ([".lock"], [])
