@@ -169,7 +169,7 @@ SUITE = Suite(
     (
         f"Pictures of grey noise, {SIDE} x {SIDE} pixels, JPEG and PNG in turn, no two alike, in a temporary folder; "
         f"resized to image_size, which is at most {SMALL} for more than {MANY:,} images. Rates are images a second.",
-        "cold: list, hash, split, decode, measure, resize and write the cache. open: the same call with the cache full; "
+        "cold: list, hash, split, decode, measure, resize and write the cache. open: the same call once more; "
         "it lists, hashes and splits, and decodes nothing. epoch: shuffled batches from the real DataLoader, no worker "
         "processes, no augmentation; the system's file cache is warm, as it is from the second epoch on.",
         "model: one training step with LoRA on a batch in memory, random weights, fp32, as in suite=step; the median.",
