@@ -42,7 +42,7 @@ def options(config: DictConfig, suite: Suite) -> Options:
     Raises:
         ValueError: It asks for what the suite does not follow, or for numbers with which nothing can be measured.
     """
-    names = {key: tuple(config[key]) for key in ("models", "methods", "precisions")}
+    names = {key: tuple(config[key]) for key in ("models", "methods", "precisions", "images")}
     asked = Options(**names, steps=config.steps, batch=config.batch, image_size=config.image_size)
     plain = Options()
     for option in vars(plain):

@@ -1,10 +1,15 @@
 """Benchmarks: suites of measurements, each a function from options to rows; a new one is a file and a line here."""
 
-from src.benchmarks import step, switch, targets
+from src.benchmarks import data, step, switch, targets
 from src.benchmarks.machine import machine
 from src.benchmarks.suite import Options, Row, Suite, choose
 from src.benchmarks.table import markdown, terminal
 
-SUITES: dict[str, Suite] = {"step": step.SUITE, "switch": switch.SUITE, "targets": targets.SUITE}
+SUITES: dict[str, Suite] = {
+    "data": data.SUITE,
+    "step": step.SUITE,
+    "switch": switch.SUITE,
+    "targets": targets.SUITE,
+}
 
 __all__ = ["SUITES", "Options", "Row", "Suite", "choose", "machine", "markdown", "terminal"]

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
+from pathlib import Path
 from random import Random
+from threading import Event, Thread
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +80,43 @@ def peak_memory(case: Case, method: str, steps: int = 3) -> dict[str, int]:
     if trainee.images.is_cuda:
         return {"cuda_peak_allocated_bytes": torch.cuda.max_memory_allocated()}
     return {"peak_rss_above_start_bytes": _peak_rss() - start}
+
+
+@contextmanager
+def peaks(interval: float = 0.01) -> Iterator[dict[str, int]]:
+    """Sample this process's memory while the block runs.
+
+    Args:
+        interval: Seconds between two samples.
+
+    Yields:
+        A mapping that is filled when the block ends: `peak_anonymous_bytes`, what the process holds and the system
+        cannot take back, and `peak_resident_bytes`, mapped files included; empty where there is no Linux to ask.
+    """
+    found: dict[str, int] = {}
+    over = Event()
+
+    def sample() -> None:
+        while True:
+            held = _held()
+            found.update({name: max(found.get(name, 0), size) for name, size in held.items()})
+            if over.wait(interval):
+                return
+
+    thread = Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
+
+
+def _held() -> dict[str, int]:
+    names = {"RssAnon:": "peak_anonymous_bytes", "VmRSS:": "peak_resident_bytes"}
+    status = Path("/proc/self/status")
+    lines = [line.split() for line in status.read_text().splitlines()] if status.exists() else []
+    return {names[words[0]]: int(words[1]) * 1024 for words in lines if words and words[0] in names}
 
 
 @contextmanager

@@ -20,6 +20,7 @@ class Options:
         steps: Timed repetitions of which the median is taken.
         batch: Images in a batch; None for the suite's own number.
         image_size: Height and width of an image in pixels.
+        images: Numbers of images in a data set; empty for the suite's own.
     """
 
     models: tuple[str, ...] = ()
@@ -28,11 +29,12 @@ class Options:
     steps: int = 20
     batch: int | None = None
     image_size: int = 224
+    images: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse numbers with which nothing can be measured."""
-        for name in ("steps", "batch", "image_size"):
-            value = getattr(self, name)
+        numbers = [("steps", self.steps), ("batch", self.batch), ("image_size", self.image_size)]
+        for name, value in [*numbers, *(("images", count) for count in self.images)]:
             if name == "batch" and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:

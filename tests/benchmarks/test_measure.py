@@ -1,10 +1,12 @@
 import multiprocessing
+import time
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from src.benchmarks.measure import fresh_processes, interleaved, peak_memory, saved_bytes
+from src.benchmarks.measure import fresh_processes, interleaved, peak_memory, peaks, saved_bytes
 from src.benchmarks.trainee import Case
 
 
@@ -61,3 +63,16 @@ def test_copies_of_weights_in_another_precision_count_for_nobody():
 
     assert saved_bytes(forward, model) == 2 * 16 * 8  # x in bf16; the weight's copy is left out
     assert saved_bytes(forward, nn.Linear(8, 4, bias=False)) == 2 * (16 * 8 + 4 * 8)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux' account of memory")
+def test_peaks_hold_what_was_given_back_before_the_end():
+    with peaks(0.001) as before:
+        pass
+    with peaks(0.001) as found:
+        ballast = torch.ones(50_000_000)
+        time.sleep(0.2)
+        size = ballast.nbytes
+        del ballast
+    assert found["peak_anonymous_bytes"] > before["peak_anonymous_bytes"] + 0.9 * size
+    assert found["peak_resident_bytes"] >= found["peak_anonymous_bytes"]

@@ -14,3 +14,9 @@ def test_what_is_asked_for_is_chosen_else_all():
 def test_numbers_that_measure_nothing_are_refused(option, value):
     with pytest.raises(ValueError, match=f"{option}=.*whole number"):
         Options(**{option: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "8"])
+def test_a_data_set_of_no_images_is_refused(value):
+    with pytest.raises(ValueError, match=r"images=.*whole number"):
+        Options(images=(1000, value))

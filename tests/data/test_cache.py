@@ -1,4 +1,4 @@
-"""One cache, seen by one run: pixels, facts, errors, and what is decoded when. What runs do to each other: test_store."""
+"""One cache, seen by one run: pixels, facts, errors, and what is decoded when; test_store has several runs."""
 
 import pickle
 import subprocess
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def decodings(monkeypatch):
     """The number of decodings so far, one entry each."""
     calls = []
-    monkeypatch.setattr("src.data.cache.decode", lambda *args: calls.append(1) or decode(*args))
+    monkeypatch.setattr("src.data.contents.decode", lambda *args: calls.append(1) or decode(*args))
     monkeypatch.setattr("src.data.cache.load", lambda *args: calls.append(1) or load(*args))
     return calls
 

@@ -7,9 +7,9 @@ from src.data.sampler import Draw, EpochSampler
 from src.data.transforms import crops
 
 
-@pytest.fixture(params=[True, False], ids=["kept", "decoded"])
+@pytest.fixture(params=["kept", "decoded"])
 def pixels(tmp_path, open_cache, write_image, request):
-    folder = tmp_path / "cache" if request.param else None
+    folder = tmp_path / "cache" if request.param == "kept" else None
     return open_cache([write_image(tmp_path / f"{index}.png", index) for index in range(6)], folder)
 
 
@@ -38,7 +38,9 @@ def test_augmentation_leaves_torchs_random_numbers_alone(pixels):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(
+    ("pixels", "method"), [("kept", "fork"), ("kept", "spawn"), ("decoded", "fork")], indirect=["pixels"]
+)
 def test_workers_give_the_batches_of_the_main_process(pixels, method):
     def epochs(workers):
         sampler = EpochSampler(6, seed=7)

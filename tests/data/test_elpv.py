@@ -64,7 +64,7 @@ def test_a_missing_package_says_what_to_install(image, monkeypatch):
 
 def test_the_config_keeps_the_border_and_a_quick_run_keeps_the_splits(image):
     config = OmegaConf.create({"seed": 3, "data": OmegaConf.load(CONFIG)}).data
-    data = instantiate(config, limit=24, image_size=16)(image=image)
+    data = instantiate(config, limit=24, image_size=16, cache_dir=None)(image=image)
     data.setup()
     assert data.image.crop_pct == 1.0
     assert data.image.size == (16, 16)

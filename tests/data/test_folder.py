@@ -121,7 +121,7 @@ def test_the_config_asks_for_a_root_and_keeps_the_whole_picture(make_folder, ima
     config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
     with pytest.raises(ValueError, match=r"by data\.root=DIR"):
         instantiate(config)(image=image)
-    data = instantiate(config, root=str(make_folder(a=8, b=8)))(image=image)
+    data = instantiate(config, root=str(make_folder(a=8, b=8)), cache_dir=None)(image=image)
     data.setup()
     assert (data.image.crop_mode, data.image.crop_pct) == ("squash", 1.0)
     assert data.counts == {"train": {"a": 5, "b": 5}, "val": {"a": 1, "b": 1}, "test": {"a": 2, "b": 2}}

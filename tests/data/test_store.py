@@ -24,21 +24,22 @@ ROOT = Path(__file__).parents[2]
 RUN = """
 import hashlib, json, logging, sys, time
 from pathlib import Path
-import src.data.cache as cache
+import src.data.contents as contents
 import src.data.store as store
+from src.data.cache import PixelCache
 from src.spec import ImageSpec
 
-calls, decode = [], cache.decode
+calls, decode = [], contents.decode
 def slow(*args):
     calls.append(1)
     time.sleep(float(sys.argv[2]))
     return decode(*args)
-cache.decode, cache.THREADS, store.SHARD_BYTES = slow, 1, 3 * 3 * 8 * 8  # three rows a shard
+contents.decode, contents.THREADS, store.SHARD_BYTES = slow, 1, 3 * 3 * 8 * 8  # three rows a shard
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 paths = sorted(Path(sys.argv[1]).glob("*.png"))
 digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 image = ImageSpec((8, 8), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), "bilinear", 1.0, "squash")
-pixels = cache.PixelCache(paths, digests, image, Path(sys.argv[1]) / "cache")
+pixels = PixelCache(paths, digests, image, Path(sys.argv[1]) / "cache")
 rows = [hashlib.sha256(pixels[i].numpy().tobytes()).hexdigest() for i in range(len(paths))]
 print(json.dumps({"decoded": len(calls), "rows": rows, "errors": pixels.errors}))
 """
@@ -93,7 +94,7 @@ def test_a_second_run_waits_for_the_first_and_decodes_nothing(tmp_path, paths):
         assert first.poll() is None
         time.sleep(0.02)
     second = started(tmp_path)
-    (one, _), (two, log) = ended(first), ended(second)
+    (one, _), (two, _) = ended(first), ended(second)
     assert (one["decoded"], two["decoded"]) == (12, 0) and one["rows"] == two["rows"]
     assert len(shards(tmp_path)) == 4
 
@@ -113,15 +114,13 @@ def test_a_damaged_shard_is_removed_and_made_again(tmp_path, paths, image, open_
     assert_is(cache, paths, image)
 
 
-def test_a_cache_of_another_version_is_removed_unless_it_is_in_use(
-    tmp_path, paths, image, open_cache, caplog, monkeypatch
-):
+def test_a_cache_of_another_version_is_removed_unless_in_use(tmp_path, paths, image, open_cache, caplog, monkeypatch):
     def counted(*args):
         calls.append(1)
         return decode(*args)
 
     calls = []
-    monkeypatch.setattr("src.data.cache.decode", counted)
+    monkeypatch.setattr("src.data.contents.decode", counted)
     open_cache(paths, tmp_path / "cache")
     (old,) = {path.parent for path in shards(tmp_path)}
     for name in ("v0-pillow1.2.3-8x8-0123456789ab", "v0-pillow1.2.3-9x9-0123456789ab", "v0-pillow-mine"):
@@ -139,7 +138,7 @@ def test_a_cache_of_another_version_is_removed_unless_it_is_in_use(
 def test_too_little_space_is_told_before_anything_is_decoded(tmp_path, paths, open_cache, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 2000))
-    monkeypatch.setattr("src.data.cache.decode", None)
+    monkeypatch.setattr("src.data.contents.decode", None)
     with pytest.raises(ValueError, match=r"cache in .*8x8.* needs 0\.0 MiB for 12 images .*data\.cache_dir=DIR.*=null"):
         open_cache(paths, tmp_path / "cache")
     monkeypatch.undo()
@@ -156,9 +155,7 @@ def test_a_disk_that_fills_up_is_told_and_no_half_file_is_left(
 
     with monkeypatch.context() as patch:
         patch.setattr(where, full)
-        with pytest.raises(
-            ValueError, match=r"the disk is full: the cache in .*8x8.* needs .*data\.cache_dir=null"
-        ) as told:
+        with pytest.raises(ValueError, match=r"the disk is full: the cache in .*8x8.*data\.cache_dir=null") as told:
             open_cache(paths, tmp_path / "cache")
     assert "\n" not in str(told.value)
     assert [path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()] in ([".lock"], [])
