@@ -6,23 +6,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - {"__init__", "spec", "command"}
+COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - {"__init__", "spec", "command", "errors"}
+ABOVE = {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"}
 MAY_IMPORT = {
     "spec": set(),
-    "command": set(),
+    "errors": set(),
+    "command": {"errors"},
     "edge": {"spec"},
     "lora": set(),
     "backbones": {"spec"},
-    "data": {"edge", "spec"},
-    "tasks": {"backbones", "lora", "spec"},
+    "data": {"edge", "errors", "spec"},
+    "tasks": {"backbones", "data", "lora", "spec"},
     "deploy": {"backbones", "edge", "spec"},
     "report": {"data", "edge", "spec"},
-    "benchmarks": {"backbones", "lora", "tasks"},
-    **{command: {"command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"} for command in COMMANDS},
+    "benchmarks": {"backbones", "data", "lora", "spec", "tasks"},
+    **{
+        command: {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"}
+        for command in COMMANDS
+    },
     "predict": {"command", "edge", "spec"},
     "benchmark": {"benchmarks", "command", "report"},
 }
-TORCH_FREE = ("edge", "spec", "command", "predict")
+TORCH_FREE = ("edge", "spec", "errors", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))
 

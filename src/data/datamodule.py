@@ -127,6 +127,7 @@ class ImageData(LightningDataModule, ABC):
         file = None if split_file is None else Path(split_file).expanduser()
         self._splitting = Splitting(split_seed, val_fraction, test_fraction, part, file)
         self._samples: list[Sample] = []
+        self._parted = 0  # pairs of equal pictures that the splits would part if they did not know
 
     @abstractmethod
     def read(self) -> Listing:
@@ -159,8 +160,8 @@ class ImageData(LightningDataModule, ABC):
 
     def collection(self, suspects: Sequence[Suspect] | None = None) -> Collection:
         """Return what the data gate looks at, after `setup`; `suspects` are labels that are probably wrong."""
-        side, pixels = min(self.image.size), self._pixels
-        return Collection(self._samples, self.classes, side, pixels.facts, pixels.errors, self.duplicates, suspects)
+        side, pixels, twice = min(self.image.size), self._pixels, self.duplicates
+        return Collection(self._samples, self.classes, side, pixels.facts, pixels.errors, twice, self._parted, suspects)
 
     def units(self) -> list[int]:
         """Return a number for each image in use; those with one number belong together (a group, copies)."""
@@ -216,6 +217,8 @@ class ImageData(LightningDataModule, ABC):
         if self._limit is None:
             self._read(listing.samples)
             names = self._splitting.names(listing, self.duplicates.near)
+            blind = self._splitting.names(listing) if self.duplicates.near else names
+            self._parted = sum(blind[left] != blind[right] for left, right in self.duplicates.near)
             self._splitting.keep(listing, names)
             return _named(listing.samples, names)
         # A quick run reads what it uses alone, so it learns of equal pictures when the splits are cut: they move.

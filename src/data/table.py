@@ -33,7 +33,7 @@ class TableData(ImageData):
         self,
         table: str | os.PathLike[str] | None,
         root: str | os.PathLike[str] | None = None,
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, str | None] | None = None,
         classes: Sequence[str] | None = None,
         positive: str | None = None,
         **loading: Unpack[Loading],
@@ -43,7 +43,8 @@ class TableData(ImageData):
         Args:
             table: The file.
             root: Folder that the paths are relative to; the table's own by default.
-            columns: What the table calls our columns, where it differs: `{path: file, label: class}`.
+            columns: What the table calls our columns, where it differs: `{path: file, label: class}`; None for a column
+                that is not to be used.
             classes: The labels in the order of the target index, where others are mistakes; by default all labels,
                 sorted.
             positive: The class that counts as the defect, with two classes; as `FolderData`.
@@ -68,6 +69,8 @@ class TableData(ImageData):
                     f"data.columns maps {name!r}{near(name, COLUMNS)}, which is no column of Graft's: "
                     f"choose from {', '.join(COLUMNS)}"
                 )
+            if name in NEEDED and self._mapping[name] is None:
+                raise ValueError(f"data.columns leaves out {name}, without which no row can be used")
         self._classes = None if classes is None else tuple(str(name) for name in classes)
         self._wanted = positive
 
@@ -95,8 +98,9 @@ class TableData(ImageData):
 
     def _names(self, present: Sequence[str]) -> dict[str, str]:
         """Return what the table calls each of our columns that it has."""
-        names = {name: self._mapping.get(name, name) for name in COLUMNS}
-        missing = [name for name in COLUMNS if names[name] not in present and (name in NEEDED or name in self._mapping)]
+        asked = {name: self._mapping.get(name, name) for name in COLUMNS}
+        names = {name: own for name, own in asked.items() if own is not None}
+        missing = [name for name in names if names[name] not in present and (name in NEEDED or name in self._mapping)]
         later = [name for name in _LATER if name in present]
         if names["label"] not in present and later:
             raise ValueError(

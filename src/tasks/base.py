@@ -126,9 +126,9 @@ class VisionTask(LightningModule, ABC):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Score a batch of validation images."""
+        """Score a batch of validation images by the picture as it is: other views would cost a pass each."""
         pixels, targets, _ = batch
-        logits = self(pixels)
+        logits = self.model(self.images(pixels))
         if not logits.isfinite().all():
             raise ValueError(
                 f"the training diverged in epoch {self.current_epoch}: the logits are not finite; lower optimizer.lr"

@@ -94,7 +94,7 @@ def _die(*args):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("suite=stpe", "suite=stpe is unknown: choose from step"),
+        ("suite=stpe", "suite=stpe is unknown: choose from "),
         ("models=[resnet5]", "near names: .*resnet50"),
         ("methods=[graft,lora]", "methods=lora is unknown: choose from full, "),
         ("precisions=[fp8]", "choose from fp32, bf16"),

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from PIL import Image
 
 from src.data.cache import PixelCache
@@ -50,3 +52,16 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return make
+
+
+@pytest.fixture
+def data_config() -> Callable[..., DictConfig]:
+    """Return the config of a source as a command composes it, without the repository's cache."""
+
+    def read(name: str, seed: int = 0) -> DictConfig:
+        conf = Path(__file__).parents[2] / "conf"
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            config: DictConfig = compose("train", [f"data={name}", f"seed={seed}", "data.cache_dir=null"]).data
+        return config
+
+    return read

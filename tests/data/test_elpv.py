@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from src.data import ElpvData, elpv
 
 elpv_dataset = pytest.importorskip("elpv_dataset", reason="the demo extra is not installed")
-CONFIG = Path(__file__).parents[2] / "conf/data/elpv.yaml"
 DATA = Path(elpv_dataset.__file__).parent / "data"
 TABLE = np.genfromtxt(DATA / "labels.csv", dtype=None, encoding="ascii", names=["path", "probability", "type"])
 
@@ -62,8 +60,8 @@ def test_a_missing_package_says_what_to_install(image, monkeypatch):
         ElpvData(image=image).read()
 
 
-def test_the_config_keeps_the_border_and_a_quick_run_keeps_the_splits(image):
-    config = OmegaConf.create({"seed": 3, "data": OmegaConf.load(CONFIG)}).data
+def test_the_config_keeps_the_border_and_a_quick_run_keeps_the_splits(image, data_config):
+    config = data_config("elpv", 3)
     data = instantiate(config, limit=24, image_size=16, cache_dir=None)(image=image)
     data.setup()
     assert data.image.crop_pct == 1.0

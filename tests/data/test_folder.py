@@ -1,14 +1,10 @@
 import logging
-from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from src.data import FolderData
 from src.errors import LinesError
-
-CONFIG = Path(__file__).parents[2] / "conf/data/folder.yaml"
 
 
 def read(root, image, **options):
@@ -117,8 +113,8 @@ def test_a_root_that_is_no_folder_is_an_error(make_folder, image):
             FolderData(wrong, image=image)
 
 
-def test_the_config_asks_for_a_root_and_keeps_the_whole_picture(make_folder, image):
-    config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
+def test_the_config_asks_for_a_root_and_keeps_the_whole_picture(make_folder, image, data_config):
+    config = data_config("folder")
     with pytest.raises(ValueError, match=r"by data\.root=DIR"):
         instantiate(config)(image=image)
     data = instantiate(config, root=str(make_folder(a=8, b=8)), cache_dir=None)(image=image)

@@ -1,13 +1,9 @@
-from pathlib import Path
-
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from src.data import HuggingFaceData
 
 datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
-CONFIG = Path(__file__).parents[2] / "conf/data/huggingface.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -67,10 +63,10 @@ def test_a_local_folder_is_used_where_it_lies(make_folder, image, tmp_path):
     assert all(sample.path.parts[-3:-1] == (sample.split, sample.label) for sample in listing.samples)
 
 
-def test_a_folder_of_parquet_files_trains_by_its_config(make_part, image, tmp_path):
+def test_a_folder_of_parquet_files_trains_by_its_config(make_part, image, tmp_path, data_config):
     (tmp_path / "p").mkdir()
     make_part([0, 1] * 10, group=[str(n // 4) for n in range(20)]).to_parquet(str(tmp_path / "p/train.parquet"))
-    config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
+    config = data_config("huggingface")
     given = {"path": str(tmp_path / "p"), "files_dir": str(tmp_path / "files"), "group_column": "group"}
     data = instantiate(config, **given)(image=image)
     data.setup()

@@ -1,13 +1,9 @@
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from PIL import Image
 
 from src.data import SeedlingsData
 from src.data.seedlings import draw
-from tests.conftest import ROOT
-
-CONFIG = ROOT / "conf/data/seedlings.yaml"
 
 
 def read(root, image, **options):
@@ -41,8 +37,8 @@ def test_everything_that_names_them_says_synthetic(tmp_path, image):
     assert listing.classes == ("grass", "lanceolate", "lobed", "rosette") and listing.positive is None
 
 
-def test_trays_stay_together_and_hold_every_species(tmp_path, image):
-    config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
+def test_trays_stay_together_and_hold_every_species(tmp_path, image, data_config):
+    config = data_config("seedlings")
     data = instantiate(config, root=str(tmp_path), count=8)(image=image)
     data.setup()
     trays = {split: {sample.group for sample in data.samples(split)} for split in ("train", "val", "test")}

@@ -3,11 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from src.data import TableData
-
-CONFIG = Path(__file__).parents[2] / "conf/data/table.yaml"
 
 
 @pytest.fixture
@@ -138,8 +135,8 @@ def test_a_wrong_option_says_what_to_do(write_table, image):
             TableData(**options, image=image)
 
 
-def test_the_config_reads_the_table(write_table, image):
-    config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIG)}).data
+def test_the_config_reads_the_table(write_table, image, data_config):
+    config = data_config("table")
     table = write_table("file,label", *rows())
     data = instantiate(config, table=str(table), columns={"path": "file"})(image=image)
     data.setup()

@@ -10,7 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from src.report.sweep import SweepTable, read_runs, write_table
+from src.report.sweep import SweepTable, write_table
+from src.report.sweep_run import read_runs
 
 ROOT = Path(__file__).parents[2]
 COSTS = {"trainable_parameters": 1000, "adapter_bytes": 412_000, "train_seconds": 61.0}

@@ -26,6 +26,7 @@ class Collection:
         facts: One record of `FACTS` for every image; zeros where it is broken.
         errors: Why an image cannot be read, by its position.
         duplicates: What is there more than once.
+        parted: How many pairs of equal pictures the splits would part if they had been cut without knowing.
         suspects: Labels that are probably wrong; None when they were not looked for.
     """
 
@@ -35,6 +36,7 @@ class Collection:
     facts: NDArray[Any]
     errors: Mapping[int, str]
     duplicates: Duplicates
+    parted: int = 0
     suspects: Sequence[Suspect] | None = None
 
     @cached_property

@@ -18,7 +18,7 @@ from src.edge.preprocess import Pixels
 
 log = logging.getLogger(__name__)
 
-DISTANCE = 10  # bits of 64 in which the hashes of a pair may differ
+DISTANCE = 8  # bits of 64 in which the hashes of a pair may differ
 MOST = 50_000  # hash hits that are compared, nearest first: some minutes
 _VERSION = 1  # of what decides; a verdict of another version is not taken
 

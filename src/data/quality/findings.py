@@ -61,6 +61,8 @@ def duplicates(data: Collection) -> Iterator[Finding]:
             yield Finding(f"{kind}_duplicates_across_splits", text, tuple(across), stops=True)
         if within:
             text = f"{_pairs(len(within))} of {name} in one split: they count twice"
+            if kind == "near" and data.parted:
+                text += f"; cut without knowing, the splits would have parted {data.parted:,}"
             yield Finding(f"{kind}_duplicates", text, tuple(within))
     if data.duplicates.compared < data.duplicates.hits:
         text = (

@@ -59,6 +59,7 @@ class Audit:
                 "exact_pairs": len(data.duplicates.exact),
                 "near_pairs": len(data.duplicates.near),
                 "near_pairs_across_splits": len(data.across(data.duplicates.near)),
+                "near_pairs_across_splits_if_cut_blindly": data.parted,
                 "hash_hits": data.duplicates.hits,
                 "compared": data.duplicates.compared,
             },

@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 FOLDS = 5
-DIMENSIONS = 64  # of the features that are kept: enough to tell classes apart, few enough to fit in seconds
+DIMENSIONS = 128  # of the features that are kept: enough to tell classes apart, few enough to fit in seconds
+STRENGTH = 0.03  # inverse penalty: a wrong label that is fitted well vouches for itself in its neighbours
 LEAST = 10  # images of a class, below which its own predictions are no judge
 
 
@@ -54,7 +55,9 @@ def suspects(
     if len(classes) < 2 or min(apart) < LEAST:
         return []
     model = make_pipeline(
-        StandardScaler(), PCA(min(DIMENSIONS, *features.shape), random_state=0), LogisticRegression(C=0.1, max_iter=500)
+        StandardScaler(),
+        PCA(min(DIMENSIONS, *features.shape), random_state=0),
+        LogisticRegression(C=STRENGTH, max_iter=500),
     )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings(action="ignore"):  # of scikit-learn on classes that a fold lacks: seen below
@@ -62,6 +65,6 @@ def suspects(
     if chances.shape[1] != len(classes):
         return []
     found = find_label_issues(
-        targets, chances, return_indices_ranked_by="normalized_margin", filter_by="both", n_jobs=1
+        targets, chances, return_indices_ranked_by="normalized_margin", filter_by="prune_by_noise_rate", n_jobs=1
     )
     return [Suspect(positions[at], str(classes[chances[at].argmax()]), float(chances[at].max())) for at in found]

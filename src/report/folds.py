@@ -1,0 +1,111 @@
+"""One report for the folds of a cross-validation: the mean of every figure, and how far to trust it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from scipy.stats import t as student
+
+from src.data.files import write_text
+from src.report import units
+from src.report.environment import environment
+from src.report.metrics import LABELS
+from src.report.sweep_run import SweepRun
+
+KEY = "data.fold"
+TEMPLATE = "folds.html.j2"
+NOTE = (
+    "Each image was in the test split of one fold. Intervals are 95 %, by Student's t over the folds; the folds share "
+    "training images, so they are rather too narrow than too wide."
+)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The folds of one setting.
+
+    Attributes:
+        setting: What was asked for besides the fold, as in `lora.rank=8`; empty for one setting alone.
+        figures: The test figures of each fold by its number, in order.
+        mean: Mean of each figure over the folds; figures that some fold lacks are left out.
+        interval: Its 95 % interval, where there are two folds or more.
+    """
+
+    setting: str
+    figures: dict[int, dict[str, float]]
+    mean: dict[str, float]
+    interval: dict[str, tuple[float, float]]
+
+
+def merge_folds(runs: Sequence[SweepRun]) -> list[Merged]:
+    """Merge the finished runs that differ in `data.fold` alone; one entry a setting, none where no fold was asked for.
+
+    Args:
+        runs: The runs of a multirun.
+    """
+    settings: dict[str, dict[int, dict[str, float]]] = {}
+    for run in runs:
+        if KEY in run.overrides and run.metrics.get("test"):
+            others = " ".join(f"{key}={value}" for key, value in sorted(run.overrides.items()) if key != KEY)
+            figures = {name: run.figure("test", name) for name in LABELS}
+            own = {name: value for name, value in figures.items() if value is not None}
+            settings.setdefault(others, {})[int(run.overrides[KEY])] = own
+    alone = len(settings) == 1
+    return [
+        _merged("" if alone else setting, dict(sorted(folds.items())))
+        for setting, folds in sorted(settings.items())
+        if len(folds) > 1
+    ]
+
+
+def write_folds(folder: Path, merged: Sequence[Merged], console: Console) -> None:
+    """Print the merged table, and write it as `folds.json` and `folds.html` into the sweep's folder."""
+    content = [
+        {"setting": item.setting, "folds": item.figures, "mean": item.mean, "interval": item.interval}
+        for item in merged
+    ]
+    write_text(folder / "folds.json", json.dumps(content, indent=2) + "\n")
+    page = (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            folder=folder.name, note=NOTE, labels=LABELS, merged=merged, figure=units.figure, interval=units.interval
+        )
+    )
+    write_text(folder / "folds.html", page, errors="replace")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("setting", "folds"):
+        table.add_column(heading)
+    shown = ("accuracy", "balanced_accuracy", "auroc")
+    for name in shown:
+        table.add_column(f"test {LABELS[name].lower()} (95 %)", justify="right")
+    for item in merged:
+        cells = [_cell(item, name) for name in shown]
+        table.add_row(Text(item.setting or "as given"), str(len(item.figures)), *cells)
+    console.print(table)
+    console.print(Text(f"written to {folder / 'folds.html'}"), soft_wrap=True)
+
+
+def _merged(setting: str, folds: dict[int, dict[str, float]]) -> Merged:
+    names = [name for name in LABELS if all(name in figures for figures in folds.values())]
+    mean, interval = {}, {}
+    for name in names:
+        values = [figures[name] for figures in folds.values()]
+        mean[name] = statistics.mean(values)
+        reach = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+        interval[name] = (max(0.0, mean[name] - reach), min(1.0, mean[name] + reach))
+    return Merged(setting, folds, mean, interval)
+
+
+def _cell(item: Merged, name: str) -> str:
+    if name not in item.mean:
+        return units.MISSING
+    return f"{units.figure(name, item.mean[name])} ({units.interval(name, item.interval[name])})"

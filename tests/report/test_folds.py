@@ -1,0 +1,52 @@
+import io
+import json
+import statistics
+
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from src.report.folds import merge_folds, write_folds
+from src.report.sweep_run import SweepRun
+
+
+def run(fold, accuracy, error="", **overrides):
+    test = {"accuracy": accuracy, "balanced_accuracy": accuracy - 0.1, "auroc": None}
+    asked = {"data.folds": "3", "data.fold": str(fold), **overrides}
+    return SweepRun(str(fold), asked, {} if error else {"test": test}, error)
+
+
+def test_mean_and_interval_are_students():
+    values = [0.8, 0.9, 0.85]
+    (merged,) = merge_folds([run(fold, value) for fold, value in enumerate(values)])
+    low, high = stats.t.interval(0.95, 2, loc=statistics.mean(values), scale=stats.sem(values))
+    assert merged.setting == "" and list(merged.figures) == [0, 1, 2]
+    assert merged.mean["accuracy"] == pytest.approx(0.85)
+    assert merged.interval["accuracy"] == pytest.approx((low, min(1.0, high)))
+    assert "auroc" not in merged.mean  # undefined in a fold
+
+
+def test_each_setting_is_merged_by_itself_and_failed_folds_are_left_out():
+    runs = [run(fold, 0.5 + fold / 10, **{"lora.rank": rank}) for fold in range(3) for rank in ("4", "8")]
+    runs[0] = run(0, 0.0, error="failed", **{"lora.rank": "4"})
+    merged = merge_folds(runs)
+    assert [(item.setting.split()[-1], list(item.figures)) for item in merged] == [
+        ("lora.rank=4", [1, 2]),
+        ("lora.rank=8", [0, 1, 2]),
+    ]
+
+
+def test_other_sweeps_and_single_folds_are_not_merged():
+    assert merge_folds([SweepRun("0", {"lora.rank": "4"}, {"test": {"accuracy": 1.0}})]) == []
+    assert merge_folds([run(0, 0.9)]) == []
+
+
+def test_the_page_the_file_and_the_terminal_hold_the_same_figures(tmp_path):
+    merged = merge_folds([run(fold, value) for fold, value in enumerate([0.8, 0.9, 0.85])])
+    out = io.StringIO()
+    write_folds(tmp_path, merged, Console(file=out, width=100))
+    (content,) = json.loads((tmp_path / "folds.json").read_text())
+    assert content["mean"]["accuracy"] == pytest.approx(0.85) and set(content["folds"]) == {"0", "1", "2"}
+    page = (tmp_path / "folds.html").read_text()
+    assert "85.0 %" in page and "90.0 %" in page and "http" not in page.replace("http-equiv", "")
+    assert "85.0 % (" in out.getvalue()
