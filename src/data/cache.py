@@ -48,6 +48,7 @@ class PixelCache:
             contents.find_or_fill(PixelStore(folder, image), image)
         self._paths, self._image, self._shards = paths, image, contents.shards
         self._places = contents.place[contents.of]
+        self._warned = False
         self.facts = contents.facts[contents.of]
         reasons = contents.reasons
         self.errors = {at: reasons[number] for at, number in enumerate(contents.of.tolist()) if number in reasons}
@@ -65,6 +66,8 @@ class PixelCache:
             try:
                 return self._shards[int(shard)].row(int(row))
             except (OSError, ValueError) as error:  # removed or cut while this run goes on
-                log.warning("%s is not in the cache any more (%s): decoded", self._paths[position], error)
+                if not self._warned:
+                    log.warning("pixels are not in the cache any more (%s): files are decoded again", error)
+                self._warned = True
         pixels = load(self._paths[position], self._image)
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -141,7 +141,7 @@ def test_a_cache_that_is_deleted_or_cut_in_a_run_is_done_without(tmp_path, image
     (shard,) = (tmp_path / "cache").rglob("*.shard")
     shard.write_bytes(shard.read_bytes()[:-1])
     assert_is(cache, paths, image)
-    assert "4.png is not in the cache any more" in caplog.text and "3.png" not in caplog.text
+    assert caplog.text.count("not in the cache any more") == 1
     shard.unlink()
     assert_is(cache, paths, image)
 

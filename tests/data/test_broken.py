@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from src.data.broken import sort_out
+from src.data.listing import Sample
+
+SAMPLES = [Sample(Path(f"{place}.png"), "ab"[place % 2], ("train", "val", "test")[place // 4]) for place in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("on_error", "place", "stops"),
+    [("auto", 0, False), ("auto", 4, True), ("auto", 8, True), ("skip", 8, False), ("stop", 0, True)],
+)
+def test_what_a_broken_image_does(on_error, place, stops, caplog):
+    if stops:
+        with pytest.raises(ValueError, match=rf"{place}\.png \(cut short\): repair or remove the files"):
+            sort_out(SAMPLES, {place: "cut short"}, on_error)
+    else:
+        assert sort_out(SAMPLES, {place: "cut short"}, on_error) == [(Path(f"{place}.png"), "cut short")]
+        assert "left out" in caplog.text
+
+
+def test_a_class_without_a_readable_image_in_its_split_stops():
+    with pytest.raises(ValueError, match="no image of class 'b' in test can be read"):
+        sort_out(SAMPLES, {9: "empty", 11: "empty"}, "skip")
+
+
+def test_many_are_counted_by_split_and_the_first_are_named():
+    with pytest.raises(ValueError, match=r"2 of val and 2 of test: .*; \.\.\.: repair"):
+        sort_out(SAMPLES, dict.fromkeys((4, 5, 8, 9), "empty"), "auto")

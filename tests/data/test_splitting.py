@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from src.data.listing import Listing, Sample
+from src.data.splits import Fold, split
+from src.data.splitting import Splitting
+
+
+def listing(root, count=20):
+    samples = tuple(Sample(root / label / f"{number:03}.png", label) for label in "ab" for number in range(count))
+    return Listing("parts", root, samples, ("a", "b"), None)
+
+
+def test_the_choices_reach_the_cut(tmp_path):
+    parts = listing(tmp_path)
+    names = Splitting(3, 0.2, 0.4, None, None).names(parts, [(0, 1)])
+    assert names == split(
+        parts.samples, parts.digests, tmp_path, seed=3, val_fraction=0.2, test_fraction=0.4, links=[(0, 1)]
+    )
+    fold = Splitting(3, 0.2, 0.4, Fold(4, 1), None).names(parts)
+    assert fold == split(parts.samples, parts.digests, tmp_path, seed=3, val_fraction=0.2, fold=Fold(4, 1))
+
+
+def test_what_was_kept_is_extended(tmp_path):
+    kept = Splitting(0, 0.15, 0.25, None, tmp_path / "kept/splits.csv")
+    few, more = listing(tmp_path), listing(tmp_path, 33)
+    names = kept.names(few)
+    kept.keep(few, names)
+    other_seed = Splitting(9, 0.3, 0.1, None, tmp_path / "kept/splits.csv")
+    again = dict(zip((s.path for s in more.samples), other_seed.names(more), strict=True))
+    assert [again[sample.path] for sample in few.samples] == names
+
+
+def test_nothing_is_kept_without_a_file(tmp_path):
+    plain = Splitting(0, 0.15, 0.25, None, None)
+    plain.keep(listing(tmp_path), ["train"] * 40)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_and_a_file_exclude_each_other():
+    with pytest.raises(ValueError, match=r"leave out data\.split_file"):
+        Splitting(0, 0.15, 0.25, Fold(5, 0), Path("splits.csv"))

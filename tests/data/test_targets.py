@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from src.data.listing import Sample
+from src.data.targets import class_indices, soft_targets, weights
+
+A, B = Sample(Path("0"), "a"), Sample(Path("1"), "b")
+
+
+def test_hard_and_soft_targets():
+    half = Sample(Path("2"), "b", soft=(0.25, 0.75))
+    assert class_indices([A, B, half], ("b", "a")) == [1, 0, 0]
+    assert soft_targets([A, B], ("a", "b")) == [0, 1]
+    assert torch.stack(list(soft_targets([A, B, half], ("a", "b")))).tolist() == [[1, 0], [0, 1], [0.25, 0.75]]
+
+
+def test_weights_have_the_mean_one_and_equal_ones_are_none():
+    assert weights([A, B]) is None
+    given = weights([Sample(Path("0"), "a", weight=3.0), Sample(Path("1"), "b", weight=1.0)])
+    assert given.dtype == torch.float32 and given.tolist() == pytest.approx([1.5, 0.5])
