@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -45,7 +46,6 @@ class ImageData(LightningDataModule, ABC):
         allow: Findings of the data gate that stop no training.
         cache: Folder for what is worth keeping between runs, or None.
         digests: SHA-256 of every image in use.
-        duplicates: What of them is there more than once.
     """
 
     listing: Listing
@@ -55,7 +55,6 @@ class ImageData(LightningDataModule, ABC):
     counts: dict[str, dict[str, int]]
     left_out: list[tuple[Path, str]]
     digests: list[str]
-    duplicates: Duplicates
 
     def __init__(
         self,
@@ -158,6 +157,17 @@ class ImageData(LightningDataModule, ABC):
         self._samples = samples
         self.counts = {name: self._count(name) for name in SPLITS}
 
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """What of the images in use is there more than once."""
+        return find_duplicates(
+            self.digests,
+            self._pixels.facts["hash"],
+            [position not in self._pixels.errors for position in range(len(self.digests))],
+            lambda position: decode(self._paths[position], self.image.bit_depth),
+            self.cache,
+        )
+
     def collection(self, suspects: Sequence[Suspect] | None = None) -> Collection:
         """Return what the data gate looks at, after `setup`; `suspects` are labels that are probably wrong."""
         side, pixels, twice = min(self.image.size), self._pixels, self.duplicates
@@ -221,13 +231,15 @@ class ImageData(LightningDataModule, ABC):
             self._parted = sum(blind[left] != blind[right] for left, right in self.duplicates.near)
             self._splitting.keep(listing, names)
             return _named(listing.samples, names)
-        # A quick run reads what it uses alone, so it learns of equal pictures when the splits are cut: they move.
+        # A quick run reads what it uses alone, so it learns of equal pictures when the splits are cut: one is dropped.
         samples = self._limited(_named(listing.samples, self._splitting.names(listing)))
         self._read(samples)
-        open_to_move = {sample.path for sample in listing.samples if sample.split is None}
-        for left, right in self.duplicates.near:
-            if samples[right].path in open_to_move:
-                samples[right] = replace(samples[right], split=samples[left].split)
+        cut = {sample.path for sample in listing.samples if sample.split is None}
+        pairs = ((samples[left], samples[right]) for left, right in self.duplicates.near)
+        dropped = {right.path for left, right in pairs if left.split != right.split and right.path in cut}
+        if dropped:
+            samples = [sample for sample in samples if sample.path not in dropped]
+            self._read(samples)
         return samples
 
     def _judged(self) -> list[Sample]:
@@ -238,18 +250,12 @@ class ImageData(LightningDataModule, ABC):
         return samples
 
     def _read(self, samples: Sequence[Sample]) -> None:
-        """Decode the images that are not in the cache, and find those that are there more than once."""
+        """Decode the images that are not in the cache."""
+        self.__dict__.pop("duplicates", None)
         of = dict(zip((sample.path for sample in self.listing.samples), self.listing.digests, strict=True))
-        paths = [sample.path for sample in samples]
-        self.digests = [of[path] for path in paths]
-        self._pixels = PixelCache(paths, self.digests, self.image, self.cache)
-        self.duplicates = find_duplicates(
-            self.digests,
-            self._pixels.facts["hash"],
-            [position not in self._pixels.errors for position in range(len(paths))],
-            lambda position: decode(paths[position], self.image.bit_depth),
-            self.cache,
-        )
+        self._paths = [sample.path for sample in samples]
+        self.digests = [of[path] for path in self._paths]
+        self._pixels = PixelCache(self._paths, self.digests, self.image, self.cache)
 
     def _limited(self, samples: list[Sample]) -> list[Sample]:
         if self._limit is None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from src.data import FolderData
 from src.data.transforms import crops
+from tests.data.quality.test_alignment import COPIES, scene
 
 
 def data(root, image, **options) -> FolderData:
@@ -200,3 +201,61 @@ def test_a_resumed_training_sees_what_an_unbroken_one_sees(make_folder, image, t
     assert [(epoch, indices) for epoch, _, indices in resumed] == [(epoch, indices) for epoch, _, indices in rest]
     assert len({tuple(indices) for _, _, indices in unbroken}) == len(unbroken) == 9
     assert all(torch.equal(left[1], right[1]) for left, right in zip(resumed, rest, strict=True))
+
+
+@pytest.fixture
+def copied(tmp_path, image):
+    """Two classes of 30 scenes; a/029 is a/000, compressed and brighter."""
+    for number, label in enumerate("ab"):
+        (tmp_path / label).mkdir()
+        for index in range(30):
+            scene(100 * number + index).save(tmp_path / label / f"{index:03}.png")
+    COPIES["brighter"](scene(0)).save(tmp_path / "a/029.jpg", quality=60)
+    (tmp_path / "a/029.png").unlink()
+    return tmp_path
+
+
+def together(data):
+    of = {sample.path.name: sample.split for sample in data.collection().samples if sample.label == "a"}
+    return of["000.png"] == of["029.jpg"]
+
+
+def test_equal_pictures_stay_together_whatever_the_seed(copied, image):
+    parted = []
+    for seed in range(12):
+        data = FolderData(copied, image=image, split_seed=seed)
+        data.setup()
+        assert len(data.duplicates.near) == 1 and together(data)
+        parted.append(data.collection().parted)
+    assert set(parted) == {0, 1}  # some seeds would have parted them
+
+
+def test_a_quick_run_drops_one_of_equal_pictures_that_its_splits_part(copied, image):
+    for seed in range(12):
+        data = FolderData(copied, image=image, split_seed=seed, limit=59)
+        data.setup()
+        collection = data.collection()
+        assert not collection.across(data.duplicates.near)
+        assert len(collection.samples) in (58, 59)
+
+
+def test_splits_in_a_file_are_extended(tmp_path, make_folder, write_image, image):
+    root = make_folder(parts__a=20, parts__b=20) / "parts"
+    file = tmp_path / "kept/splits.csv"
+
+    def splits():
+        data = FolderData(root, image=image, split_file=str(file))
+        data.setup()
+        return {sample.path: sample.split for sample in data.collection().samples}
+
+    first = splits()
+    for number in range(20, 30):
+        write_image(root / "a" / f"{number:03}.png", 5000 + number)
+    second = splits()
+    assert len(second) == 50 and all(second[path] == split for path, split in first.items())
+    assert {split for path, split in second.items() if path not in first} == {"train", "val", "test"}
+
+
+def test_a_fold_needs_both_numbers(image, make_folder):
+    with pytest.raises(ValueError, match=r"data\.folds and data\.fold belong together"):
+        FolderData(make_folder(a=4, b=4), image=image, folds=5)

@@ -66,23 +66,28 @@ def find_duplicates(
         (firsts[digest], place) for place, digest in enumerate(digests) if firsts.setdefault(digest, place) != place
     ]
     singles = np.array([place for place in firsts.values() if readable[place]], dtype=np.int64)
-    pairs = _hits(hashes[singles], singles)
+    hits = _hits(hashes[singles], singles)
+    pairs = [(int(left), int(right)) for left, right in hits[:MOST]]
     verdicts = folder and folder / f"same-pictures-{_key([digests[place] for place in singles])}.json"
     near = _read(verdicts, digests) if verdicts is not None else None
     if near is None:
-        near = _compare(pairs[:MOST], picture)
+        near = _compare(pairs, picture)
         if verdicts is not None:
             _write(verdicts, digests, near)
-    return Duplicates(tuple(exact), tuple(sorted(near)), len(pairs), len(pairs[:MOST]))
+    return Duplicates(tuple(exact), tuple(sorted(near)), len(hits), len(pairs))
 
 
-def _hits(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> list[Pair]:
-    """Return the pairs of places whose hashes are near, nearest first."""
-    found = []
+def _hits(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the pairs of places whose hashes are near (M x 2), nearest first."""
+    parts = [np.empty((0, 3), dtype=np.int64)]
     for row in range(len(hashes) - 1):
         bits = np.bitwise_count(hashes[row + 1 :] ^ hashes[row])
-        found += [(int(bits[other]), row, row + 1 + int(other)) for other in np.flatnonzero(bits <= DISTANCE)]
-    return [(int(places[left]), int(places[right])) for _, left, right in sorted(found)]
+        others = np.flatnonzero(bits <= DISTANCE)
+        if others.size:
+            pair = (np.full_like(others, places[row]), places[row + 1 + others])
+            parts.append(np.stack([bits[others].astype(np.int64), *pair], axis=1))
+    found = np.concatenate(parts)
+    return found[np.lexsort(found.T[::-1]), 1:]
 
 
 def _compare(pairs: Sequence[Pair], picture: Callable[[int], Pixels]) -> list[Pair]:

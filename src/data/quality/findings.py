@@ -13,7 +13,7 @@ from src.data.quality.collection import Collection
 
 FEW = 5  # images of a class in a split, below which its figures say nothing
 RARE = 0.1  # the smallest class as part of the largest
-FAR = 6.0  # robust standard deviations from the median
+FAR = 5.0  # robust standard deviations from the median
 LARGER = 4.0  # the largest picture's area over the smallest one's
 DARK = 1 / 16  # median brightness of deep pictures: four unused bits
 
@@ -52,7 +52,8 @@ def duplicates(data: Collection) -> Iterator[Finding]:
     )
     for kind, name, pairs in kinds:
         across = data.across(pairs)
-        within = [pair for pair in pairs if pair not in set(across)]
+        torn = set(across)
+        within = [pair for pair in pairs if pair not in torn]
         if across:
             text = (
                 f"{_pairs(len(across))} of {name} in unlike splits: the test would count what was trained on; "

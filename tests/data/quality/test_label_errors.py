@@ -39,3 +39,10 @@ def test_copies_do_not_vouch_for_one_another():
 def test_classes_that_are_too_small_are_not_judged():
     features, labels, _ = blobs(count=3 * (LEAST - 1))
     assert suspects(features, labels, list(range(len(labels))), list(range(len(labels)))) == []
+
+
+def test_a_small_class_does_not_keep_the_others_from_being_judged():
+    features, labels, _ = blobs(wrong={3, 40, 77, 101})
+    features = np.concatenate([features, features[:4] + 9])
+    found = suspects(features, [*labels, *"dddd"], list(range(124)), list(range(124)))
+    assert len(found) >= 3 and {suspect.position for suspect in found} <= {3, 40, 77, 101}
