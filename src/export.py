@@ -18,7 +18,7 @@ def main(config: DictConfig) -> None:
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
     candidate = Candidate(trained.build(), merged, trained.image, trained.task)
-    samples = {split: [(sample.path, sample.label) for sample in data.samples(split)] for split in ("val", "test")}
+    samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
     provenance = {
         "adapter_sha256": trained.sha256,
         "base": trained.backbone.name,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Self
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash")
-KINDS = ("classification",)
+SCORES = {  # what a training is steered by, higher is better
+    "classification": "balanced_accuracy",
+    "ordinal": "quadratic_kappa",
+    "multilabel": "average_precision",
+    "regression": "r2",
+}
+KINDS = tuple(SCORES)
+JOINT = "|"  # between the labels of one picture, where they stand in one text
 QUARTER_TURNS = ("transpose", "rotate90", "rotate270", "transverse")  # as Pillow names them
 VIEWS = ("identity", "horizontal", "vertical", "both", *QUARTER_TURNS)
 
@@ -85,23 +93,33 @@ class TaskSpec(_Spec):
     """What the network's outputs mean.
 
     Attributes:
-        kind: One of `KINDS`.
-        classes: Class names in the order of the logits.
+        kind: One of `KINDS`: one class a picture, one of ordered grades, any number of labels, or a number.
+        classes: Class names in the order of the logits, lowest grade first; with regression the quantity's name alone.
         positive: The class that binary metrics count as positive (the defect); None with more than two classes.
         views: Flips and quarter turns of the picture whose logits are averaged, part of the shipped graph;
             `("identity",)` for none.
+        center: With regression, the value that a logit of 0 stands for.
+        scale: With regression, what a logit of 1 adds to `center`; above 0.
     """
 
     kind: str
     classes: tuple[str, ...]
     positive: str | None = None
     views: tuple[str, ...] = ("identity",)
+    center: float = 0.0
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse a task that could not be trained or decided."""
         if self.kind not in KINDS:
             raise ValueError(f"unknown task kind {self.kind!r}: choose one of {', '.join(KINDS)}")
-        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+        if self.kind == "regression":
+            if len(self.classes) != 1 or not (math.isfinite(self.center) and 0 < self.scale < math.inf):
+                raise ValueError(
+                    "regression has one quantity, a finite center and a scale above 0, "
+                    f"not {list(self.classes)}, {self.center} and {self.scale}"
+                )
+        elif len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"a task needs at least two classes with different names, not {list(self.classes)}")
         if self.positive is not None and self.positive not in self.classes:
             raise ValueError(f"the positive class {self.positive!r} is not among {', '.join(self.classes)}")
@@ -114,11 +132,22 @@ class Decision:
     """What the camera is told about one picture.
 
     Attributes:
-        label: Name of the decided class.
-        score: Probability of that class, 0 to 1.
+        label: Name of the decided class; with several labels those that are present, joined by `JOINT`.
+        score: Probability of that class, 0 to 1; with several labels, of the least certain of the decisions.
         probabilities: Probability of every class by name.
     """
 
     label: str
     score: float
     probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the camera is told about one picture by a regression.
+
+    Attributes:
+        value: The quantity, in the unit of the training's values.
+    """
+
+    value: float

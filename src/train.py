@@ -26,16 +26,18 @@ with requires("train"):
     from src.data import ImageData
     from src.data.quality import check
     from src.report import About, record, summary, tabulate, write_report, write_text
-    from src.spec import TaskSpec
+    from src.spec import SCORES
     from src.tasks import (
         Setting,
         VisionTask,
         choose_precision,
         find_suspects,
         fit,
+        frequencies,
         layers,
         metadata,
         predict_logits,
+        specify,
     )
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ def main(config: DictConfig) -> float | None:
 
 
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
-    """Compose, fit, judge and write the run; return its balanced accuracy on validation."""
+    """Compose, fit, judge and write the run; return its score on validation."""
     if config.resume is None and (folder / "config.yaml").exists():
         raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
@@ -96,7 +98,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     about = describe(config, data, task, provenance, overrides)
     write_report(folder, about)
     summary(Console(), folder, metrics, about, next_commands(folder, predictions.paths[-1]))
-    return float(metrics["val"]["balanced_accuracy"])
+    return float(metrics["val"][SCORES[spec.kind]])
 
 
 def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
@@ -105,10 +107,12 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     backbone = instantiate(config.backbone)
     data: ImageData = instantiate(config.data)(image=backbone.image_spec())
     data.setup()
-    spec = TaskSpec("classification", data.classes, data.positive, tuple(config.views))
-    setting = Setting(backbone, instantiate(config.lora, _convert_="all"), data.image, spec, config.seed)
+    make = instantiate(config.task)
+    spec = specify(make.func.kind, data, config.views)
+    adaptation = instantiate(config.lora, _convert_="all")
+    setting = Setting(backbone, adaptation, data.image, spec, config.seed, frequencies(data))
     parts = {"optimizer": instantiate(config.optimizer), "scheduler": instantiate(config.scheduler)}
-    task: VisionTask = instantiate(config.task)(setting, **parts)
+    task: VisionTask = make(setting, **parts)
     task.configure_model()
     return data, task
 
@@ -174,6 +178,7 @@ def describe(
         left_out=tuple(f"{path}: {reason}" for path, reason in data.left_out),
         command=shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)]),
         bit_depth=setting.image.bit_depth,
+        kind=setting.task.kind,
     )
 
 

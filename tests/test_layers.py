@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "data": {"edge", "errors", "spec"},
     "tasks": {"backbones", "data", "lora", "spec"},
     "deploy": {"backbones", "edge", "spec"},
-    "report": {"data", "edge", "spec"},
+    "report": {"backbones", "data", "edge", "spec"},
     "benchmarks": {"backbones", "data", "lora", "spec", "tasks"},
     **{
         command: {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"}

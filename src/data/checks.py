@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from src.data.aims import names_of
 from src.data.listing import Sample
 from src.data.naming import near
 
@@ -18,11 +19,11 @@ def require_learnable(samples: Sequence[Sample], remedy: str) -> None:
     Raises:
         ValueError: A class of val or test is not in train.
     """
-    trained = {sample.label for sample in samples if sample.split in (None, "train")}
+    trained = {name for sample in samples if sample.split in (None, "train") for name in names_of(sample)}
     for sample in samples:
-        if sample.label not in trained:
-            hint = near(sample.label, trained)
-            raise ValueError(f"class {sample.label!r} is in {sample.split} but not in train{hint}: {remedy}")
+        for name in names_of(sample):
+            if name not in trained:
+                raise ValueError(f"class {name!r} is in {sample.split} but not in train{near(name, trained)}: {remedy}")
 
 
 def require_whole_groups(samples: Sequence[Sample], places: Sequence[str]) -> None:

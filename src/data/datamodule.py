@@ -14,6 +14,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from src.data.aims import names_of
 from src.data.broken import STOPPING, OnError, sort_out
 from src.data.cache import PixelCache
 from src.data.dataset import ImageDataset, Item
@@ -24,7 +25,7 @@ from src.data.quality.label_errors import Suspect
 from src.data.sampler import EpochSampler
 from src.data.splits import Fold, subset, together
 from src.data.splitting import Splitting
-from src.data.targets import class_indices, soft_targets, weights
+from src.data.targets import soft_targets, targets, weights
 from src.data.transforms import Augment, none
 from src.edge.preprocess import decode
 from src.spec import ImageSpec
@@ -41,7 +42,7 @@ class ImageData(LightningDataModule, ABC):
         classes: Class names in the order of the target index.
         positive: The class that counts as the defect, or None.
         fingerprint: Hash of the whole listing.
-        counts: Number of images used, by split and class.
+        counts: Number of images used, by split and class, or range of values.
         left_out: Images that cannot be read, each with the reason.
         allow: Findings of the data gate that stop no training.
         cache: Folder for what is worth keeping between runs, or None.
@@ -171,7 +172,8 @@ class ImageData(LightningDataModule, ABC):
     def collection(self, suspects: Sequence[Suspect] | None = None) -> Collection:
         """Return what the data gate looks at, after `setup`; `suspects` are labels that are probably wrong."""
         side, pixels, twice = min(self.image.size), self._pixels, self.duplicates
-        return Collection(self._samples, self.classes, side, pixels.facts, pixels.errors, twice, self._parted, suspects)
+        labels = self.listing.categories
+        return Collection(self._samples, labels, side, pixels.facts, pixels.errors, twice, self._parted, suspects)
 
     def units(self) -> list[int]:
         """Return a number for each image in use; those with one number belong together (a group, copies)."""
@@ -195,11 +197,11 @@ class ImageData(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Item]:
         """Return shuffled, augmented batches; a last one that is not full is dropped unless it is the only one.
 
-        Targets are class indices, or the probability of every class where the source knows that of some image. With
-        `weights`, they come last in a batch.
+        Targets are class indices, or the probability of every class where the source knows that of some image; labels
+        (N x classes, 0 or 1) or values (N x 1) where the source gives those. With `weights`, they come last in a batch.
         """
-        positions, targets = self._positions["train"], soft_targets(self.samples("train"), self.classes)
-        dataset = ImageDataset(self._pixels, positions, targets, self._augment, self._seed, self.weights())
+        positions, aims = self._positions["train"], soft_targets(self.samples("train"), self.classes)
+        dataset = ImageDataset(self._pixels, positions, aims, self._augment, self._seed, self.weights())
         sampler = EpochSampler(len(dataset), self._seed)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)
 
@@ -218,7 +220,7 @@ class ImageData(LightningDataModule, ABC):
     def loader(self, split: str) -> DataLoader[Item]:
         """Return the batches of a split without augmentation, in the order of `samples(split)`."""
         return self._load(
-            ImageDataset(self._pixels, self._positions[split], class_indices(self.samples(split), self.classes))
+            ImageDataset(self._pixels, self._positions[split], targets(self.samples(split), self.classes))
         )
 
     def _split(self) -> list[Sample]:
@@ -264,8 +266,9 @@ class ImageData(LightningDataModule, ABC):
         return [samples[position] for position in kept]
 
     def _count(self, split: str) -> dict[str, int]:
-        found = Counter(sample.label for sample in self.samples(split))
-        return {label: found[label] for label in self.classes}
+        found = Counter(name for sample in self.samples(split) for name in names_of(sample))
+        names = self.listing.categories if self.listing.target == "value" else self.classes
+        return {name: found[name] for name in names}
 
     def _load(
         self, dataset: ImageDataset, sampler: EpochSampler | None = None, drop_last: bool = False

@@ -13,7 +13,7 @@ from src.data.listing import Listing, Sample
 from src.data.loading import Loading
 
 LEVELS = ("functional", "likely-functional", "likely-defective", "defective")
-TARGETS = {"defective": ("functional", "defective"), "level": LEVELS}
+TARGETS = {"defective": ("functional", "defective"), "level": LEVELS, "probability": ("probability",)}
 LICENCE = "CC BY-NC-SA 4.0"
 NOTES = (
     "The cells come from 44 modules, but the package does not say which: cells of one module can be in several splits.",
@@ -30,9 +30,10 @@ class ElpvData(ImageData):
         """Choose what is to be learnt.
 
         Args:
-            target: `defective` is probability > 0.5, two classes; `level` is the four probabilities.
-            soft_labels: Aim the training at the experts' probability instead of the class. With `level` the class
-                is the probability, so there is nothing to soften.
+            target: `defective` is probability > 0.5, two classes; `level` is the four probabilities, as classes from
+                sound to defective; `probability` is the number itself.
+            soft_labels: Aim the training at the experts' probability instead of the class. With `level` and
+                `probability` there is nothing to soften.
             loading: Options of `ImageData`.
 
         Raises:
@@ -65,6 +66,8 @@ class ElpvData(ImageData):
         stratum = f"{level}/{kind}"
         if self.target == "level":
             return Sample(path, level, stratum=stratum)
+        if self.target == "probability":
+            return Sample(path, level, stratum=stratum, value=probability)
         return Sample(path, binary, stratum=stratum, soft=(1 - probability, probability) if self.soft_labels else None)
 
 

@@ -7,7 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
+from src.spec import JOINT
+
+Target = Literal["label", "labels", "value"]
 SPLITS = ("train", "val", "test")
 
 
@@ -17,13 +21,16 @@ class Sample:
 
     Attributes:
         path: The image file.
-        label: Name of its class.
+        label: Name of its class; where there are several labels the rarest of them, where there is a value its range:
+            what the splits keep in proportion and the data gate counts.
         split: One of `SPLITS`, or None while that is open.
         stratum: What the splits keep in proportion within a class (a product variant, a level of confidence).
         group: Images of one group never part (one tomato on many days, one module of many cells).
         soft: Probability of each class, in the order of `Listing.classes`, where the label is not certain: what
             training aims at. Scores count `label` alone.
         weight: How much it counts in the training's loss, relative to 1.
+        labels: All its labels, in the order of `Listing.classes`, where it may have several or none.
+        value: The number to be learnt, where that is what the source gives.
     """
 
     path: Path
@@ -33,6 +40,15 @@ class Sample:
     group: str | None = None
     soft: tuple[float, ...] | None = None
     weight: float = 1.0
+    labels: tuple[str, ...] | None = None
+    value: float | None = None
+
+    @property
+    def truth(self) -> str:
+        """What is to be learnt, as text: the class, the labels joined by `JOINT`, or the value."""
+        if self.value is not None:
+            return repr(self.value)
+        return self.label if self.labels is None else JOINT.join(self.labels)
 
 
 @dataclass(frozen=True)
@@ -43,7 +59,7 @@ class Listing:
         name: Short name of the source.
         root: Folder that every path lies in.
         samples: The images.
-        classes: Class names in the order of the target index.
+        classes: Class names in the order of the target index; the quantity's name alone where samples have a value.
         positive: The class that counts as the defect; None with more than two classes.
         licence: Licence of the images, empty when unknown.
         notes: What a reader of the results has to know, one sentence each.
@@ -56,6 +72,20 @@ class Listing:
     positive: str | None
     licence: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """What the samples say: one `label`, several `labels` or a `value`."""
+        first = self.samples[0]
+        return "value" if first.value is not None else "label" if first.labels is None else "labels"
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Every label that a sample has, in order: the classes, or what stands for several labels or a value."""
+        if self.target == "value":
+            return tuple(dict.fromkeys(each.label for each in sorted(self.samples, key=lambda each: each.value or 0.0)))
+        present = {sample.label for sample in self.samples}
+        return self.classes + tuple(sorted(present - set(self.classes)))
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
@@ -76,7 +106,7 @@ class Listing:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def _row(self, sample: Sample, digest: str) -> tuple[object, ...]:
-        known = (self._inside(sample), sample.label, sample.split, sample.soft, digest)
+        known = (self._inside(sample), sample.truth, sample.split, sample.soft, digest)
         return known if sample.weight == 1 else (*known, sample.weight)
 
     def _digest(self, sample: Sample) -> str:

@@ -1,29 +1,32 @@
-"""A table with one row an image: path and label, and, where known, group, split and weight."""
+"""A table with one row an image: path and label, labels or value, and, where known, group, split and weight."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from src.data.aims import names_of, read_aim
+from src.data.categories import by_range, by_rarest
 from src.data.checks import require_learnable, require_whole_groups
 from src.data.datamodule import ImageData
-from src.data.listing import Listing, Sample
+from src.data.listing import Listing, Sample, Target
 from src.data.loading import Loading
 from src.data.naming import SPLIT_NAMES, near, positive_class
 from src.data.rows import read_rows
 
-NEEDED = ("path", "label")
-COLUMNS = (*NEEDED, "group", "split", "weight")
-_LATER = {"labels": "several labels", "value": "a number"}
+AIMS: tuple[Target, ...] = ("label", "labels", "value")
+COLUMNS = ("path", *AIMS, "group", "split", "weight")
 
 
 class TableData(ImageData):
     """Images that a CSV or Parquet file lists.
 
-    Columns: `path` of the image inside `root`, `label`, and optionally `group` (its images never part), `split`
+    Columns: `path` of the image inside `root`; `label`, its class, or `labels`, any number of them between `JOINT`, or
+    `value`, a number; and optionally `group` (its images never part), `split`
     (train, val, test; val may be called valid or validation) and `weight` (how much the image counts in the training's
     loss, relative to 1). An empty group, split or weight is one that is not given. Images without a split count as
     train, and a val or test that no row names is cut from train.
@@ -36,6 +39,7 @@ class TableData(ImageData):
         columns: Mapping[str, str | None] | None = None,
         classes: Sequence[str] | None = None,
         positive: str | None = None,
+        target: Target | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         """Point to the table.
@@ -48,10 +52,11 @@ class TableData(ImageData):
             classes: The labels in the order of the target index, where others are mistakes; by default all labels,
                 sorted.
             positive: The class that counts as the defect, with two classes; as `FolderData`.
+            target: What is learnt, `label`, `labels` or `value`; by default the one that the table has.
             loading: Options of `ImageData`.
 
         Raises:
-            ValueError: There is no such file or folder, or the mapping names a column that we do not have.
+            ValueError: There is no such file or folder, or the mapping or the target is none of ours.
         """
         super().__init__(**loading)
         if table is None:
@@ -69,8 +74,11 @@ class TableData(ImageData):
                     f"data.columns maps {name!r}{near(name, COLUMNS)}, which is no column of Graft's: "
                     f"choose from {', '.join(COLUMNS)}"
                 )
-            if name in NEEDED and self._mapping[name] is None:
-                raise ValueError(f"data.columns leaves out {name}, without which no row can be used")
+            if name == "path" and self._mapping[name] is None:
+                raise ValueError("data.columns leaves out path, without which no row can be used")
+        if target is not None and target not in AIMS:
+            raise ValueError(f"unknown data.target={target!r}{near(target, AIMS)}: choose one of {', '.join(AIMS)}")
+        self._target = target
         self._classes = None if classes is None else tuple(str(name) for name in classes)
         self._wanted = positive
 
@@ -83,30 +91,52 @@ class TableData(ImageData):
         present, rows = read_rows(self.table)
         names = self._names(present)
         place = self.root.resolve()
-        samples = [self._sample(number, _own(cells, names), place) for number, cells in rows]
+        aim = self._aim(names, present)
+        samples = [self._sample(number, _own(cells, names), place, aim) for number, cells in rows]
         numbers = [number for number, _ in rows]
         _require_distinct(zip(numbers, samples, strict=True))
         require_whole_groups(samples, [f"row {number}" for number in numbers])
-        classes = self._classes or tuple(sorted({sample.label for sample in samples}))
+        if aim == "value":
+            return Listing(self.table.stem, self.root, tuple(by_range(samples)), ("value",), None)
+        classes = self._known(samples, aim)
+        if aim == "labels":
+            return Listing(self.table.stem, self.root, tuple(by_rarest(samples)), classes, None)
+        return Listing(self.table.stem, self.root, tuple(samples), classes, positive_class(classes, self._wanted))
+
+    def _known(self, samples: Sequence[Sample], aim: Target) -> tuple[str, ...]:
+        """Return the classes, each of which can be learnt."""
+        found = {name for sample in samples for name in names_of(sample)}
+        classes = self._classes or tuple(sorted(found))
         if len(classes) < 2:
-            raise ValueError(f"{self.table} has one class only ({classes[0]}): add rows with another label")
+            shown = f"one class only ({classes[0]})" if classes else "no label in any row"
+            what = "name the others too, or list one class an image in a column label" if aim == "labels" else ""
+            raise ValueError(f"{self.table} has {shown}: {what or 'add rows with another label'}")
         require_learnable(samples, "correct the label, give training images of it, or remove its rows")
-        unseen = [name for name in classes if name not in {sample.label for sample in samples}]
+        unseen = [name for name in classes if name not in found]
         if unseen:
             raise ValueError(f"class {unseen[0]!r} of data.classes has no row in train: add some, or leave it out")
-        return Listing(self.table.stem, self.root, tuple(samples), classes, positive_class(classes, self._wanted))
+        return classes
+
+    def _aim(self, names: Mapping[str, str], present: Sequence[str]) -> Target:
+        """Return what is learnt: what was asked for, or the only one that the table has."""
+        found = [name for name in AIMS if name in names]
+        if not found or (self._target or found[0]) not in names:
+            name = self._target or "label"
+            raise ValueError(
+                f"{self.table} has no column {name!r}{near(name, present)} but {', '.join(present)}: "
+                f"say which is the {name} by 'data.columns={{{name}: NAME}}'"
+            )
+        if self._target is None and len(found) > 1:
+            raise ValueError(
+                f"{self.table} has the columns {' and '.join(found)}: say which is learnt by data.target={found[0]}"
+            )
+        return self._target or found[0]
 
     def _names(self, present: Sequence[str]) -> dict[str, str]:
         """Return what the table calls each of our columns that it has."""
         asked = {name: self._mapping.get(name, name) for name in COLUMNS}
         names = {name: own for name, own in asked.items() if own is not None}
-        missing = [name for name in names if names[name] not in present and (name in NEEDED or name in self._mapping)]
-        later = [name for name in _LATER if name in present]
-        if names["label"] not in present and later:
-            raise ValueError(
-                f"{self.table} has the column {later[0]!r} but no {names['label']!r}: a task that learns "
-                f"{_LATER[later[0]]} does not exist yet; add a column label with one class an image"
-            )
+        missing = [name for name in names if names[name] not in present and (name == "path" or name in self._mapping)]
         if missing:
             name = missing[0]
             raise ValueError(
@@ -115,16 +145,10 @@ class TableData(ImageData):
             )
         return {name: own for name, own in names.items() if own in present}
 
-    def _sample(self, number: int, cells: Mapping[str, str], place: Path) -> Sample:
+    def _sample(self, number: int, cells: Mapping[str, str], place: Path, aim: Target) -> Sample:
         """Return the image of a row; `place` is the resolved root."""
-        row, label, split = f"row {number} of {self.table}", cells["label"], cells.get("split", "")
-        if not label:
-            raise ValueError(f"{row} has no label: fill it in or remove the row")
-        if self._classes is not None and label not in self._classes:
-            raise ValueError(
-                f"{row} has the unknown label {label!r}{near(label, self._classes)}: "
-                f"data.classes are {', '.join(self._classes)}"
-            )
+        row, split = f"row {number} of {self.table}", cells.get("split", "")
+        aimed = read_aim(row, cells[aim], aim, self._classes)
         if split and split.lower() not in SPLIT_NAMES:
             raise ValueError(
                 f"{row} has the unknown split {split!r}{near(split.lower(), SPLIT_NAMES)}: "
@@ -132,7 +156,8 @@ class TableData(ImageData):
             )
         path = self._path(row, cells["path"], place)
         weight = _weight(row, cells.get("weight", ""))
-        return Sample(path, label, SPLIT_NAMES.get(split.lower()), group=cells.get("group", "") or None, weight=weight)
+        group = cells.get("group", "") or None
+        return replace(aimed, path=path, split=SPLIT_NAMES.get(split.lower()), group=group, weight=weight)
 
     def _path(self, row: str, cell: str, place: Path) -> Path:
         if not cell:

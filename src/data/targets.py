@@ -1,4 +1,4 @@
-"""What training aims at, from what the samples say."""
+"""What training and scores aim at, from what the samples say."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from src.data.dataset import Target
 from src.data.listing import Sample
 
 
-def class_indices(samples: Sequence[Sample], classes: Sequence[str]) -> list[int]:
-    """Return the class index of every sample."""
-    return [classes.index(sample.label) for sample in samples]
+def targets(samples: Sequence[Sample], classes: Sequence[str]) -> Sequence[Target]:
+    """Return each sample's class index, or its labels (classes, 0 or 1) or its value (1), both float32."""
+    place = {name: index for index, name in enumerate(classes)}
+    return [_target(sample, place) for sample in samples]
 
 
 def soft_targets(samples: Sequence[Sample], classes: Sequence[str]) -> Sequence[Target]:
-    """Return the class indices, or the probability of every class (float32) where some sample says it."""
-    targets = class_indices(samples, classes)
+    """Return the `targets`, or the probability of every class (float32) where some sample says it."""
+    certain = targets(samples, classes)
     if all(sample.soft is None for sample in samples):
-        return targets
-    certain = torch.eye(len(classes))
+        return certain
+    whole = torch.eye(len(classes))
     return [
-        certain[target] if sample.soft is None else torch.tensor(sample.soft)
-        for target, sample in zip(targets, samples, strict=True)
+        whole[target] if sample.soft is None else torch.tensor(sample.soft)
+        for target, sample in zip(certain, samples, strict=True)
     ]
 
 
@@ -32,3 +33,13 @@ def weights(samples: Sequence[Sample]) -> Tensor | None:
     """Return how much each sample counts (float32, mean 1), or None where all count the same."""
     given = torch.tensor([sample.weight for sample in samples], dtype=torch.float64)
     return None if bool((given == given[:1]).all()) else (given / given.mean()).float()
+
+
+def _target(sample: Sample, place: dict[str, int]) -> Target:
+    if sample.value is not None:
+        return torch.tensor([sample.value], dtype=torch.float32)
+    if sample.labels is None:
+        return place[sample.label]
+    present = torch.zeros(len(place))
+    present[[place[name] for name in sample.labels]] = 1.0
+    return present

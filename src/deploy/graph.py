@@ -7,15 +7,16 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
-from src.edge.runtime import INPUT, OUTPUTS
+from src.edge.runtime import INPUT, output_names
 from src.spec import ImageSpec, TaskSpec
 
 # IR 8 is the newest that onnxruntime 1.15 to 1.17 load; opset 18 needs no newer one.
@@ -29,16 +30,18 @@ class _Camera(nn.Module):
         super().__init__()
         self.model, self.image, self.task = model, image, task
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         logits = average_views(self.model, normalise(pixels, self.image), self.task.views)
-        return logits, logits.softmax(dim=1), logits.argmax(dim=1)
+        probabilities, decision = interpret(logits, self.task)
+        return (logits, decision) if self.task.kind == "regression" else (logits, probabilities, decision)
 
 
 def export_onnx(model: nn.Module, image: ImageSpec, task: TaskSpec, path: Path, opset: int = 18) -> None:
     """Write `model` as one ONNX file; the same model gives the same bytes.
 
     The input `image` is N x H x W x 3 of uint8, with any N. The outputs are `logits`, `probabilities` (both
-    N x classes) and `decision` (N, the index of the class). The specs lie in the model's metadata.
+    N x classes) and `decision`: the index of the class (N), which labels are there (N x classes, 0 or 1), or with
+    regression, which has no probabilities, the value (N). The specs lie in the model's metadata.
 
     Args:
         model: A merged timm model on the CPU, in eval mode.
@@ -51,7 +54,7 @@ def export_onnx(model: nn.Module, image: ImageSpec, task: TaskSpec, path: Path, 
         ValueError: The model cannot be written as ONNX, or not with this opset or any batch size.
     """
     assert not model.training
-    proto = _traced(_Camera(model, image, task).eval(), image, opset)
+    proto = _traced(_Camera(model, image, task).eval(), image, output_names(task), opset)
     _check_promises(proto, opset)
     _strip(proto)
     proto.ir_version = IR_VERSION
@@ -63,7 +66,7 @@ def export_onnx(model: nn.Module, image: ImageSpec, task: TaskSpec, path: Path, 
     os.replace(partial, path)
 
 
-def _traced(camera: nn.Module, image: ImageSpec, opset: int) -> onnx.ModelProto:
+def _traced(camera: nn.Module, image: ImageSpec, outputs: Sequence[str], opset: int) -> onnx.ModelProto:
     # Two pictures, because torch.export takes sizes 0 and 1 for constants.
     pixels = torch.zeros(2, *image.size, 3, dtype=torch.uint8)
     try:
@@ -72,7 +75,7 @@ def _traced(camera: nn.Module, image: ImageSpec, opset: int) -> onnx.ModelProto:
                 camera,
                 (pixels,),
                 input_names=[INPUT],
-                output_names=OUTPUTS,
+                output_names=outputs,
                 opset_version=opset,
                 dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
                 dynamo=True,

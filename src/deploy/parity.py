@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 from torch import nn
 
+from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
 from src.edge.preprocess import Pixels, load
 from src.edge.runtime import open_session, run_session
-from src.spec import ImageSpec, TaskSpec
+from src.spec import JOINT, ImageSpec, TaskSpec
 
 BATCH, THREADS, WORST = 16, 2, 5
 
@@ -48,9 +49,10 @@ class Parity:
         max_abs_logit_diff: Largest difference of any logit.
         mean_abs_logit_diff: Mean difference over all logits.
         logit_scale: Largest absolute logit of the model.
-        changed_decisions: Pictures with another class than before.
-        accuracy_torch: Accuracy of the model, 0 to 1.
-        accuracy_onnx: Accuracy of the bundle on the same pictures.
+        changed_decisions: Pictures with another decision than before; with regression those whose value differs by more
+            than a logit may.
+        accuracy_torch: Part of the model's decisions that are right, 0 to 1; None with regression.
+        accuracy_onnx: The same of the bundle on the same pictures.
         worst: The pictures with the largest differences, worst first: path, difference and both decisions.
         limits: What was allowed.
     """
@@ -62,8 +64,8 @@ class Parity:
     mean_abs_logit_diff: float
     logit_scale: float
     changed_decisions: int
-    accuracy_torch: float
-    accuracy_onnx: float
+    accuracy_torch: float | None
+    accuracy_onnx: float | None
     worst: tuple[dict[str, Any], ...]
     limits: Limits
 
@@ -98,7 +100,7 @@ def check_parity(
         image: How a picture becomes pixels.
         task: Classes and views.
         onnx_path: What `export_onnx` wrote.
-        samples: Path and class name of every picture.
+        samples: Path of every picture and its truth: class name, labels joined by `JOINT`, or value.
         split: Name of the pictures' split, for the record.
         precision: Number format of the ONNX file, for the record.
         limits: What the ONNX file may differ; `Limits()` when None.
@@ -118,7 +120,7 @@ def check_parity(
 
 def _judge(
     paths: list[Path],
-    targets: NDArray[np.int64],
+    targets: NDArray[Any],
     task: TaskSpec,
     stages: _Stages,
     split: str,
@@ -133,25 +135,22 @@ def _judge(
         max_abs_logit_diff=float(difference.max()),
         mean_abs_logit_diff=float(difference.mean()),
         logit_scale=float(np.abs(stages.expected).max()),
-        changed_decisions=int((stages.before != stages.after).sum()),
-        accuracy_torch=float((stages.before == targets).mean()),
-        accuracy_onnx=float((stages.after == targets).mean()),
-        worst=_worst(paths, task, difference.max(axis=1), stages),
+        changed_decisions=int(_changed(stages, task, limits).sum()),
+        accuracy_torch=_accuracy(stages.before, targets, task),
+        accuracy_onnx=_accuracy(stages.after, targets, task),
+        worst=_worst(paths, task, difference.max(axis=1), stages, _changed(stages, task, limits)),
         limits=limits,
     )
 
 
 @dataclass(frozen=True)
 class _Stages:
-    """What the model (`expected`) and the ONNX file (`logits`, `after`) say about the same pictures."""
+    """What the model (`expected`, `before`) and the ONNX file (`logits`, `after`) say about the same pictures."""
 
     expected: NDArray[np.float32]
+    before: NDArray[Any]
     logits: NDArray[np.float32]
-    after: NDArray[np.int64]
-
-    @property
-    def before(self) -> NDArray[np.int64]:
-        return np.asarray(self.expected.argmax(axis=1), dtype=np.int64)
+    after: NDArray[Any]
 
     @classmethod
     def run(cls, model: nn.Module, image: ImageSpec, task: TaskSpec, onnx_path: Path, paths: list[Path]) -> Self:
@@ -159,44 +158,78 @@ class _Stages:
         parts = []
         for start in range(0, len(paths), BATCH):
             pixels = np.stack([load(path, image) for path in paths[start : start + BATCH]])
-            parts.append((_torch_logits(model, pixels, image, task), *_onnx_outputs(session, pixels)))
+            parts.append((*_torch_outputs(model, pixels, image, task), *_onnx_outputs(session, pixels)))
         return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _targets(samples: Samples, task: TaskSpec) -> NDArray[np.int64]:
-    unknown = sorted({label for _, label in samples} - set(task.classes))
+def _targets(samples: Samples, task: TaskSpec) -> NDArray[Any]:
+    """Return what the decisions should be, in the shape of the decisions."""
+    if task.kind == "regression":
+        return np.array([float(truth) for _, truth in samples])
+    several = task.kind == "multilabel"
+    names = [truth.split(JOINT) if several and truth else [] if several else [truth] for _, truth in samples]
+    unknown = sorted({name for each in names for name in each} - set(task.classes))
     if unknown:
         raise ValueError(f"unknown classes {', '.join(unknown)}: the model knows {', '.join(task.classes)}")
-    return np.array([task.classes.index(label) for _, label in samples])
+    if several:
+        return np.array([[name in each for name in task.classes] for each in names])
+    return np.array([task.classes.index(each[0]) for each in names])
 
 
-def _torch_logits(model: nn.Module, pixels: Pixels, image: ImageSpec, task: TaskSpec) -> NDArray[np.float32]:
+def _changed(stages: _Stages, task: TaskSpec, limits: Limits) -> NDArray[np.bool_]:
+    """Tell the pictures with another decision from the others."""
+    if task.kind == "regression":
+        most = limits.relative_logit_diff * float(np.abs(stages.expected).max()) * task.scale
+        return np.asarray(np.abs(stages.before - stages.after) > most)
+    differs = stages.before != stages.after
+    return np.asarray(differs if differs.ndim == 1 else differs.any(axis=1))
+
+
+def _accuracy(decided: NDArray[Any], targets: NDArray[Any], task: TaskSpec) -> float | None:
+    return None if task.kind == "regression" else float((decided == targets).mean())
+
+
+def _torch_outputs(
+    model: nn.Module, pixels: Pixels, image: ImageSpec, task: TaskSpec
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
     with torch.inference_mode():
         logits = average_views(model, normalise(torch.from_numpy(pixels), image), task.views)
-    return np.asarray(logits.numpy(), dtype=np.float32)
+        decided = interpret(logits, task)[1]
+    return np.asarray(logits.numpy(), dtype=np.float32), decided.numpy()
 
 
-def _onnx_outputs(session: InferenceSession, pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _onnx_outputs(session: InferenceSession, pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """Return logits and decisions, from one picture alone and then the rest, as cameras run it both ways."""
     runs = [run_session(session, part) for part in (pixels[:1], pixels[1:]) if len(part)]
     return np.concatenate([logits for logits, _, _ in runs]), np.concatenate([decision for _, _, decision in runs])
 
 
 def _worst(
-    paths: list[Path], task: TaskSpec, difference: NDArray[np.float32], stages: _Stages
+    paths: list[Path],
+    task: TaskSpec,
+    difference: NDArray[np.float32],
+    stages: _Stages,
+    changed: NDArray[np.bool_],
 ) -> tuple[dict[str, Any], ...]:
     """Name the pictures to look at: changed decisions first, then the largest differences."""
-    before, after = stages.before, stages.after
-    order = sorted(range(len(paths)), key=lambda i: (before[i] == after[i], -difference[i]))[:WORST]
+    order = sorted(range(len(paths)), key=lambda i: (not changed[i], -difference[i]))[:WORST]
     return tuple(
         {
             "path": str(paths[i]),
             "max_abs_logit_diff": float(difference[i]),
-            "torch": task.classes[before[i]],
-            "onnx": task.classes[after[i]],
+            "torch": _named(stages.before[i], task),
+            "onnx": _named(stages.after[i], task),
         }
         for i in order
     )
+
+
+def _named(decision: Any, task: TaskSpec) -> str | float:
+    if task.kind == "regression":
+        return float(decision)
+    if task.kind == "multilabel":
+        return JOINT.join(name for name, present in zip(task.classes, decision, strict=True) if present)
+    return task.classes[int(decision)]
 
 
 def _finite(value: Any) -> Any:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from src.edge.manifest import MODEL, Manifest, find_bundle, sha256
 from src.edge.preprocess import Pixels, resize, scale_grey
-from src.spec import Decision, ImageSpec, TaskSpec
+from src.spec import JOINT, Decision, ImageSpec, Measurement, TaskSpec
 
 INPUT, OUTPUTS = "image", ("logits", "probabilities", "decision")
 
-Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
 
 
 class Runtime:
@@ -48,7 +48,7 @@ class Runtime:
         if read_specs(self._session) != (self.image, self.task):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
 
-    def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision]:
+    def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision | Measurement]:
         """Decide about decoded pictures in one run of the network.
 
         Args:
@@ -56,7 +56,7 @@ class Runtime:
                 resized, and what white is in the grey ones.
 
         Returns:
-            One decision for each picture.
+            One decision for each picture; with regression a `Measurement`.
 
         Raises:
             ImageError: An array is no picture, or holds a grey above white.
@@ -65,7 +65,7 @@ class Runtime:
             return []
         return self.decide(np.stack([resize(self._rgb(picture), self.image) for picture in pictures]))
 
-    def decide(self, batch: Pixels) -> list[Decision]:
+    def decide(self, batch: Pixels) -> list[Decision | Measurement]:
         """Decide about resized pixels, such as `load` gives, in one run of the network.
 
         Args:
@@ -74,8 +74,8 @@ class Runtime:
         Returns:
             One decision for each picture.
         """
-        _, probabilities, indices = self.run(batch)
-        return [self._decision(row, int(index)) for row, index in zip(probabilities, indices, strict=True)]
+        _, probabilities, decided = self.run(batch)
+        return [self._decision(*each) for each in zip(probabilities, decided, strict=True)]
 
     def run(self, batch: Pixels) -> Outputs:
         """Run the network on resized pixels.
@@ -84,7 +84,8 @@ class Runtime:
             batch: N x H x W x 3, uint8, H x W as `image.size`.
 
         Returns:
-            Logits (N x classes), probabilities (N x classes) and the index of the decided class (N).
+            Logits (N x outputs), probabilities (N x classes; N x 0 with regression) and decisions: the index of the
+            class (N), which labels are there (N x classes, 0 or 1), or the value (N).
         """
         return run_session(self._session, batch)
 
@@ -92,9 +93,20 @@ class Runtime:
         grey = picture.dtype == np.uint16 and picture.ndim == 2
         return scale_grey(picture, self.image.bit_depth) if grey else picture
 
-    def _decision(self, probabilities: NDArray[np.float32], index: int) -> Decision:
-        by_name = dict(zip(self.task.classes, probabilities.tolist(), strict=True))
-        return Decision(label=self.task.classes[index], score=float(probabilities[index]), probabilities=by_name)
+    def _decision(self, probabilities: NDArray[np.float32], decided: Any) -> Decision | Measurement:
+        classes = self.task.classes
+        if self.task.kind == "regression":
+            return Measurement(value=float(decided))
+        by_name = dict(zip(classes, probabilities.tolist(), strict=True))
+        if self.task.kind == "multilabel":
+            present = JOINT.join(name for name, there in zip(classes, decided, strict=True) if there)
+            return Decision(present, float(np.where(decided, probabilities, 1 - probabilities).min()), by_name)
+        return Decision(classes[int(decided)], float(probabilities[int(decided)]), by_name)
+
+
+def output_names(task: TaskSpec) -> tuple[str, ...]:
+    """Return the names of a model's outputs: a value has no probabilities."""
+    return tuple(name for name in OUTPUTS if name != "probabilities" or task.kind != "regression")
 
 
 def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
@@ -118,8 +130,9 @@ def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
 
 def run_session(session: onnxruntime.InferenceSession, batch: Pixels) -> Outputs:
     """Run a loaded model on pixels (N x H x W x 3, uint8); see `Runtime.run`."""
-    logits, probabilities, decision = session.run(OUTPUTS, {INPUT: batch})
-    return logits, probabilities, decision
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(names, {INPUT: batch}), strict=True))
+    return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]
 
 
 def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec] | None:

@@ -45,6 +45,7 @@ class About:
         left_out: One line for each image that was left out, with the reason.
         command: The command line, ready to paste.
         bit_depth: What white is in grey images, as in `ImageSpec`.
+        kind: Kind of the task, one of `src.spec.KINDS`.
     """
 
     experiment: str
@@ -64,3 +65,4 @@ class About:
     left_out: tuple[str, ...]
     command: str
     bit_depth: int = 16
+    kind: str = "classification"

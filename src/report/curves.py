@@ -98,16 +98,19 @@ def _square(x: str, y: str, curves: int) -> tuple[Figure, Axes]:
 
 
 def _classes(predictions: Predictions, positive: str | None) -> Sequence[str]:
-    return [name for name in predictions.classes if name in predictions.targets] if positive is None else [positive]
+    if positive is not None:
+        return [positive]
+    share = predictions.target_matrix.mean(axis=0)
+    return [name for name, part in zip(predictions.classes, share, strict=True) if 0 < part < 1]
 
 
 def _share(predictions: Predictions, positive: str) -> float:
-    return predictions.targets.count(positive) / len(predictions)
+    return float(predictions.target_matrix[:, predictions.classes.index(positive)].mean())
 
 
 def _against_rest(predictions: Predictions, name: str) -> tuple[torch.Tensor, torch.Tensor]:
     index = predictions.classes.index(name)
-    targets = torch.from_numpy(predictions.target_indices == index).int()
+    targets = torch.from_numpy(predictions.target_matrix[:, index]).int()
     return torch.from_numpy(predictions.probabilities[:, index]), targets
 
 

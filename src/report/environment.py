@@ -20,4 +20,5 @@ def environment() -> Environment:
     )
     made.filters |= {"count": units.count, "size": units.size, "duration": units.duration}
     made.filters["score"] = lambda value: units.figure("", value)
+    made.filters["number"] = lambda text: f"{float(text):.4g}"
     return made

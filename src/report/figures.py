@@ -56,7 +56,12 @@ STYLE: dict[Any, Any] = {
 }
 PANELS = {
     "Loss": {"train_loss": "training", "val_loss": "validation"},
-    "Validation score": {"val_balanced_accuracy": "balanced accuracy", "val_auroc": "AUROC"},
+    "Validation score": {
+        "val_balanced_accuracy": "balanced accuracy",
+        "val_auroc": "AUROC",
+        "val_quadratic_kappa": "quadratic kappa",
+        "val_r2": "R\N{SUPERSCRIPT TWO}",
+    },
     "Learning rate": {"learning_rate": "learning rate"},
 }
 FEW = 6  # up to so many classes three figures fit in one row of the page

@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from src.backbones.outputs import interpret
 from src.data import Sample
 from src.report.predictions import Predictions
-from src.spec import TaskSpec
+from src.spec import JOINT, TaskSpec
 
 
 def tabulate(logits: Mapping[str, Tensor], samples: Mapping[str, list[Sample]], task: TaskSpec) -> Predictions:
@@ -20,15 +21,30 @@ def tabulate(logits: Mapping[str, Tensor], samples: Mapping[str, list[Sample]], 
     Paths are relative to the working folder where the image lies in it, else absolute.
     """
     rows = [(split, sample) for split in logits for sample in samples[split]]
-    outputs = [row for split in logits for row in logits[split].double()]
+    probabilities, decided = interpret(torch.cat([logits[split].double() for split in logits]), task)
     return Predictions(
         paths=tuple(_shown(sample.path) for _, sample in rows),
         splits=tuple(split for split, _ in rows),
-        targets=tuple(sample.label for _, sample in rows),
-        predicted=tuple(task.classes[int(output.argmax())] for output in outputs),
-        probabilities=torch.stack(outputs).softmax(1).numpy(),
+        targets=tuple(_truth(sample, task) for _, sample in rows),
+        predicted=tuple(_text(decision, task) for decision in decided),
+        probabilities=probabilities.numpy(),
         classes=task.classes,
+        kind=task.kind,
     )
+
+
+def _truth(sample: Sample, task: TaskSpec) -> str:
+    if sample.labels is None:
+        return sample.truth
+    return JOINT.join(name for name in task.classes if name in sample.labels)
+
+
+def _text(decision: Tensor, task: TaskSpec) -> str:
+    if task.kind == "regression":
+        return repr(float(decision))
+    if task.kind == "multilabel":
+        return JOINT.join(name for name, present in zip(task.classes, decision.tolist(), strict=True) if present)
+    return task.classes[int(decision)]
 
 
 def _shown(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,20 @@ from src.report.curves import precision_recall, roc
 from src.report.environment import environment
 from src.report.figures import FEW, confusion_matrix, learning_curves
 from src.report.history import read_history
-from src.report.metrics import LABELS, Intervals, compute, confusion, intervals, outcomes, read_metrics
+from src.report.metrics import LABELS, Intervals, compute, intervals, outcomes, read_metrics
 from src.report.mistakes import worst_mistakes
 from src.report.predictions import SPLITS, Predictions, read_predictions
+from src.report.scatter import scatter
 
 NAME = "report.html"
 TEMPLATE = "page.html.j2"
 MEASURED = ("val", "test")
+LEARNT = {
+    "classification": "{} classes",
+    "ordinal": "{} grades",
+    "multilabel": "{} labels, any number an image",
+    "regression": "a number",
+}
 
 
 @dataclass(frozen=True)
@@ -72,18 +80,16 @@ def write_report(run: Path, about: About) -> Path:
 
 def class_rows(predictions: Predictions) -> list[ClassRow]:
     """Return support, precision, recall and F1 of every class, in the order of the classes."""
-    counts = confusion(predictions)
-    rows = []
-    for index, (support, called) in enumerate(zip(counts.sum(axis=1), counts.sum(axis=0), strict=True)):
-        hits = int(counts[index, index])
-        rows.append(
-            ClassRow(int(support), _share(hits, called), _share(hits, support), _share(2 * hits, support + called))
-        )
-    return rows
+    is_target, is_decided = predictions.target_matrix, predictions.predicted_matrix
+    sums = [matrix.sum(axis=0).tolist() for matrix in (is_target, is_decided, is_target & is_decided)]
+    return [
+        ClassRow(support, _share(hits, called), _share(hits, support), _share(2 * hits, support + called))
+        for support, called, hits in zip(*sums, strict=True)
+    ]
 
 
 def _context(run: Path, about: About) -> dict[str, Any]:
-    predictions = read_predictions(run / "predictions.csv")
+    predictions = read_predictions(run / "predictions.csv", about.kind)
     measured = [split for split in MEASURED if split in predictions.splits]
     if not measured:
         raise ValueError(
@@ -101,33 +107,47 @@ def _context(run: Path, about: About) -> dict[str, Any]:
         "cards": _cards(headline, about.positive),
         "outcomes": outcomes(headline, about.positive) if about.positive else None,
         "figures": _figures(run, headline, about.positive, metrics),
+        "learnt": LEARNT[about.kind].format(len(about.classes)),
         "mistakes": worst_mistakes(headline, bit_depth=about.bit_depth),
         "wrong": sum(target != decided for target, decided in zip(headline.targets, headline.predicted, strict=True)),
+        "kind": about.kind,
         "splits": [split for split in SPLITS if split in about.counts],
         "measured": measured,
-        "classes": list(zip(predictions.classes, zip(*map(class_rows, parts.values()), strict=True), strict=True)),
+        "classes": _class_table(about, parts),
         "few": FEW,
         "config": _text(run / "config.yaml"),
     }
 
 
+def _class_table(about: About, parts: Mapping[str, Predictions]) -> list[tuple[str, tuple[ClassRow, ...]]]:
+    """Return every class with its row in each measured split; ranges of values have a count alone."""
+    if about.kind == "regression":
+        return [(name, ()) for name in next(iter(about.counts.values()))]
+    return list(zip(about.classes, zip(*map(class_rows, parts.values()), strict=True), strict=True))
+
+
 def _cards(predictions: Predictions, positive: str | None) -> list[Card]:
     figures, ends = compute(predictions, positive), intervals(predictions, positive)
-    return [_card(name, label, figures[name], ends) for name, label in LABELS.items()]
+    return [_card(name, label, figures[name], ends) for name, label in LABELS.items() if name in figures]
 
 
 def _card(name: str, label: str, value: float | None, ends: Intervals) -> Card:
     if value is None:
-        return Card(label, units.MISSING, "undefined with one class only")
+        what = "value" if name in ("r2", "pearson") else "class"
+        return Card(label, units.MISSING, f"undefined with one {what} only")
     return Card(label, units.figure(name, value), units.interval(name, ends[name]))
 
 
 def _figures(run: Path, predictions: Predictions, positive: str | None, metrics: dict[str, Any]) -> dict[str, Markup]:
     """Draw the figures by name; those without data are left out. Their text is escaped where it is drawn."""
-    drawn = {"confusion": confusion_matrix(predictions)}
+    drawn = {}
+    if predictions.kind == "regression":
+        drawn["scatter"] = scatter(predictions)
+    elif predictions.kind != "multilabel":
+        drawn["confusion"] = confusion_matrix(predictions)
     if (run / "history.csv").exists():
         drawn["curves"] = learning_curves(read_history(run / "history.csv"), metrics.get("best_epoch"))
-    if compute(predictions, positive)["auroc"] is not None:
+    if compute(predictions, positive).get("auroc") is not None:
         drawn |= {"roc": roc(predictions, positive), "precision": precision_recall(predictions, positive)}
     return {name: Markup(text) for name, text in drawn.items() if text}
 

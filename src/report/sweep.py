@@ -18,17 +18,19 @@ from rich.text import Text
 from src.data.files import write_text
 from src.report import units
 from src.report.folds import merge_folds, write_folds
+from src.report.metrics import LABELS, headline
 from src.report.sweep_run import SweepRun, read_runs
 
-FIGURES = (("val", "balanced_accuracy"), ("val", "auroc"), ("test", "balanced_accuracy"), ("test", "auroc"))
 WRITTEN = ("trainable_parameters", "adapter_bytes", "train_seconds")
+SHORT = {"balanced_accuracy": "bal. acc.", "auroc": "AUROC", "mean_absolute_error": "mean abs. error", "r2": "R2"}
 COSTS: dict[str, Callable[[Any], str]] = {"adapter_bytes": units.size, "train_seconds": units.duration}
 
 
 class SweepTable(Callback):
     """Print one table at the end of a multirun, and write it as `runs.csv` and `runs.md` into the sweep's folder.
 
-    Runs are ordered by balanced accuracy on the validation split, never by the test split. A failed run is a row too.
+    Runs are ordered by their headline figure on the validation split (balanced accuracy with one class an image), never
+    by the test split. A failed run is a row too.
     """
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -59,9 +61,10 @@ def _asked(runs: list[SweepRun]) -> list[str]:
 def _csv(runs: list[SweepRun], keys: list[str]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["run", *keys, *(f"{split}_{name}" for split, name in FIGURES), *WRITTEN, "error"])
+    wanted = [(split, name) for split in ("val", "test") for name in _headline(runs)]
+    writer.writerow(["run", *keys, *(f"{split}_{name}" for split, name in wanted), *WRITTEN, "error"])
     for run in runs:
-        figures = [run.figure(split, name) for split, name in FIGURES]
+        figures = [run.figure(split, name) for split, name in wanted]
         costs = [run.metrics.get(name) for name in WRITTEN]
         writer.writerow([run.name, *(run.overrides.get(key, "") for key in keys), *figures, *costs, run.error])
     return buffer.getvalue()
@@ -72,19 +75,24 @@ def _lines(runs: list[SweepRun], keys: list[str]) -> list[list[str]]:
 
     The column of errors is there when a run failed.
     """
-    measures = ["val bal. acc.", "val AUROC", "adapter", "time"]
+    names = _headline(runs)
+    measures = [*(f"val {SHORT.get(name, LABELS[name].lower())}" for name in names), "adapter", "time"]
     failed = any(run.error for run in runs)
     lines = [["run", *keys, *measures, *["error"] * failed]]
     for run in runs:
         asked = [run.name, *(run.overrides.get(key, "") for key in keys)]
-        lines.append([*asked, *(_measures(run) or [""] * len(measures)), *[run.error] * failed])
+        lines.append([*asked, *(_measures(run, names) or [""] * len(measures)), *[run.error] * failed])
     return lines
 
 
-def _measures(run: SweepRun) -> list[str]:
+def _headline(runs: list[SweepRun]) -> tuple[str, str]:
+    return headline(next((run.metrics["val"] for run in runs if run.metrics.get("val")), {}))
+
+
+def _measures(run: SweepRun, names: tuple[str, str]) -> list[str]:
     if run.error:
         return []
-    figures = [units.figure(name, run.figure("val", name)) for name in ("balanced_accuracy", "auroc")]
+    figures = [units.figure(name, run.figure("val", name)) for name in names]
     costs = [(run.metrics.get(name), write) for name, write in COSTS.items()]
     return [*figures, *(units.MISSING if cost is None else write(cost) for cost, write in costs)]
 

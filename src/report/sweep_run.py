@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.report.metrics import read_metrics
+from src.report.metrics import headline, read_metrics
 
 UNFINISHED = "did not finish: the run left neither metrics.json nor error.txt"
 
@@ -66,5 +66,5 @@ def _overrides(path: Path) -> dict[str, str]:
 
 
 def _rank(run: SweepRun) -> tuple[bool, bool, float]:
-    score = run.figure("val", "balanced_accuracy")
+    score = run.figure("val", headline(run.metrics.get("val", {}))[0])
     return bool(run.error), score is None, -(score or 0.0)

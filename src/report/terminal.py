@@ -53,6 +53,8 @@ def _figures(metrics: Mapping[str, Any]) -> Table:
         table.add_column(SPLIT_NAMES[split], justify="right")
         table.add_column("95 % interval", style="dim")
     for name, label in LABELS.items():
+        if not any(name in metrics[split] for split in splits):
+            continue
         table.add_row(label, *(cell for split in splits for cell in _cells(metrics, split, name)))
     return table
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-RATES = ("accuracy", "balanced_accuracy")
+RATES = ("accuracy", "balanced_accuracy", "exact_match")
+ERRORS = ("mean_absolute_error", "root_mean_squared_error")
 MISSING = "\N{EN DASH}"
 
 
 def figure(name: str, value: float | None) -> str:
-    """Write a metric: rates in percent, areas and F1 with three decimals, a dash where it is undefined."""
+    """Write a metric: rates in percent, errors with three digits, the rest with three decimals, a dash for None."""
     if value is None:
         return MISSING
+    if name in ERRORS:
+        return f"{value:.3g}"
     return f"{value:.1%}".replace("%", " %") if name in RATES else f"{value:.3f}"
 
 

@@ -6,15 +6,24 @@ from src.tasks.build import build, predict_logits
 from src.tasks.classification import ClassificationTask
 from src.tasks.fit import Fitted, fit
 from src.tasks.frozen import find_suspects
+from src.tasks.imbalance import Imbalance
+from src.tasks.multilabel import MultilabelTask
+from src.tasks.ordinal import OrdinalTask
 from src.tasks.precision import choose_precision
+from src.tasks.regression import RegressionTask
 from src.tasks.restore import Trained, metadata, read_trained
 from src.tasks.schedule import warmup_cosine
+from src.tasks.specify import frequencies, specify
 
 __all__ = [
     "ClassificationTask",
     "Fitted",
     "Full",
+    "Imbalance",
     "Lora",
+    "MultilabelTask",
+    "OrdinalTask",
+    "RegressionTask",
     "Setting",
     "Trained",
     "VisionTask",
@@ -22,9 +31,11 @@ __all__ = [
     "choose_precision",
     "find_suspects",
     "fit",
+    "frequencies",
     "layers",
     "metadata",
     "predict_logits",
     "read_trained",
+    "specify",
     "warmup_cosine",
 ]

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from src.backbones import Backbone
 from src.backbones.pixels import average_views
 from src.lora import Layer, apply_ratios, injection_of, parameter_groups
-from src.spec import QUARTER_TURNS, ImageSpec, TaskSpec
+from src.spec import QUARTER_TURNS, SCORES, ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import features, fit_head, linear_head
@@ -40,6 +40,7 @@ class Setting:
         image: The network's input.
         task: Classes, positive class and views.
         seed: Decides the adapters' start and everything random in an epoch.
+        frequencies: Part of the training images that each class has, in their order; needed where rare ones are raised.
     """
 
     backbone: Backbone
@@ -47,6 +48,7 @@ class Setting:
     image: ImageSpec
     task: TaskSpec
     seed: int = 0
+    frequencies: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse views that the input's shape does not allow."""
@@ -60,6 +62,7 @@ class VisionTask(LightningModule, ABC):
     """One adapted backbone in training; a task subclasses it and says what its loss and its metrics are."""
 
     model: nn.Module
+    kind: ClassVar[str]  # one of `src.spec.KINDS`
 
     def __init__(
         self,
@@ -79,25 +82,42 @@ class VisionTask(LightningModule, ABC):
             lora_plus_ratio: Learning rate of every B divided by that of the rest (LoRA+).
         """
         super().__init__()
+        assert setting.task.kind == self.kind
         self.setting, self._lora_plus_ratio = setting, lora_plus_ratio
         self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
-        self.val_metrics = self.metrics().clone(prefix="val/")
+        self.val_metrics = MetricCollection({**self.metrics()}, compute_groups=False, prefix="val/")
         self._scores: list[float] = []
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
 
     @abstractmethod
-    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the mean loss of a batch: the mean of loss times weight over its images.
+    def losses(self, logits: Tensor, targets: Tensor, smooth: bool = False) -> Tensor:
+        """Return the loss of every image (N).
 
         Args:
-            logits: N x classes.
-            targets: Class indices (N), or probabilities (N x classes) where they are soft.
-            weights: How much each image counts (N), with mean 1 over the whole training split; None is 1 for each.
+            logits: N x outputs.
+            targets: As the data gives them, `src.data.targets`, with soft ones in training.
+            smooth: Whether the targets are blurred as the task was told to, in training.
         """
 
     @abstractmethod
-    def metrics(self) -> MetricCollection:
-        """Return the metrics that validation tracks, updated with logits and targets."""
+    def metrics(self) -> dict[str, Metric]:
+        """Return the metrics that validation tracks by name, updated with what `scored` returns."""
+
+    def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the metrics take."""
+        return logits, targets
+
+    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None, smooth: bool = False) -> Tensor:
+        """Return the mean loss of a batch: the mean of loss times weight over its images.
+
+        Args:
+            logits: N x outputs.
+            targets: As `losses`.
+            weights: How much each image counts (N), with mean 1 over the whole training split; None is 1 for each.
+            smooth: As `losses`.
+        """
+        each = self.losses(logits, targets, smooth)
+        return each.mean() if weights is None else (weights * each).mean()
 
     def configure_model(self) -> None:
         """Build the backbone and adapt it, once."""
@@ -120,8 +140,8 @@ class VisionTask(LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of an augmented batch."""
-        pixels, targets, _, *weights = batch
-        loss = self.loss(self.model(self.images(pixels)), targets, *weights)
+        pixels, targets, _, *rest = batch
+        loss = self.loss(self.model(self.images(pixels)), targets, rest[0] if rest else None, smooth=True)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(targets))
         return loss
 
@@ -134,13 +154,13 @@ class VisionTask(LightningModule, ABC):
                 f"the training diverged in epoch {self.current_epoch}: the logits are not finite; lower optimizer.lr"
             )
         self.log("val/loss", self.loss(logits, targets), batch_size=len(targets))
-        self.val_metrics.update(logits, targets)
+        self.val_metrics.update(*self.scored(logits, targets))
 
     def on_validation_epoch_end(self) -> None:
         """Report the epoch's metrics, and the score that decides which epoch is kept."""
         values = self.val_metrics.compute()
         self.log_dict({name: value for name, value in values.items() if value.ndim == 0})
-        self._scores = [*self._scores, float(values["val/balanced_accuracy"])][-SCORED_EPOCHS:]
+        self._scores = [*self._scores, float(values[f"val/{SCORES[self.kind]}"])][-SCORED_EPOCHS:]
         self.log("val/score", sum(self._scores) / len(self._scores), prog_bar=True)
         self.val_metrics.reset()
 
@@ -152,8 +172,8 @@ class VisionTask(LightningModule, ABC):
         head = linear_head(self.model)
         if self._warm_start and head is not None:
             sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
-            score = fit_head(head, sets[0], sets[1], self._score, data.weights())
-            log.info("head fitted on frozen features: balanced accuracy %.4f on val", score)
+            score = fit_head(head, sets[0], sets[1], self.loss, self._score, data.weights())
+            log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
         self.setting.adaptation.start(self.model, (images for images, _ in self._batches(data.loader("train"))))
         require_alive(self.model, self._losses(data.train_dataloader()))
 
@@ -198,13 +218,13 @@ class VisionTask(LightningModule, ABC):
         """Yield the loss of each batch, in the precision of a training step."""
         for images, targets in self._batches(loader):
             with self.trainer.precision_plugin.train_step_context():
-                loss = self.loss(self.model(images), targets.to(self.device))
+                loss = self.loss(self.model(images), targets.to(self.device), smooth=True)
             yield loss
 
     def _score(self, logits: Tensor, targets: Tensor) -> Tensor:
-        metrics = self.metrics()
-        metrics.update(logits, targets)
-        score: Tensor = metrics.compute()["balanced_accuracy"]
+        metric = self.metrics()[SCORES[self.kind]]
+        metric.update(*self.scored(logits, targets))
+        score: Tensor = metric.compute()
         return score
 
 

@@ -14,7 +14,7 @@ from src.spec import ImageSpec, TaskSpec
 
 
 def build(backbone: Backbone, image: ImageSpec, task: TaskSpec) -> nn.Module:
-    """Create the backbone with a head for the task's classes, in channels-last memory where that is faster."""
+    """Create the backbone with a head for the task's classes or value, in channels-last memory where that is faster."""
     model = backbone.create(len(task.classes), image.size)
     return model.to(memory_format=torch.channels_last) if is_conv_net(model) else model
 

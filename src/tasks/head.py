@@ -1,4 +1,4 @@
-"""Start from a good head: logistic regression on the frozen features, before the backbone moves.
+"""Start from a good head: a penalised fit of the frozen features, before the backbone moves.
 
 Linear probing first keeps the pretrained features from being distorted (LP-FT, Kumar et al., arXiv 2202.10054).
 """
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from src.lora.targets import classifiers
 
 PENALTIES = (1e-1, 1e-2, 1e-3)
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def linear_head(model: nn.Module) -> nn.Linear | None:
@@ -44,25 +45,29 @@ def fit_head(
     head: nn.Linear,
     train: tuple[Tensor, Tensor],
     val: tuple[Tensor, Tensor],
+    loss: Loss,
     score: Callable[[Tensor, Tensor], Tensor],
     weights: Tensor | None = None,
 ) -> float:
-    """Fit `head` in place by logistic regression, its penalty chosen on validation; return the validation score.
+    """Fit `head` in place, its penalty chosen on validation; return the validation score.
+
+    With cross-entropy this is logistic regression, with a squared error ridge regression.
 
     Args:
         head: The linear classifier.
-        train: Features (N x F) and targets (N) to fit.
+        train: Features (N x F) and targets (N, or N x outputs) to fit.
         val: The same, to choose the penalty.
+        loss: Mean loss of logits, targets and weights.
         score: Of logits and targets; higher is better.
         weights: How much each of N counts in the fit, with mean 1; None is 1 for each.
     """
     mean, std = train[0].mean(0), train[0].std(0).clamp_min(1e-6)
     best, chosen = -float("inf"), None
     for penalty in PENALTIES:
-        weight, bias = _logistic((train[0] - mean) / std, train[1], head.out_features, penalty, weights)
+        weight, bias = _fitted((train[0] - mean) / std, train[1], head.out_features, penalty, loss, weights)
         weight, bias = weight / std, bias - (weight / std) @ mean
         value = float(score(F.linear(val[0], weight, bias), val[1]))
-        if value > best:
+        if chosen is None or value > best:  # a score can be undefined, as R2 of one image is
             best, chosen = value, (weight, bias)
     assert chosen is not None
     with torch.no_grad():
@@ -72,24 +77,19 @@ def fit_head(
     return best
 
 
-def _logistic(
-    x: Tensor, targets: Tensor, classes: int, penalty: float, weights: Tensor | None = None
+def _fitted(
+    x: Tensor, targets: Tensor, outputs: int, penalty: float, loss: Loss, weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    weight = torch.zeros(classes, x.shape[1], requires_grad=True)
-    bias = torch.zeros(classes, requires_grad=True)
+    weight = torch.zeros(outputs, x.shape[1], requires_grad=True)
+    bias = torch.zeros(outputs, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
+    def penalised() -> Tensor:
         optimizer.zero_grad()
-        logits = F.linear(x, weight, bias)
-        if weights is None:
-            error = F.cross_entropy(logits, targets)
-        else:
-            error = (weights * F.cross_entropy(logits, targets, reduction="none")).mean()
-        value = error + penalty * weight.square().sum()
+        value = loss(F.linear(x, weight, bias), targets, weights) + penalty * weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        optimizer.step(penalised)  # type: ignore[no-untyped-call]
     return weight.detach(), bias.detach()

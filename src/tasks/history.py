@@ -10,14 +10,6 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-COLUMNS = {
-    "train_loss": "train/loss",
-    "val_loss": "val/loss",
-    "val_accuracy": "val/accuracy",
-    "val_balanced_accuracy": "val/balanced_accuracy",
-    "val_auroc": "val/auroc",
-}
-
 
 class History(Callback):
     """Write `history.csv`: one row an epoch, with losses, validation scores, learning rate and seconds."""
@@ -34,7 +26,8 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Add the epoch's row; validation has run by now."""
         row: dict[str, float] = {"epoch": trainer.current_epoch}
-        row |= {name: float(trainer.callback_metrics[key]) for name, key in COLUMNS.items()}
+        tracked = {key: value for key, value in trainer.callback_metrics.items() if "/" in key}
+        row |= {key.replace("/", "_"): float(value) for key, value in sorted(tracked.items())}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = time.perf_counter() - self._start
         self.rows.append(row)
@@ -51,7 +44,7 @@ class History(Callback):
     def _write(self) -> None:
         beside = self.path.with_name(f".{self.path.name}")
         with beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
+            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in self.rows for name in row)))
             writer.writeheader()
             writer.writerows(self.rows)
         os.replace(beside, self.path)

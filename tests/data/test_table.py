@@ -76,11 +76,15 @@ def test_weights_reach_the_training_batches_alone_with_mean_one(write_table, ima
     [
         (("file,label", "i/a/000.png,a"), r"no column 'path' but file, label: .*'data\.columns=\{path: NAME\}'"),
         (("path,lable", "i/a/000.png,a"), r"no column 'label' \(did you mean lable\?\)"),
-        (
-            ("path,labels", "i/a/000.png,a b"),
-            "column 'labels' but no 'label': .*several labels does not exist yet; add",
-        ),
-        (("path,value", "i/a/000.png,3"), "learns a number does not exist yet"),
+        (("path,group", "i/a/000.png,3"), r"no column 'label' but path, group: say which is the label by"),
+        (("path,labels", "i/a/000.png,"), "no label in any row"),
+        (("path,labels", "i/a/000.png,a", "i/b/000.png,"), r"one class only \(a\): .* one class an image"),
+        (("path,labels", "i/a/000.png,a|"), r"row 2 of .* has an empty label in 'a\|'"),
+        (("path,labels,split", "i/a/000.png,a,", "i/b/000.png,a|b,val"), "class 'b' is in val but not in train"),
+        (("path,value", "i/a/000.png,3", "i/b/000.png,much"), "row 3 of .* has the value 'much': give a number"),
+        (("path,value", "i/a/000.png,nan"), "the value 'nan'"),
+        (("path,value", "i/a/000.png,3", "i/b/000.png,3.0"), "every value is 3, so there is nothing to learn"),
+        (("path,label,value", "i/a/000.png,a,3"), r"columns label and value: say which .* data\.target=label"),
         (("path,label", "i/a/000.png,"), "row 2 of .* has no label"),
         (("path,label", ",a"), "row 2 of .* has no path"),
         (("path,label", "i/a/000.png,a", "i/b/nope.png,b"), r"row 3 of .*: .*nope\.png is not there"),
@@ -107,6 +111,33 @@ def test_a_wrong_table_is_one_line_with_a_way_out(write_table, image, lines, mes
     assert "\n" not in str(caught.value)
 
 
+def test_several_labels_a_row_are_kept_and_cut_by_the_rarest(write_table, image):
+    cells = ["x|y", "y", "", "y|x"] * 6
+    lines = [f"{line.split(',')[0]},{cell}" for line, cell in zip(rows(), cells, strict=True)]
+    listing = TableData(write_table("path,labels", *lines), image=image).read()
+    assert (listing.target, listing.classes, listing.positive) == ("labels", ("x", "y"), None)
+    assert [each.labels for each in listing.samples[:4]] == [("x", "y"), ("y",), (), ("y", "x")]
+    assert [each.label for each in listing.samples[:4]] == ["x", "y", "(none)", "x"]
+    assert listing.categories == ("x", "y", "(none)")
+    with pytest.raises(ValueError, match=r"row 2 of .* unknown label 'x': data.classes are y, z"):
+        TableData(write_table("path,labels", *lines), classes=["y", "z"], image=image).read()
+
+
+def test_values_are_kept_and_cut_by_their_range(write_table, image):
+    lines = [f"{line.split(',')[0]},{number / 2},{line[-1]}" for number, line in enumerate(rows())]
+    table = write_table("path,value,label", *lines)
+    data = TableData(table, image=image, target="value")
+    data.setup()
+    assert (data.listing.target, data.classes) == ("value", ("value",))
+    assert data.listing.categories == ("0 to 3.5", "4 to 7.5", "8 to 11.5")
+    assert data.counts["test"] == {"0 to 3.5": 2, "4 to 7.5": 2, "8 to 11.5": 2}
+    _, values, _ = next(iter(data.val_dataloader()))
+    assert values.tolist() == [[each.value] for each in data.samples("val")]
+    assert TableData(table, image=image, target="label").read().classes == ("a", "b")
+    with pytest.raises(ValueError, match=r"no column 'labels' \(did you mean label\?\)"):
+        TableData(table, image=image, target="labels").read()
+
+
 def test_a_link_that_leads_out_of_the_root_is_refused(write_table, image):
     table = write_table("path,label", "link.png,a")
     (table.parent / "i" / "link.png").symlink_to(table)
@@ -130,6 +161,7 @@ def test_a_wrong_option_says_what_to_do(write_table, image):
         ({"table": None}, r"no table is given: set data\.table=FILE"),
         ({"table": table, "root": table.parent / "nowhere"}, r"set data\.root=DIR"),
         ({"table": table, "columns": {"lable": "x"}}, r"maps 'lable' \(did you mean label\?\)"),
+        ({"table": table, "target": "vlaue"}, r"data\.target='vlaue' \(did you mean value\?\)"),
     ):
         with pytest.raises(ValueError, match=message):
             TableData(**options, image=image)

@@ -13,6 +13,7 @@ import timm
 import torch
 from torch import nn
 
+from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
 from src.deploy.graph import export_onnx
 from src.edge.runtime import open_session, read_specs, run_session
@@ -41,6 +42,35 @@ def backbone(name):
 def tiny():
     torch.manual_seed(0)
     return nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(18, 3)).eval()
+
+
+KINDS = (
+    TaskSpec("ordinal", ("a", "b", "c")),
+    TaskSpec("multilabel", ("a", "b", "c")),
+    TaskSpec("regression", ("v",), center=7, scale=3),
+)
+
+
+@pytest.mark.parametrize("task", KINDS, ids=lambda task: task.kind)
+def test_every_kind_of_task_decides_in_the_graph_as_in_torch(tmp_path, task):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(18, len(task.classes))).eval()
+    export_onnx(model, IMAGE, task, tmp_path / "model.onnx")
+    session = open_session((tmp_path / "model.onnx").read_bytes(), 1)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, *IMAGE.size, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = model(normalise(torch.from_numpy(pixels), IMAGE))
+        chances, decided = interpret(expected, task)
+    logits, probabilities, decision = run_session(session, pixels)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities, chances, atol=1e-5)
+    if task.kind == "regression":
+        np.testing.assert_allclose(decision, decided, atol=1e-4)
+        assert probabilities.shape == (64, 0)
+    else:
+        np.testing.assert_array_equal(decision, decided)
+        assert decision.dtype == np.int64
+    assert read_specs(session) == (IMAGE, task)
 
 
 @pytest.mark.parametrize(

@@ -111,3 +111,31 @@ def test_what_cannot_be_compared_is_an_error(onnx_path, samples):
         check_parity(network(), IMAGE, TASK, onnx_path, [(samples[0][0], "ugly")], "test")
     with pytest.raises(ValueError, match="not finite"):
         check_parity(network(bias=math.nan), IMAGE, TASK, onnx_path, samples, "test")
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "regression"])
+def test_labels_and_values_are_compared_too(tmp_path, samples, kind):
+    several = kind == "multilabel"
+    task = TaskSpec(kind, ("bad", "good")) if several else TaskSpec(kind, ("value",), center=5, scale=2)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(144, len(task.classes))).eval()
+    export_onnx(model, IMAGE, task, tmp_path / "model.onnx")
+    truths = [
+        (path, ("", "bad", "bad|good")[number % 3] if several else str(number))
+        for number, (path, _) in enumerate(samples)
+    ]
+    parity = check_parity(model, IMAGE, task, tmp_path / "model.onnx", truths, "val")
+    assert parity.passed and parity.changed_decisions == 0
+    assert isinstance(parity.worst[0]["onnx"], str if several else float)
+    if several:
+        pixels = torch.from_numpy(np.stack([load(path, IMAGE) for path, _ in samples])).permute(0, 3, 1, 2)
+        with torch.no_grad():
+            decided = (model((pixels / 255 - 0.5) / 0.25) >= 0).numpy()
+        right = [[name in truth for name in task.classes] for _, truth in truths] == decided
+        assert parity.accuracy_torch == parity.accuracy_onnx == pytest.approx(right.mean())
+    else:
+        assert parity.accuracy_torch is None
+    with torch.no_grad():
+        model[1].bias += 5
+    refused = check_parity(model, IMAGE, task, tmp_path / "model.onnx", truths, "val")
+    assert not refused.passed and refused.changed_decisions > 0

@@ -10,7 +10,7 @@ from src.edge import ImageError, Runtime, resize
 from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
 from src.edge.preprocess import scale_grey
 from src.edge.runtime import INPUT, OUTPUTS, open_session, run_session
-from src.spec import ImageSpec, TaskSpec
+from src.spec import ImageSpec, Measurement, TaskSpec
 
 IMAGE = ImageSpec((6, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "center")
 TASK = TaskSpec("classification", ("red", "green", "blue"))
@@ -159,3 +159,13 @@ def test_session_does_not_spin_and_keeps_to_the_cpu():
     assert session.get_session_options().intra_op_num_threads == 2
     assert session.get_providers() == ["CPUExecutionProvider"]
     assert run_session(session, np.zeros((3, 6, 4, 3), np.uint8))[2].tolist() == [0, 0, 0]
+
+
+def test_labels_and_values_are_told_as_such():
+    runtime = Runtime.__new__(Runtime)
+    runtime.task = TaskSpec("multilabel", ("rust", "scab", "rot"))
+    decision = runtime._decision(np.float32([0.9, 0.2, 0.6]), np.array([1, 0, 1]))
+    assert (decision.label, decision.score) == ("rust|rot", pytest.approx(0.6))
+    assert runtime._decision(np.float32([0.1, 0.2, 0.3]), np.array([0, 0, 0])).label == ""
+    runtime.task = TaskSpec("regression", ("value",))
+    assert runtime._decision(np.zeros(0, np.float32), np.float32(1.5)) == Measurement(1.5)

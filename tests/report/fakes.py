@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from src.report.about import About
 from src.report.metrics import measure
 from src.report.predictions import Predictions, write_predictions
+from src.spec import JOINT
 
 
 class Layer(NamedTuple):
@@ -35,6 +37,32 @@ def predictions(classes=("good", "bad"), images=120, seed=0, splits=("test",), p
         shares,
         classes,
     )
+
+
+def grades(images=120, seed=0, classes=("low", "middle", "high")):
+    """Draw N images of ordered grades."""
+    return replace(predictions(classes, images, seed), kind="ordinal")
+
+
+def labels(classes=("rust", "scab", "rot"), images=120, seed=0, splits=("test",)):
+    """Draw N images with any number of labels, those that are there with higher probabilities."""
+    generator = np.random.default_rng(seed)
+    present = generator.random((images, len(classes))) < 0.3
+    chances = 1 / (1 + np.exp(-(generator.normal(size=present.shape) + 3 * present - 1.5)))
+    texts = [tuple(JOINT.join(np.array(classes)[row]) for row in matrix) for matrix in (present, chances >= 0.5)]
+    names = tuple(f"images/{row}.png" for row in range(images))
+    parts = tuple(splits[row % len(splits)] for row in range(images))
+    return Predictions(names, parts, *texts, chances, classes, "multilabel")
+
+
+def values(images=120, seed=0, splits=("test",)):
+    """Draw N images whose decided value is near the true one."""
+    generator = np.random.default_rng(seed)
+    true = generator.normal(10, 4, images)
+    texts = [tuple(map(repr, column.tolist())) for column in (true, true + generator.normal(size=images))]
+    names = tuple(f"images/{row}.png" for row in range(images))
+    parts = tuple(splits[row % len(splits)] for row in range(images))
+    return Predictions(names, parts, *texts, np.zeros((images, 0)), ("value",), "regression")
 
 
 def about(classes=("good", "bad"), positive="bad", **changes):

@@ -7,7 +7,7 @@ from PIL import Image
 from src.report.mistakes import worst_mistakes
 from src.report.predictions import Predictions
 
-from .fakes import predictions, write_images
+from .fakes import grades, labels, predictions, values, write_images
 
 
 def test_the_most_confident_mistakes_come_first(tmp_path):
@@ -48,3 +48,21 @@ def test_equal_scores_are_ordered_by_path_and_lost_images_have_no_thumbnail(tmp_
         (paths[1], None),
         (paths[0], None),
     ]
+
+
+def test_the_farthest_grades_and_the_largest_errors_come_first():
+    rows = grades(images=200)
+    order = {name: place for place, name in enumerate(rows.classes)}
+    apart = [abs(order[mistake.target] - order[mistake.predicted]) for mistake in worst_mistakes(rows, most=200)]
+    assert apart == sorted(apart, reverse=True) and {1, 2} == set(apart)
+    rows = values(images=50)
+    errors = [mistake.score for mistake in worst_mistakes(rows, most=3)]
+    assert errors == sorted(np.abs(rows.target_values - rows.predicted_values), reverse=True)[:3]
+
+
+def test_an_image_with_one_wrong_label_is_a_mistake():
+    rows = labels(images=100)
+    found = worst_mistakes(rows, most=100)
+    wrong = (rows.target_matrix != rows.predicted_matrix).any(axis=1)
+    assert {mistake.path for mistake in found} == {rows.paths[row] for row in np.flatnonzero(wrong)}
+    assert all(0.5 <= mistake.score <= 1 for mistake in found)

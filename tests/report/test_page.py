@@ -9,7 +9,7 @@ from src.report import units
 from src.report.metrics import compute, intervals, outcomes
 from src.report.page import class_rows, write_report
 
-from .fakes import about, predictions, write_images, write_run
+from .fakes import about, grades, labels, predictions, values, write_images, write_run
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "\"'&</td></style>", "fine")
 
@@ -175,3 +175,28 @@ def test_the_title_is_escaped_once(tmp_path):
     write_run(tmp_path / "run", predictions(images=20))
     source = report(tmp_path / "run", about(data="R&D <1>"))
     assert html.unescape(source.split("<title>")[1].split("</title>")[0]).endswith("on R&D <1>")
+
+
+def test_the_page_of_grades_labels_and_values_says_what_they_are(tmp_path):
+    for rows, said, missing in (
+        (grades(), ("3 grades", "Quadratic kappa", "Farthest misses", "Confusion matrix"), "Exact match"),
+        (labels(), ("3 labels, any number", "Exact match", "Average precision", "ROC", "rust"), "Confusion matrix"),
+        (values(), ("a number", "Mean absolute error", "Largest errors", "Decided over true values"), "Precision"),
+    ):
+        folder = tmp_path / rows.kind
+        write_run(folder, rows, None)
+        counts = {"train": {"4 to 9": 7, "9 to 20": 8}} if rows.kind == "regression" else None
+        more = {"counts": counts} if counts else {}
+        source = report(folder, about(rows.classes, None, kind=rows.kind, **more))
+        text = Page(source).text
+        for words in said:
+            assert words in text, (rows.kind, words)
+        assert missing not in text, (rows.kind, missing)
+
+
+def test_class_rows_of_labels_are_scikit_learns():
+    rows = labels(images=200)
+    expected = reference.precision_recall_fscore_support(rows.target_matrix, rows.predicted_matrix)
+    for place, row in enumerate(class_rows(rows)):
+        found = (row.precision, row.recall, row.f1, row.support)
+        assert found == pytest.approx([column[place] for column in expected])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from src.report.predictions import Predictions, read_predictions, write_predictions
 
-from .fakes import predictions
+from .fakes import labels, predictions, values
 
 # any file name: text with line ends, quotes and commas, and the escapes that stand for bytes that are no UTF-8
 NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\r\n",\udcff'), max_size=8)
@@ -83,3 +83,27 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, says):
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="one of each per image"):
         Predictions(("x", "y"), ("val",), ("a",), ("a",), np.array([[1.0, 0.0]]), ("a", "b"))
+
+
+@pytest.mark.parametrize("rows", [labels(images=20), values(images=20)], ids=lambda rows: rows.kind)
+def test_labels_and_values_come_back_bit_for_bit(tmp_path, rows):
+    write_predictions(tmp_path / "p.csv", rows)
+    again = read_predictions(tmp_path / "p.csv", rows.kind)
+    assert (again.targets, again.predicted, again.classes, again.kind) == (
+        rows.targets,
+        rows.predicted,
+        rows.classes,
+        rows.kind,
+    )
+    assert np.array_equal(again.probabilities, rows.probabilities)
+    header = (tmp_path / "p.csv").read_text().splitlines()[0]
+    assert header == "path,split,target,predicted" + ("" if rows.kind == "regression" else ",p_rust,p_scab,p_rot")
+
+
+def test_labels_and_values_that_are_none_are_refused(tmp_path):
+    (tmp_path / "p.csv").write_text("path,split,target,predicted\na.png,val,1.5,much\n")
+    with pytest.raises(ValueError, match="predicted must be a number"):
+        read_predictions(tmp_path / "p.csv", "regression")
+    (tmp_path / "p.csv").write_text("path,split,target,predicted,p_a,p_b\na.png,val,a|c,b,0.7,0.9\n")
+    with pytest.raises(ValueError, match="target 'c' is unknown"):
+        read_predictions(tmp_path / "p.csv", "multilabel")

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 import pytest
 
 from src.report.history import read_history
-from src.tasks.history import COLUMNS, History
+from src.tasks.history import History
 
 
 def trainer(epoch, **scores):
-    values = {key: 0.5 for key in COLUMNS.values()} | scores
+    values = {"train/loss": 0.5, "val/loss": 0.5, "loss": 0.5} | scores
     return SimpleNamespace(
         current_epoch=epoch,
         callback_metrics=values,
@@ -34,6 +34,7 @@ def test_every_epoch_is_a_row_that_the_report_reads(tmp_path):
     assert [float(row["val_auroc"]) for row in rows(path)] == pytest.approx([0.6, 0.7])
     assert [float(row["learning_rate"]) for row in rows(path)] == pytest.approx([0.1, 0.05])
     assert read_history(path)["epoch"].tolist() == [0, 1]
+    assert list(rows(path)[0]) == ["epoch", "train_loss", "val_auroc", "val_loss", "learning_rate", "seconds"]
     assert [file.name for file in tmp_path.iterdir()] == ["history.csv"]
 
 

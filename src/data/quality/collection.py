@@ -21,7 +21,7 @@ class Collection:
 
     Attributes:
         samples: The images, each with its split.
-        classes: Class names in the order of the target index.
+        classes: Every label that a sample has, in order.
         side: Smaller side of the network's input, in pixels.
         facts: One record of `FACTS` for every image; zeros where it is broken.
         errors: Why an image cannot be read, by its position.

@@ -76,7 +76,7 @@ def duplicates(data: Collection) -> Iterator[Finding]:
 def two_labels(data: Collection) -> Iterator[Finding]:
     """Find pictures that are there under two labels."""
     pairs = (*data.duplicates.exact, *data.duplicates.near)
-    found = [pair for pair in pairs if data.samples[pair[0]].label != data.samples[pair[1]].label]
+    found = [pair for pair in pairs if data.samples[pair[0]].truth != data.samples[pair[1]].truth]
     if found:
         text = f"{_pairs(len(found))} of one picture under two labels: decide which one is right"
         yield Finding("two_labels", text, tuple(found))

@@ -7,19 +7,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from sklearn.preprocessing import label_binarize
 
-from src.report.metrics import (
-    _counted,
-    _figures,
-    compute,
-    confusion,
-    intervals,
-    measure,
-    outcomes,
-    read_metrics,
-)
+from src.report.metrics import compute, confusion, intervals, measure, outcomes, read_metrics
+from src.report.metrics.classes import resampled as weighted_figures
 from src.report.predictions import Predictions
-
-from .fakes import predictions
+from tests.report.fakes import predictions
 
 FIGURES = ("accuracy", "balanced_accuracy", "f1", "auroc", "average_precision", "loss")
 
@@ -117,7 +108,7 @@ def test_a_resample_of_the_bootstrap_has_the_figures_of_the_repeated_rows(classe
     drawn = data.draw(st.lists(st.integers(0, images - 1), min_size=images, max_size=images))
     positive = "a" if binary else None
     weights = np.bincount(drawn, minlength=images).astype(float)[None]
-    resampled = _figures(part, _counted(part, positive), weights)
+    resampled = weighted_figures(part, positive, weights)
     expected = compute(part.take(drawn), positive)
     assert set(resampled) == set(expected) == set(FIGURES)
     for name, value in expected.items():
@@ -145,7 +136,7 @@ def test_intervals_are_deterministic_and_hold_the_figure(monkeypatch):
     first = intervals(part, None)
     assert intervals(part, None) == first
     assert intervals(part, None, seed=1) != first
-    monkeypatch.setattr("src.report.metrics.BLOCK", 90 * 7)  # the size of a block changes nothing
+    monkeypatch.setattr("src.report.metrics.weighted.BLOCK", 90 * 7)  # the size of a block changes nothing
     assert intervals(part, None) == first
     for name, value in compute(part, None).items():
         low, high = first[name]

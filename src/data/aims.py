@@ -1,0 +1,60 @@
+"""What a cell of text says of an image: one label, several labels, or a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.data.listing import Sample, Target
+from src.data.naming import near
+from src.spec import JOINT
+
+_NOWHERE = Path()
+
+
+def read_aim(row: str, cell: str, aim: Target, classes: Sequence[str] | None = None) -> Sample:
+    """Return a sample without a path that says what the cell says; of several labels the first is its `label`.
+
+    Args:
+        row: Where the cell is, for errors.
+        cell: One label; labels with `JOINT` between them, or nothing for none; or a number.
+        aim: Which of these.
+        classes: The labels that there are; None takes any.
+
+    Raises:
+        ValueError: The cell holds nothing that can be learnt.
+    """
+    if aim == "value":
+        return Sample(_NOWHERE, cell, value=_number(row, cell))
+    if aim == "label":
+        if not cell:
+            raise ValueError(f"{row} has no label: fill it in or remove the row")
+        return Sample(_NOWHERE, _known(row, cell, classes))
+    names = tuple(dict.fromkeys(name.strip() for name in cell.split(JOINT))) if cell else ()
+    if "" in names:
+        raise ValueError(f"{row} has an empty label in {cell!r}: put {JOINT} between labels only")
+    return Sample(_NOWHERE, names[0] if names else "", labels=tuple(_known(row, name, classes) for name in names))
+
+
+def names_of(sample: Sample) -> tuple[str, ...]:
+    """Return the labels of a sample, one or several."""
+    return (sample.label,) if sample.labels is None else sample.labels
+
+
+def _known(row: str, label: str, classes: Sequence[str] | None) -> str:
+    if classes is not None and label not in classes:
+        raise ValueError(
+            f"{row} has the unknown label {label!r}{near(label, classes)}: data.classes are {', '.join(classes)}"
+        )
+    return label
+
+
+def _number(row: str, cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{row} has the value {cell!r}: give a number with a decimal point, or remove the row")
+    return value

@@ -1,0 +1,46 @@
+"""What the splits keep in proportion where a sample has several labels or a value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from src.data.listing import Sample
+
+NO_LABEL = "(none)"
+RANGES = 5
+FEWEST = 8  # images of a range, so that every split has some
+
+
+def by_rarest(samples: Sequence[Sample]) -> list[Sample]:
+    """Give every sample its rarest label as `label`, or `NO_LABEL`, so that the splits share out what is scarce."""
+    count = Counter(name for sample in samples for name in sample.labels or ())
+    return [
+        replace(sample, label=min(sample.labels, key=lambda name: (count[name], name)) if sample.labels else NO_LABEL)
+        for sample in samples
+    ]
+
+
+def by_range(samples: Sequence[Sample]) -> list[Sample]:
+    """Give every sample the range of its value as `label`: up to `RANGES` of about as many images each.
+
+    Raises:
+        ValueError: All values are the same.
+    """
+    values = np.array([sample.value for sample in samples], dtype=np.float64)
+    if values.min() == values.max():
+        raise ValueError(f"every value is {values[0]:g}, so there is nothing to learn: correct the values")
+    parts = max(1, min(RANGES, len(values) // FEWEST))
+    cuts = np.unique(np.quantile(values, np.arange(1, parts) / parts, method="higher"))
+    cuts = cuts[cuts > values.min()]
+    places = np.searchsorted(cuts, values, side="right")
+    names = {int(place): _range(values[places == place]) for place in np.unique(places)}
+    return [replace(sample, label=names[int(place)]) for sample, place in zip(samples, places, strict=True)]
+
+
+def _range(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"

@@ -1,0 +1,124 @@
+"""What `metrics.json` holds of each split, by the kind of task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.report.metrics import classes, grades, labels, values
+from src.report.metrics.weighted import Array, Figures, resamples
+from src.report.predictions import SPLITS, Predictions
+
+Intervals = dict[str, tuple[float, float]]
+Point = Callable[[Predictions, str | None], Figures]
+Resampled = Callable[[Predictions, str | None, Array], dict[str, Array]]
+
+LABELS = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "exact_match": "Exact match",
+    "quadratic_kappa": "Quadratic kappa",
+    "mean_absolute_error": "Mean absolute error",
+    "root_mean_squared_error": "Root mean squared error",
+    "r2": "R\N{SUPERSCRIPT TWO}",
+    "pearson": "Pearson correlation",
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "f1": "F1",
+}
+_HEADLINES = (("quadratic_kappa", "mean_absolute_error"), ("r2", "mean_absolute_error"), ("balanced_accuracy", "auroc"))
+_KINDS: dict[str, tuple[Point, Resampled]] = {
+    "classification": (classes.point, classes.resampled),
+    "ordinal": (grades.point, grades.resampled),
+    "multilabel": (labels.point, labels.resampled),
+    "regression": (values.point, values.resampled),
+}
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read a `metrics.json`.
+
+    Raises:
+        ValueError: The file is not a JSON object.
+    """
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): run train or evaluate again") from error
+    if not isinstance(metrics, dict):
+        raise ValueError(f"{path} holds no JSON object: run train or evaluate again")
+    return metrics
+
+
+def measure(predictions: Predictions, positive: str | None) -> dict[str, Any]:
+    """Return the figures of every split, as `metrics.json` holds them.
+
+    Args:
+        predictions: Rows of all splits.
+        positive: The class that counts as the defect, or None for averages over classes.
+
+    Returns:
+        `{"val": figures, "test": figures, "intervals": {"val": intervals, "test": intervals}}`, one per split present.
+    """
+    parts = {split: predictions.of(split) for split in SPLITS if split in predictions.splits}
+    figures: dict[str, Any] = {split: compute(part, positive) for split, part in parts.items()}
+    return figures | {"intervals": {split: intervals(part, positive) for split, part in parts.items()}}
+
+
+def compute(predictions: Predictions, positive: str | None) -> Figures:
+    """Return the figures of one split: `classes.point`, `grades.point`, `labels.point` or `values.point`.
+
+    Args:
+        predictions: Rows of one split, at least one.
+        positive: The class that counts as the defect, or None.
+
+    Returns:
+        Each figure by name; None where it is undefined, as AUROC is with one class only.
+
+    Raises:
+        ValueError: There are no rows, or `positive` is no class.
+    """
+    _require_rows(predictions)
+    return _KINDS[predictions.kind][0](predictions, positive)
+
+
+def intervals(predictions: Predictions, positive: str | None, samples: int = 1000, seed: int = 0) -> Intervals:
+    """Return 95 % percentile bootstrap intervals of what `compute` gives, resampled over images.
+
+    Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. Images count as independent: parts of
+    one product in one split make the true interval wider. A resample that leaves a figure undefined is left out of it.
+
+    Args:
+        predictions: Rows of one split, at least one.
+        positive: The class that counts as the defect, or None.
+        samples: Number of resamples.
+        seed: Seed of the resamples; the same seed gives the same intervals.
+
+    Returns:
+        Lower and upper end by name, for every figure that is defined.
+    """
+    figures = compute(predictions, positive)
+    resampled = _KINDS[predictions.kind][1]
+    blocks = [resampled(predictions, positive, weights) for weights in resamples(len(predictions), samples, seed)]
+    result: Intervals = {}
+    for name, value in figures.items():
+        if value is not None:
+            low, high = np.nanquantile(np.concatenate([block[name] for block in blocks]), (0.025, 0.975))
+            result[name] = (float(low), float(high))
+    return result
+
+
+def headline(figures: Figures) -> tuple[str, str]:
+    """Return the names of the two figures that say most about a split, the one that runs are ordered by first."""
+    if "exact_match" in figures:
+        return "average_precision", "auroc"
+    return next((pair for pair in _HEADLINES if pair[0] in figures), _HEADLINES[-1])
+
+
+def _require_rows(predictions: Predictions) -> None:
+    if not len(predictions):
+        raise ValueError("there are no predictions to measure: give a split that holds images")

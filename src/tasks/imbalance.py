@@ -1,0 +1,61 @@
+"""Make rare classes count: weights, adjusted logits, focal loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LEAST = 1e-4  # of the images: no class counts as rarer, so that one picture never outweighs the rest
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """How much a rare class is raised; zeros leave the loss as it is.
+
+    Attributes:
+        class_weights: A class with the part f of the images counts with f**-class_weights; 1 makes all classes equal,
+            0.5 goes half of the way.
+        logit_adjustment: What is added to the logits in the loss alone, in units of log f (tau of Menon et al., arXiv
+            2007.07314); 1 aims at balanced accuracy.
+        focal: Power of 1 - p by which certain images count less (gamma of Lin et al., arXiv 1708.02002).
+    """
+
+    class_weights: float = 0.0
+    logit_adjustment: float = 0.0
+    focal: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse negative powers, which would make rare classes count less."""
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"task.imbalance.{name}={value} must be 0 or more")
+
+    def weights(self, frequencies: Sequence[float]) -> Tensor:
+        """Return the weight of every class (K), with mean 1 over the images."""
+        part = _bounded(frequencies)
+        raised = part**-self.class_weights
+        return raised / ((part * raised).sum() / part.sum())
+
+    def shift(self, frequencies: Sequence[float]) -> Tensor:
+        """Return what is added to the logits of one class a picture (K)."""
+        return self.logit_adjustment * _bounded(frequencies).log()
+
+    def odds_weights(self, frequencies: Sequence[float]) -> Tensor:
+        """Return the weight of the presence of every label (K); its absence counts 1."""
+        part = _bounded(frequencies)
+        return ((1 - part) / part) ** self.class_weights
+
+    def odds_shift(self, frequencies: Sequence[float]) -> Tensor:
+        """Return what is added to the logits of several labels (K)."""
+        return self.logit_adjustment * torch.logit(_bounded(frequencies))
+
+    def focus(self, probability: Tensor) -> Tensor:
+        """Return by how much an image counts whose truth has this probability."""
+        return (1 - probability).clamp_min(0) ** self.focal
+
+
+def _bounded(frequencies: Sequence[float]) -> Tensor:
+    return torch.tensor(frequencies, dtype=torch.float32).clamp(LEAST, 1 - LEAST)

@@ -1,0 +1,48 @@
+"""A number a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef, R2Score
+
+from src.backbones.outputs import interpret
+from src.tasks.base import Setting, VisionTask
+
+
+class RegressionTask(VisionTask):
+    """Huber loss of the standardised value."""
+
+    kind = "regression"
+
+    def __init__(self, setting: Setting, delta: float = 1.0, **options: Any) -> None:
+        """Keep the choices.
+
+        Args:
+            setting: Backbone, adaptation, image and task; its center and scale standardise the values.
+            delta: From which error on, in standard deviations of the values, the loss grows linearly.
+            **options: As `VisionTask`.
+        """
+        super().__init__(setting, **options)
+        self._delta = delta
+
+    def losses(self, logits: Tensor, targets: Tensor, smooth: bool = False) -> Tensor:
+        """Return the loss of every image, with its value (N x 1)."""
+        task = self.setting.task
+        return F.huber_loss(logits, (targets - task.center) / task.scale, reduction="none", delta=self._delta).mean(1)
+
+    def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the decided values and the true ones (N)."""
+        return interpret(logits, self.setting.task)[1], targets[:, 0]
+
+    def metrics(self) -> dict[str, Metric]:
+        """Return mean absolute error, root mean squared error, R2 and Pearson's correlation."""
+        return {
+            "mean_absolute_error": MeanAbsoluteError(),
+            "root_mean_squared_error": MeanSquaredError(squared=False),
+            "r2": R2Score(),
+            "pearson": PearsonCorrCoef(),
+        }

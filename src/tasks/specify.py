@@ -1,0 +1,59 @@
+"""From the data to what a task's outputs mean."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Sequence
+
+import torch
+
+from src.data import ImageData
+from src.data.targets import targets
+from src.spec import TaskSpec
+
+log = logging.getLogger(__name__)
+
+LEARNT = {"classification": "label", "ordinal": "label", "multilabel": "labels", "regression": "value"}
+_WORDS = {"label": "one label", "labels": "any number of labels", "value": "a number"}
+
+
+def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) -> TaskSpec:
+    """Return what the outputs of a task on this data mean.
+
+    Args:
+        kind: One of `src.spec.KINDS`.
+        data: The images, after `setup`.
+        views: Flips and quarter turns that are averaged.
+
+    Raises:
+        ValueError: The data gives something else than the task learns, or its training values are all the same.
+    """
+    target = data.listing.target
+    if target != LEARNT[kind]:
+        able = [task for task, learnt in LEARNT.items() if learnt == target]
+        raise ValueError(
+            f"task={kind} learns {_WORDS[LEARNT[kind]]}, and {data.listing.name} gives {_WORDS[target]} an image: "
+            f"add task={' or task='.join(able)}, or choose another data.target"
+        )
+    if kind == "regression":
+        values = [sample.value for sample in data.samples("train") if sample.value is not None]
+        if min(values) == max(values):
+            raise ValueError(f"every value of train is {values[0]:g}, so there is nothing to learn")
+        spread = statistics.pstdev(values)
+        return TaskSpec(kind, data.classes, None, tuple(views), statistics.fmean(values), spread)
+    if kind == "ordinal":
+        log.info("grades, lowest first: %s", " < ".join(data.classes))
+    return TaskSpec(kind, data.classes, data.positive, tuple(views))
+
+
+def frequencies(data: ImageData) -> tuple[float, ...]:
+    """Return the part of the training images that has each class, in the order of the classes; none with values."""
+    if data.listing.target == "value":
+        return ()
+    aims = targets(data.samples("train"), data.classes)
+    if data.listing.target == "labels":
+        present = torch.stack([torch.as_tensor(aim) for aim in aims]).mean(0)
+    else:
+        present = torch.bincount(torch.tensor(aims), minlength=len(data.classes)) / len(aims)
+    return tuple(present.tolist())

@@ -1,0 +1,54 @@
+import json
+
+import numpy as np
+import pytest
+
+from src.report.metrics import LABELS, compute, headline, intervals, measure
+from tests.report.fakes import grades, labels, predictions, values
+
+KINDS = {"classification": predictions, "ordinal": grades, "multilabel": labels, "regression": values}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_figures_with_intervals_that_hold_them(kind):
+    rows = KINDS[kind](images=150)
+    figures = measure(rows, None)
+    assert json.loads(json.dumps(figures)) == json.loads(json.dumps(figures))
+    for name, value in figures["test"].items():
+        low, high = figures["intervals"]["test"][name]
+        assert low <= value <= high, name
+        assert name == "loss" or name in LABELS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_interval_is_narrower_with_more_images(kind):
+    few, many = (intervals(KINDS[kind](images=images), None) for images in (40, 1500))
+    for name, (low, high) in many.items():
+        assert high - low < few[name][1] - few[name][0], name
+
+
+def test_the_headline_is_what_the_kind_is_steered_by():
+    found = {kind: headline(compute(make(), None)) for kind, make in KINDS.items()}
+    assert found == {
+        "classification": ("balanced_accuracy", "auroc"),
+        "ordinal": ("quadratic_kappa", "mean_absolute_error"),
+        "multilabel": ("average_precision", "auroc"),
+        "regression": ("r2", "mean_absolute_error"),
+    }
+    assert headline({}) == ("balanced_accuracy", "auroc")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resample_has_the_figures_of_the_repeated_rows(kind):
+    from src.report.metrics.measure import _KINDS
+
+    rows = KINDS[kind](images=30, seed=2)
+    generator = np.random.default_rng(1)
+    for images in (1, 2, 30, 30, 30):
+        drawn = generator.integers(0, images, 30)  # of few images: figures that are undefined
+        resampled = _KINDS[kind][1](rows, None, np.bincount(drawn, minlength=30).astype(float)[None])
+        expected = compute(rows.take(drawn), None)
+        assert set(resampled) == set(expected)
+        for name, value in expected.items():
+            expect = np.nan if value is None else value
+            assert resampled[name][0] == pytest.approx(expect, abs=2e-5, nan_ok=True), (name, images)

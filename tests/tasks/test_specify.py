@@ -1,0 +1,62 @@
+import statistics
+from pathlib import Path
+
+import pytest
+
+from src.data.listing import Listing, Sample
+from src.spec import TaskSpec
+from src.tasks import frequencies, specify
+
+
+class Data:
+    """Stands for an `ImageData` after `setup`."""
+
+    def __init__(self, samples, classes, positive=None):
+        self.listing = Listing("field", Path(), tuple(samples), classes, positive)
+        self.classes, self.positive = classes, positive
+
+    def samples(self, split):
+        return [sample for sample in self.listing.samples if sample.split == split]
+
+
+def data(*truths, classes=("a", "b"), **more):
+    splits = ["train"] * (len(truths) - 1) + ["val"]
+    return Data([Sample(Path("x"), split=split, **truth) for truth, split in zip(truths, splits, strict=True)], classes)
+
+
+LABELLED = data({"label": "a"}, {"label": "b"}, {"label": "a"}, {"label": "b"})
+SEVERAL = data(
+    {"label": "a", "labels": ("a", "b")}, {"label": "b", "labels": ("b",)}, {"label": "(none)", "labels": ()}
+)
+VALUED = data(
+    {"label": "x", "value": 1.0}, {"label": "x", "value": 4.0}, {"label": "y", "value": 9.0}, classes=("value",)
+)
+
+
+def test_each_kind_takes_what_it_learns():
+    assert specify("classification", LABELLED, ["identity", "both"]).views == ("identity", "both")
+    assert specify("ordinal", LABELLED) == TaskSpec("ordinal", ("a", "b"))
+    assert specify("multilabel", SEVERAL) == TaskSpec("multilabel", ("a", "b"))
+    spec = specify("regression", VALUED)
+    assert (spec.classes, spec.center) == (("value",), 2.5) and spec.scale == statistics.pstdev([1, 4])
+
+
+def test_the_wrong_task_names_the_right_one():
+    for kind, given, way in (
+        ("classification", SEVERAL, "field gives any number of labels an image: add task=multilabel"),
+        ("regression", LABELLED, "task=classification or task=ordinal"),
+        ("ordinal", VALUED, "add task=regression"),
+    ):
+        with pytest.raises(ValueError, match=way):
+            specify(kind, given)
+
+
+def test_equal_training_values_are_refused():
+    with pytest.raises(ValueError, match="every value of train is 2"):
+        specify("regression", data({"label": "x", "value": 2.0}, {"label": "x", "value": 3.0}, classes=("value",)))
+
+
+def test_frequencies_are_those_of_train():
+    assert frequencies(LABELLED) == pytest.approx((2 / 3, 1 / 3))
+    assert frequencies(SEVERAL) == pytest.approx((0.5, 1.0))
+    assert frequencies(VALUED) == ()
