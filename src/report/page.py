@@ -19,7 +19,7 @@ from src.report.history import read_history
 from src.report.metrics import LABELS, Intervals, compute, intervals, outcomes, read_metrics
 from src.report.mistakes import worst_mistakes
 from src.report.predictions import SPLITS, Predictions, read_predictions
-from src.report.scatter import scatter
+from src.report.scatter import errors, scatter
 
 NAME = "report.html"
 TEMPLATE = "page.html.j2"
@@ -142,7 +142,7 @@ def _figures(run: Path, predictions: Predictions, positive: str | None, metrics:
     """Draw the figures by name; those without data are left out. Their text is escaped where it is drawn."""
     drawn = {}
     if predictions.kind == "regression":
-        drawn["scatter"] = scatter(predictions)
+        drawn |= {"scatter": scatter(predictions), "errors": errors(predictions)}
     elif predictions.kind != "multilabel":
         drawn["confusion"] = confusion_matrix(predictions)
     if (run / "history.csv").exists():

@@ -1,10 +1,10 @@
-"""Decided over true values as SVG text."""
+"""Decided over true values, and how far they are apart, as SVG text."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from src.report.figures import ACCENT, MUTED, style, svg
+from src.report.figures import ACCENT, INK, MUTED, style, svg
 from src.report.predictions import Predictions
 
 MOST_VECTORS = 2_000  # points that are drawn one by one; more become an image inside the figure
@@ -16,7 +16,7 @@ def scatter(predictions: Predictions) -> str:
     low, high = min(true.min(), decided.min()), max(true.max(), decided.max())
     margin = 0.03 * (high - low or 1.0)
     with style("scatter"):
-        figure = Figure(figsize=(6.4, 6), layout="constrained")
+        figure = Figure(figsize=(4.7, 4.6), layout="constrained")
         axes = figure.subplots()
         ends = (low - margin, high + margin)
         axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle="--", label="decided as it is")
@@ -25,3 +25,14 @@ def scatter(predictions: Predictions) -> str:
         axes.set(xlabel="True value", ylabel="Decided value", xlim=ends, ylim=ends, aspect="equal")
         figure.legend(loc="outside lower center")
         return svg(figure, "Decided over true values")
+
+
+def errors(predictions: Predictions) -> str:
+    """Draw how many images were decided how far below (left) or above (right) their true value."""
+    with style("errors"):
+        figure = Figure(figsize=(4.7, 4.6), layout="constrained")
+        axes = figure.subplots()
+        axes.hist(predictions.predicted_values - predictions.target_values, bins=25, color=ACCENT)
+        axes.axvline(0, color=INK, linewidth=1)
+        axes.set(xlabel="Decided less true value", ylabel="Images")
+        return svg(figure, "Errors")

@@ -12,7 +12,7 @@ def figure(name: str, value: float | None) -> str:
     if value is None:
         return MISSING
     if name in ERRORS:
-        return f"{value:.3g}"
+        return f"{value:#.3g}".rstrip(".")
     return f"{value:.1%}".replace("%", " %") if name in RATES else f"{value:.3f}"
 
 

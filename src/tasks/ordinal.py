@@ -47,7 +47,7 @@ class OrdinalTask(ClassificationTask):
         if not smooth:
             return self._entropy(logits, targets)
         soft = F.one_hot(targets, logits.shape[1]) if targets.ndim == 1 else targets
-        return self._entropy(logits, soft.to(logits.dtype) @ self._reach.to(logits))
+        return self._entropy(logits, soft.to(logits.dtype) @ self._reach.to(logits), self._label_smoothing)
 
     def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the decided grades and the true ones (N)."""
