@@ -140,7 +140,7 @@ def _card(name: str, label: str, value: float | None, ends: Intervals) -> Card:
 
 def _figures(run: Path, predictions: Predictions, positive: str | None, metrics: dict[str, Any]) -> dict[str, Markup]:
     """Draw the figures by name; those without data are left out. Their text is escaped where it is drawn."""
-    drawn = {}
+    drawn: dict[str, str] = {}
     if predictions.kind == "regression":
         drawn |= {"scatter": scatter(predictions), "errors": errors(predictions)}
     elif predictions.kind != "multilabel":
