@@ -18,7 +18,7 @@ with requires("train"):
     from src.data import ImageData
     from src.data.quality import check
     from src.report import print_audit, write_audit
-    from src.tasks import find_suspects
+    from src.tasks import examine_labels
 
 
 def main(config: DictConfig) -> None:
@@ -27,7 +27,7 @@ def main(config: DictConfig) -> None:
     # Broken images are a finding here, and no reason to end.
     data: ImageData = instantiate(config.data, on_error="skip")(image=backbone.image_spec())
     data.setup()
-    audit = check(data.collection(find_suspects(backbone, data)), data.allow)
+    audit = check(data.collection(examine_labels(backbone, data)), data.allow)
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
     typed = map(as_typed, HydraConfig.get().overrides.task)

@@ -31,7 +31,7 @@ with requires("train"):
         Setting,
         VisionTask,
         choose_precision,
-        find_suspects,
+        examine_labels,
         fit,
         layers,
         metadata,
@@ -119,7 +119,7 @@ def pass_gate(backbone: Backbone, data: ImageData, overrides: list[str]) -> None
     Raises:
         PromiseError: Something was found with which no training may begin.
     """
-    audit = check(data.collection(find_suspects(backbone, data)), data.allow)
+    audit = check(data.collection(examine_labels(backbone, data)), data.allow)
     for finding in audit.findings:
         log.warning("data: %s (%s)", finding.text, finding.kind)
     if audit.stopping:

@@ -20,7 +20,7 @@ from src.data.dataset import ImageDataset, Item
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.quality.collection import Collection
 from src.data.quality.duplicates import Duplicates, find_duplicates
-from src.data.quality.label_errors import Suspect
+from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
 from src.data.sampler import EpochSampler
 from src.data.splits import Fold, subset, together
 from src.data.splitting import Splitting
@@ -168,10 +168,10 @@ class ImageData(LightningDataModule, ABC):
             self.cache,
         )
 
-    def collection(self, suspects: Sequence[Suspect] | None = None) -> Collection:
-        """Return what the data gate looks at, after `setup`; `suspects` are labels that are probably wrong."""
+    def collection(self, labels: LabelCheck = NOT_LOOKED_FOR) -> Collection:
+        """Return what the data gate looks at, after `setup`; `labels` is what came of examining them."""
         side, pixels, twice = min(self.image.size), self._pixels, self.duplicates
-        return Collection(self._samples, self.classes, side, pixels.facts, pixels.errors, twice, self._parted, suspects)
+        return Collection(self._samples, self.classes, side, pixels.facts, pixels.errors, twice, self._parted, labels)
 
     def units(self) -> list[int]:
         """Return a number for each image in use; those with one number belong together (a group, copies)."""

@@ -77,7 +77,7 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
             verdict=verdict(audit),
             findings=[_shown(finding, audit, bit_depth) for finding in audit.findings],
             splits=[split for split in SPLITS if any(split in counts for counts in content["counts"].values())],
-            labels=_labels(audit),
+            labels=audit.collection.labels.describe(),
             quantiles=_quantiles(content),
             sizes=_kinds(content["sizes"]),
             modes=_kinds(content["modes"]),
@@ -109,6 +109,7 @@ def print_audit(console: Console, audit: Audit, folder: Path) -> None:
             mark = Text("allowed", style="dim") if finding.stops and finding not in audit.stopping else mark
             table.add_row(mark, Text(finding.kind), Text(finding.text))
         console.print(table)
+    console.print(Text(f"labels: {audit.collection.labels.describe()}"), soft_wrap=True)
     console.print(Text(verdict(audit).partition(":")[0] if audit.stopping else verdict(audit)), soft_wrap=True)
     console.print(Text(f"written to {folder / 'audit.html'}"), soft_wrap=True)
 
@@ -129,7 +130,7 @@ def _shown(finding: Finding, audit: Audit, bit_depth: int) -> Shown:
 
 def _pictures(positions: Sequence[int], audit: Audit, bit_depth: int) -> tuple[Picture, ...]:
     data = audit.collection
-    remarks = {suspect.position: f"looks like {suspect.suggested}" for suspect in data.suspects or ()}
+    remarks = {suspect.position: f"looks like {suspect.suggested}" for suspect in data.labels.suspects}
     remarks |= dict(data.errors)
     found = []
     for position in positions:
@@ -137,11 +138,6 @@ def _pictures(positions: Sequence[int], audit: Audit, bit_depth: int) -> tuple[P
         picture = thumbnail(sample.path, bit_depth)
         found.append(Picture(str(sample.path), sample.label, str(sample.split), remarks.get(position, ""), picture))
     return tuple(found)
-
-
-def _labels(audit: Audit) -> str:
-    suspects = audit.collection.suspects
-    return "no: the backbone has random weights" if suspects is None else f"{len(suspects):,} doubtful"
 
 
 def _quantiles(content: dict[str, Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from src.data.listing import Sample
 from src.data.quality.duplicates import Duplicates
-from src.data.quality.label_errors import Suspect
+from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Collection:
         errors: Why an image cannot be read, by its position.
         duplicates: What is there more than once.
         parted: How many pairs of equal pictures the splits would part if they had been cut without knowing.
-        suspects: Labels that are probably wrong; None when they were not looked for.
+        labels: What came of examining the labels.
     """
 
     samples: Sequence[Sample]
@@ -37,7 +37,7 @@ class Collection:
     errors: Mapping[int, str]
     duplicates: Duplicates
     parted: int = 0
-    suspects: Sequence[Suspect] | None = None
+    labels: LabelCheck = NOT_LOOKED_FOR
 
     @cached_property
     def readable(self) -> list[int]:

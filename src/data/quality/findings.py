@@ -166,9 +166,10 @@ def sharpness(data: Collection) -> Iterator[Finding]:
 
 def label_errors(data: Collection) -> Iterator[Finding]:
     """Tell of labels that out-of-fold predictions contradict."""
-    if data.suspects:
-        text = f"{_files(len(data.suspects))} whose label out-of-fold predictions contradict: look at them"
-        yield Finding("label_errors", text, tuple((suspect.position,) for suspect in data.suspects))
+    suspects = data.labels.suspects
+    if suspects:
+        text = f"{_files(len(suspects))} whose label out-of-fold predictions contradict: look at them"
+        yield Finding("label_errors", text, tuple((suspect.position,) for suspect in suspects))
 
 
 CHECKS: tuple[Callable[[Collection], Iterator[Finding]], ...] = (

@@ -63,9 +63,10 @@ class Audit:
                 "hash_hits": data.duplicates.hits,
                 "compared": data.duplicates.compared,
             },
-            "label_errors": None
-            if data.suspects is None
-            else [{**asdict(suspect), "path": paths[suspect.position]} for suspect in data.suspects],
+            "label_errors": [{**asdict(suspect), "path": paths[suspect.position]} for suspect in data.labels.suspects]
+            if data.labels.examined
+            else None,
+            "labels": {"examined": data.labels.examined, "not_examined": data.labels.reason},
             **_described(data),
         }
 
