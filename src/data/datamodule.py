@@ -165,6 +165,7 @@ class ImageData(LightningDataModule, ABC):
             self._pixels.facts["hash"],
             [position not in self._pixels.errors for position in range(len(self.digests))],
             lambda position: decode(self._paths[position], self.image.bit_depth),
+            self.image.bit_depth,
             self.cache,
         )
 
