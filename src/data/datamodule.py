@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from src.data.broken import STOPPING, OnError, sort_out
+from src.data.broken import STOPPING, OnError, require_readable, sort_out
 from src.data.cache import PixelCache
 from src.data.dataset import ImageDataset, Item
 from src.data.listing import SPLITS, Listing, Sample
@@ -27,6 +27,7 @@ from src.data.splitting import Splitting
 from src.data.targets import class_indices, soft_targets, weights
 from src.data.transforms import Augment, none
 from src.edge.preprocess import decode
+from src.errors import TooFewImages
 from src.spec import ImageSpec
 
 _PLAIN = none()
@@ -126,6 +127,7 @@ class ImageData(LightningDataModule, ABC):
         file = None if split_file is None else Path(split_file).expanduser()
         self._splitting = Splitting(split_seed, val_fraction, test_fraction, part, file)
         self._samples: list[Sample] = []
+        self._uncut = ""  # why the splits cannot be cut
         self._parted = 0  # pairs of equal pictures that the splits would part if they did not know
 
     @abstractmethod
@@ -137,7 +139,8 @@ class ImageData(LightningDataModule, ABC):
 
         Args:
             stage: `test` takes images to judge a finished model by: the source's own test split, or all of its images
-                where it has none. Any other stage cuts the splits.
+                where it has none. Any other stage cuts the splits; `audit` leaves them open where a class is too small,
+                and takes what can be read, so that there is something to look at.
 
         Raises:
             ValueError: The source is unusable, a class is too small, or an image is broken where that stops, or the
@@ -148,8 +151,10 @@ class ImageData(LightningDataModule, ABC):
         self.listing = self.read()
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
-        samples = self._judged() if stage == "test" else self._split()
-        self.left_out = sort_out(samples, self._pixels.errors, self._on_error)
+        samples = {"test": self._judged, "audit": self._audited}.get(stage, self._split)()
+        self.left_out = sort_out(samples, self._pixels.errors, "skip" if stage == "audit" else self._on_error)
+        if stage != "audit":
+            require_readable(samples, self._pixels.errors)
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in self._pixels.errors]
             for name in SPLITS
@@ -171,8 +176,17 @@ class ImageData(LightningDataModule, ABC):
 
     def collection(self, labels: LabelCheck = NOT_LOOKED_FOR) -> Collection:
         """Return what the data gate looks at, after `setup`; `labels` is what came of examining them."""
-        side, pixels, twice = min(self.image.size), self._pixels, self.duplicates
-        return Collection(self._samples, self.classes, side, pixels.facts, pixels.errors, twice, self._parted, labels)
+        return Collection(
+            self._samples,
+            self.classes,
+            min(self.image.size),
+            self._pixels.facts,
+            self._pixels.errors,
+            self.duplicates,
+            self._parted,
+            self._uncut,
+            labels,
+        )
 
     def units(self) -> list[int]:
         """Return a number for each image in use; those with one number belong together (a group, copies)."""
@@ -241,6 +255,16 @@ class ImageData(LightningDataModule, ABC):
         if dropped:
             samples = [sample for sample in samples if sample.path not in dropped]
             self._read(samples)
+        return samples
+
+    def _audited(self) -> list[Sample]:
+        """Read the images and return them with their splits; those of the source alone where no others can be cut."""
+        try:
+            return self._split()
+        except TooFewImages as error:
+            self._uncut = str(error)
+        samples = self._limited(list(self.listing.samples))
+        self._read(samples)
         return samples
 
     def _judged(self) -> list[Sample]:

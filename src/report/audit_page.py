@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from src.data.files import write_text
-from src.data.listing import SPLITS, Listing
+from src.data.listing import Listing
+from src.data.quality.collection import OPEN
 from src.data.quality.findings import Finding
 from src.data.quality.gate import Audit
 from src.report.environment import environment
@@ -76,7 +77,7 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
             audit=content,
             verdict=verdict(audit),
             findings=[_shown(finding, audit, bit_depth) for finding in audit.findings],
-            splits=[split for split in SPLITS if any(split in counts for counts in content["counts"].values())],
+            splits=list(next(iter(content["counts"].values()))),
             labels=audit.collection.labels.describe(),
             quantiles=_quantiles(content),
             sizes=_kinds(content["sizes"]),
@@ -136,7 +137,7 @@ def _pictures(positions: Sequence[int], audit: Audit, bit_depth: int) -> tuple[P
     for position in positions:
         sample = data.samples[position]
         picture = thumbnail(sample.path, bit_depth)
-        found.append(Picture(str(sample.path), sample.label, str(sample.split), remarks.get(position, ""), picture))
+        found.append(Picture(str(sample.path), sample.label, sample.split or OPEN, remarks.get(position, ""), picture))
     return tuple(found)
 
 

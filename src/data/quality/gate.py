@@ -13,6 +13,7 @@ import numpy as np
 from src.data.quality.collection import Collection
 from src.data.quality.findings import CHECKS, Finding
 
+# What stops a training, and can be allowed; nothing helps where a class is missing from a split.
 STOPS = ("exact_duplicates_across_splits", "near_duplicates_across_splits", "groups_across_splits")
 _QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
