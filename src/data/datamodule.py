@@ -20,6 +20,7 @@ from src.data.dataset import ImageDataset, Item
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.quality.collection import Collection
 from src.data.quality.duplicates import Duplicates, find_duplicates
+from src.data.quality.gate import allowed_kinds
 from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
 from src.data.sampler import EpochSampler
 from src.data.splits import Fold, subset, together
@@ -71,7 +72,7 @@ class ImageData(LightningDataModule, ABC):
         seed: int = 0,
         limit: int | None = None,
         on_error: OnError = "auto",
-        allow: Sequence[str] = (),
+        allow: str | Sequence[str] = (),
         augment: Augment = _PLAIN,
         val_fraction: float = 0.15,
         test_fraction: float = 0.25,
@@ -95,7 +96,7 @@ class ImageData(LightningDataModule, ABC):
             limit: Use only so many images, for a quick run; every class stays in each split.
             on_error: What a broken image does. `auto` leaves it out of training and stops evaluation, `skip` leaves
                 it out everywhere, `stop` stops everywhere.
-            allow: Findings of the data gate that are known and stop no training, see `src.data.quality.gate`.
+            allow: Findings of the data gate that are known and stop no training, some of `src.data.quality.STOPS`.
             augment: Random change of training images, see `src.data.transforms`.
             val_fraction: Part of the images outside test that becomes val, where the source has no split.
             test_fraction: Part of the images that becomes test, where the source has no split.
@@ -121,7 +122,7 @@ class ImageData(LightningDataModule, ABC):
         )
         self._batch_size, self._num_workers = batch_size, num_workers
         self._seed, self._limit, self._on_error, self._augment = seed, limit, on_error, augment
-        self.allow = tuple(allow)
+        self.allow = allowed_kinds(allow)
         self.cache = None if cache_dir is None else Path(cache_dir).expanduser()
         part = None if folds is None or fold is None else Fold(folds, fold)
         file = None if split_file is None else Path(split_file).expanduser()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from src.data.naming import near
 from src.data.quality.collection import Collection
 from src.data.quality.findings import CHECKS, Finding
 
@@ -80,15 +80,24 @@ def check(collection: Collection, allowed: Sequence[str] = ()) -> Audit:
         allowed: Kinds of findings that are known and stop nothing, some of `STOPS`.
 
     Raises:
-        ValueError: An allowed kind is none that stops.
+        ValueError: As `allowed_kinds`.
     """
-    for kind in allowed:
-        if kind not in STOPS:
-            near = difflib.get_close_matches(kind, STOPS, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"data.allow={kind} is no finding that stops{hint}: choose from {', '.join(STOPS)}")
     findings = [finding for look in CHECKS for finding in look(collection)]
-    return Audit(tuple(sorted(findings, key=lambda finding: not finding.stops)), tuple(allowed), collection)
+    return Audit(tuple(sorted(findings, key=lambda finding: not finding.stops)), allowed_kinds(allowed), collection)
+
+
+def allowed_kinds(allow: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of findings that stop nothing; one alone needs no brackets.
+
+    Raises:
+        ValueError: One is none of `STOPS`.
+    """
+    kinds = (allow,) if isinstance(allow, str) else tuple(allow or ())
+    for kind in kinds:
+        if kind not in STOPS:
+            hint = near(str(kind), STOPS)
+            raise ValueError(f"data.allow={kind} is no finding that stops{hint}: choose from {', '.join(STOPS)}")
+    return kinds
 
 
 def _described(data: Collection) -> dict[str, Any]:
