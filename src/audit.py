@@ -16,18 +16,17 @@ with requires("train"):
     from rich.console import Console
 
     from src.data import ImageData
-    from src.data.quality import check
+    from src.data.quality import STOPS, check
     from src.report import print_audit, write_audit
-    from src.tasks import find_suspects
+    from src.tasks import examine_labels
 
 
 def main(config: DictConfig) -> None:
     """Read every image, run every check, and write the page; end with 1 when a training would stop."""
     backbone = instantiate(config.backbone)
-    # Broken images are a finding here, and no reason to end.
-    data: ImageData = instantiate(config.data, on_error="skip")(image=backbone.image_spec())
-    data.setup()
-    audit = check(data.collection(find_suspects(backbone, data)), data.allow)
+    data: ImageData = instantiate(config.data)(image=backbone.image_spec())
+    data.setup("audit")
+    audit = check(data.collection(examine_labels(backbone, data)), data.allow)
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
     typed = map(as_typed, HydraConfig.get().overrides.task)
@@ -36,10 +35,10 @@ def main(config: DictConfig) -> None:
     write_audit(folder, audit, data.listing, data.image.bit_depth, date, command)
     print_audit(Console(), audit, folder)
     if audit.stopping:
-        raise PromiseError(
-            f"{len(audit.stopping)} findings would stop a training; what is known and wanted can be allowed: "
-            f"'data.allow=[{','.join(finding.kind for finding in audit.stopping)}]'"
-        )
+        kinds = [finding.kind for finding in audit.stopping]
+        known = ",".join(kind for kind in kinds if kind in STOPS)
+        allow = f"; what is known and wanted can be allowed: 'data.allow=[{known}]'" if known else ""
+        raise PromiseError(f"a training would stop ({', '.join(kinds)}){allow}")
 
 
 if __name__ == "__main__":

@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class LinesError(ValueError):
     """Wrong input that takes several lines to put right; a command prints them as they are."""
+
+
+class TooFewImages(ValueError):
+    """A class has too few images to give one to every split: no training can begin, and an audit tells it."""

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import DATA_PATHS, PromiseError, as_typed, one_line, requires, run, versions
+from src.command import DATA_PATHS, PromiseError, as_typed, command_line, one_line, requires, run, versions
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -31,7 +31,7 @@ with requires("train"):
         Setting,
         VisionTask,
         choose_precision,
-        find_suspects,
+        examine_labels,
         fit,
         frequencies,
         layers,
@@ -41,6 +41,8 @@ with requires("train"):
     )
 
 log = logging.getLogger(__name__)
+# What of the data and the backbone an audit makes no use of.
+TRAINING_ONLY = ("augment", "batch_size", "num_workers", "on_error", "seed")
 
 
 def main(config: DictConfig) -> float | None:
@@ -68,7 +70,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
         raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
-    pass_gate(task.setting.backbone, data, overrides)
+    pass_gate(task.setting.backbone, data, config)
     settings = OmegaConf.to_container(config, resolve=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "overrides.json", json.dumps(overrides))
@@ -117,20 +119,22 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     return data, task
 
 
-def pass_gate(backbone: Backbone, data: ImageData, overrides: list[str]) -> None:
+def pass_gate(backbone: Backbone, data: ImageData, config: DictConfig) -> None:
     """Look at the data before the first step, and say what warns.
 
     Raises:
         PromiseError: Something was found with which no training may begin.
     """
-    audit = check(data.collection(find_suspects(backbone, data)), data.allow)
+    labels = examine_labels(backbone, data)
+    log.info("labels: %s", labels.describe())
+    audit = check(data.collection(labels), data.allow)
     for finding in audit.findings:
         log.warning("data: %s (%s)", finding.text, finding.kind)
     if audit.stopping:
-        wanted = [as_typed(override) for override in overrides if override.lstrip("+").startswith(("data", "backbone"))]
+        look = command_line("audit", config, (*DATA_PATHS, "backbone.weights"), unseen=TRAINING_ONLY)
         raise PromiseError(
             f"the data gate stops this training ({', '.join(finding.kind for finding in audit.stopping)}): see "
-            f"{shlex.join(['python', '-m', 'src.audit', *wanted])}, or allow it by name: data.allow=[KIND]"
+            f"{look}, or allow it by name: data.allow=[KIND]"
         )
 
 

@@ -1,11 +1,14 @@
 """The data gate by its command, and before a training."""
 
 import json
+import re
+import shlex
+import shutil
 
 import pytest
 
 from tests.conftest import TINY
-from tests.planted import PLANTED, plant, write_clean
+from tests.planted import COUNTS, PLANTED, TINTS, picture, plant, write_clean
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +78,52 @@ def test_what_is_allowed_by_name_stops_nothing(audit, faulty):
     assert ended.code == 2 and "no finding that stops" in ended.err
 
 
-def test_a_training_does_not_begin_on_what_the_gate_stops(invoke, faulty, tmp_path):
+def test_a_class_too_small_for_the_splits_is_a_finding_on_the_page(audit, clean, tmp_path):
+    root = tmp_path / "set"
+    for label in TINTS:
+        shutil.copytree(clean / "train" / label, root / label)
+    (root / "rare").mkdir()
+    picture(1, (70, 80, 190)).save(root / "rare/1.png")
+    shutil.copy(root / "green/001.png", root / "green/copy.png")
+    ended, content = audit(root)
+    assert ended.code == 1 and "a training would stop (too_few_for_splits)" in ended.err
+    assert "data.allow" not in ended.err  # nothing helps but images
+    found = {finding["kind"]: finding for finding in content["findings"]}
+    assert found["too_few_for_splits"]["stops"] and "class 'rare' has 1 images" in found["too_few_for_splits"]["text"]
+    assert found["exact_duplicates"]["text"] == "1 pair of equal files: they count twice"
+    assert content["counts"]["rare"] == {"no split": 1} and "few_images" not in found
+    assert "None" not in (tmp_path / "audit/audit.html").read_text()
+
+
+def test_broken_images_are_findings_whatever_they_leave(audit, clean, tmp_path):
+    root = shutil.copytree(clean, tmp_path / "set")
+    for path in (root / "val/ripe").iterdir():
+        path.write_bytes(b"")
+    ended, content = audit(root)
+    found = {finding["kind"]: finding for finding in content["findings"]}
+    assert ended.code == 1 and set(found) == {"none_readable", "unreadable", "few_images"}
+    assert found["none_readable"]["text"].startswith("no image of class 'ripe' in val can be read")
+    assert len(found["none_readable"]["images"]) == len(found["unreadable"]["images"]) == COUNTS["val"]
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"")
+    ended, content = audit(root, "data.on_error=stop")
+    assert ended.code == 1 and content["readable"] == 0
+    assert content["labels"] == {"examined": 0, "not_examined": "no image can be read"}
+    assert "0 of 128" in (tmp_path / "audit/audit.html").read_text()
+
+
+def test_a_training_does_not_begin_on_what_the_gate_stops(invoke, faulty, tmp_path, caplog):
+    caplog.set_level("INFO")
     run = tmp_path / "run"
-    asked = (f"data.root={faulty}", f"run_dir={run}", "data.cache_dir=null", *TINY)
+    asked = (f"data.root={faulty}", f"run_dir={run}", "+experiment=crops", *TINY)
     ended = invoke("train", *asked)
     assert ended.code == 1 and "the data gate stops this training" in ended.err
-    assert f"python -m src.audit data.root={faulty}" in ended.err
+    assert "labels: none examined (the backbone has random weights)" in caplog.text
     assert not run.exists()
+    look = re.search(r"see (python -m src\.audit .*), or allow it", ended.err).group(1)
+    assert look == (
+        f"python -m src.audit data.image_size=64 data.cache_dir=null data.root={faulty} "
+        "backbone.name=test_efficientnet backbone.weights=none"
+    )
+    ended = invoke("audit", *shlex.split(look)[3:], f"output={tmp_path / 'audit'}")
+    assert ended.code == 1 and json.loads((tmp_path / "audit/audit.json").read_text())["images"] > 100

@@ -26,7 +26,7 @@ def sort_out(samples: Sequence[Sample], errors: Mapping[int, str], on_error: OnE
             `stop` stops everywhere.
 
     Raises:
-        ValueError: One stops, or a class has no other image in its split.
+        ValueError: One stops.
     """
     broken = [(samples[position], reason) for position, reason in errors.items()]
     stopping = [(sample, reason) for sample, reason in broken if sample.split in STOPPING[on_error]]
@@ -34,12 +34,25 @@ def sort_out(samples: Sequence[Sample], errors: Mapping[int, str], on_error: OnE
         raise ValueError(f"{_told(stopping)}: repair or remove the files, or set data.on_error=skip")
     if broken:
         log.warning("%s: left out", _told(broken))
+    return [(sample.path, reason) for sample, reason in broken]
+
+
+def require_readable(samples: Sequence[Sample], errors: Mapping[int, str]) -> None:
+    """Refuse a class of which no image in some split can be read.
+
+    Args:
+        samples: The images, each with its split.
+        errors: Why an image cannot be read, by its position.
+
+    Raises:
+        ValueError: There is such a class.
+    """
     lost = {_cell(sample) for sample in samples} - {
         _cell(sample) for position, sample in enumerate(samples) if position not in errors
     }
     if lost:
+        broken = [(samples[position], reason) for position, reason in errors.items()]
         raise ValueError(f"no image of {' and '.join(sorted(lost))} can be read; {_told(broken)}: repair the files")
-    return [(sample.path, reason) for sample, reason in broken]
 
 
 def _cell(sample: Sample) -> str:

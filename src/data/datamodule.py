@@ -15,19 +15,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from src.data.aims import names_of
-from src.data.broken import STOPPING, OnError, sort_out
+from src.data.broken import STOPPING, OnError, require_readable, sort_out
 from src.data.cache import PixelCache
 from src.data.dataset import ImageDataset, Item
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.quality.collection import Collection
 from src.data.quality.duplicates import Duplicates, find_duplicates
-from src.data.quality.label_errors import Suspect
+from src.data.quality.gate import allowed_kinds
+from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
 from src.data.sampler import EpochSampler
 from src.data.splits import Fold, subset, together
 from src.data.splitting import Splitting
 from src.data.targets import soft_targets, targets, weights
 from src.data.transforms import Augment, none
 from src.edge.preprocess import decode
+from src.errors import TooFewImages
 from src.spec import ImageSpec
 
 _PLAIN = none()
@@ -71,7 +73,7 @@ class ImageData(LightningDataModule, ABC):
         seed: int = 0,
         limit: int | None = None,
         on_error: OnError = "auto",
-        allow: Sequence[str] = (),
+        allow: str | Sequence[str] = (),
         augment: Augment = _PLAIN,
         val_fraction: float = 0.15,
         test_fraction: float = 0.25,
@@ -95,7 +97,7 @@ class ImageData(LightningDataModule, ABC):
             limit: Use only so many images, for a quick run; every class stays in each split.
             on_error: What a broken image does. `auto` leaves it out of training and stops evaluation, `skip` leaves
                 it out everywhere, `stop` stops everywhere.
-            allow: Findings of the data gate that are known and stop no training, see `src.data.quality.gate`.
+            allow: Findings of the data gate that are known and stop no training, some of `src.data.quality.STOPS`.
             augment: Random change of training images, see `src.data.transforms`.
             val_fraction: Part of the images outside test that becomes val, where the source has no split.
             test_fraction: Part of the images that becomes test, where the source has no split.
@@ -121,12 +123,13 @@ class ImageData(LightningDataModule, ABC):
         )
         self._batch_size, self._num_workers = batch_size, num_workers
         self._seed, self._limit, self._on_error, self._augment = seed, limit, on_error, augment
-        self.allow = tuple(allow)
+        self.allow = allowed_kinds(allow)
         self.cache = None if cache_dir is None else Path(cache_dir).expanduser()
         part = None if folds is None or fold is None else Fold(folds, fold)
         file = None if split_file is None else Path(split_file).expanduser()
         self._splitting = Splitting(split_seed, val_fraction, test_fraction, part, file)
         self._samples: list[Sample] = []
+        self._uncut = ""  # why the splits cannot be cut
         self._parted = 0  # pairs of equal pictures that the splits would part if they did not know
 
     @abstractmethod
@@ -138,7 +141,8 @@ class ImageData(LightningDataModule, ABC):
 
         Args:
             stage: `test` takes images to judge a finished model by: the source's own test split, or all of its images
-                where it has none. Any other stage cuts the splits.
+                where it has none. Any other stage cuts the splits; `audit` leaves them open where a class is too small,
+                and takes what can be read, so that there is something to look at.
 
         Raises:
             ValueError: The source is unusable, a class is too small, or an image is broken where that stops, or the
@@ -149,8 +153,10 @@ class ImageData(LightningDataModule, ABC):
         self.listing = self.read()
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
-        samples = self._judged() if stage == "test" else self._split()
-        self.left_out = sort_out(samples, self._pixels.errors, self._on_error)
+        samples = {"test": self._judged, "audit": self._audited}.get(stage, self._split)()
+        self.left_out = sort_out(samples, self._pixels.errors, "skip" if stage == "audit" else self._on_error)
+        if stage != "audit":
+            require_readable(samples, self._pixels.errors)
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in self._pixels.errors]
             for name in SPLITS
@@ -166,14 +172,23 @@ class ImageData(LightningDataModule, ABC):
             self._pixels.facts["hash"],
             [position not in self._pixels.errors for position in range(len(self.digests))],
             lambda position: decode(self._paths[position], self.image.bit_depth),
+            self.image.bit_depth,
             self.cache,
         )
 
-    def collection(self, suspects: Sequence[Suspect] | None = None) -> Collection:
-        """Return what the data gate looks at, after `setup`; `suspects` are labels that are probably wrong."""
-        side, pixels, twice = min(self.image.size), self._pixels, self.duplicates
-        labels = self.listing.categories
-        return Collection(self._samples, labels, side, pixels.facts, pixels.errors, twice, self._parted, suspects)
+    def collection(self, labels: LabelCheck = NOT_LOOKED_FOR) -> Collection:
+        """Return what the data gate looks at, after `setup`; `labels` is what came of examining them."""
+        return Collection(
+            self._samples,
+            self.listing.categories,
+            min(self.image.size),
+            self._pixels.facts,
+            self._pixels.errors,
+            self.duplicates,
+            self._parted,
+            self._uncut,
+            labels,
+        )
 
     def units(self) -> list[int]:
         """Return a number for each image in use; those with one number belong together (a group, copies)."""
@@ -242,6 +257,16 @@ class ImageData(LightningDataModule, ABC):
         if dropped:
             samples = [sample for sample in samples if sample.path not in dropped]
             self._read(samples)
+        return samples
+
+    def _audited(self) -> list[Sample]:
+        """Read the images and return them with their splits; those of the source alone where no others can be cut."""
+        try:
+            return self._split()
+        except TooFewImages as error:
+            self._uncut = str(error)
+        samples = self._limited(list(self.listing.samples))
+        self._read(samples)
         return samples
 
     def _judged(self) -> list[Sample]:

@@ -90,9 +90,12 @@ class HuggingFaceData(ImageData):
         super().__init__(**loading)
         if path is None:
             raise ValueError("no data set is given: set data.path=USER/NAME of the Hugging Face hub, or a local folder")
-        self.path, self.name, self.files_dir = str(path), name, Path(files_dir).expanduser()
-        self._columns = {"image": image_column, "label": label_column, "group": group_column}
-        self._splits = dict(splits or {})
+        # The command line reads 3 as a number.
+        self.path, self.name = str(path), None if name is None else str(name)
+        self.files_dir = Path(files_dir).expanduser()
+        columns = {"image": image_column, "label": label_column, "group": group_column}
+        self._columns = {role: None if column is None else str(column) for role, column in columns.items()}
+        self._splits = {str(theirs): None if ours is None else str(ours) for theirs, ours in (splits or {}).items()}
         for theirs, ours in self._splits.items():
             if ours is not None and ours not in SPLITS:
                 raise ValueError(f"data.splits makes {theirs} {ours!r}{near(ours, SPLITS)}: choose train, val or test")

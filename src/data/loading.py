@@ -24,7 +24,7 @@ class Loading(TypedDict, total=False):
     seed: int
     limit: int | None
     on_error: OnError
-    allow: Sequence[str]
+    allow: str | Sequence[str]
     augment: Augment
     val_fraction: float
     test_fraction: float

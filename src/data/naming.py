@@ -28,6 +28,7 @@ def positive_class(classes: tuple[str, ...], wanted: str | None) -> str | None:
     Raises:
         ValueError: `wanted` is none of two classes.
     """
+    wanted = None if wanted is None else str(wanted)  # the command line reads 1 as a number
     if wanted is not None and (len(classes) > 2 or wanted not in classes):
         raise ValueError(
             f"positive={wanted!r} must name one of two classes, and the classes are {', '.join(classes)}: "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.data.listing import SPLITS, Sample
+from src.errors import TooFewImages
 
 Unit = list[int]  # positions of images that stay together
 Rank = Callable[[int], tuple[str, str, str]]  # sort key of a position
@@ -236,7 +237,7 @@ def _check(samples: Sequence[Sample], assigned: Sequence[str], cut: Sequence[str
     for label in sorted(total):
         missing = [name for name in cut if not counts[label, name]]
         if missing:
-            raise ValueError(
+            raise TooFewImages(
                 f"class {label!r} has {total[label]} images, too few to give one to {' and '.join(missing)} "
                 "(copies and groups stay together): add images of it or leave the class out"
             )

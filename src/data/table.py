@@ -67,7 +67,8 @@ class TableData(ImageData):
         self.root = self.table.parent if root is None else Path(root).expanduser()
         if not self.root.is_dir():
             raise ValueError(f"{self.root} is no folder: set data.root=DIR, what the table's paths are relative to")
-        self._mapping = dict(columns or {})
+        # The command line reads 3 as a number.
+        self._mapping = {str(name): None if own is None else str(own) for name, own in (columns or {}).items()}
         for name in self._mapping:
             if name not in COLUMNS:
                 raise ValueError(

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from src.data.files import write_text
-from src.data.listing import SPLITS, Listing
+from src.data.listing import Listing
+from src.data.quality.collection import OPEN
 from src.data.quality.findings import Finding
 from src.data.quality.gate import Audit
 from src.report.environment import environment
@@ -76,8 +77,8 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
             audit=content,
             verdict=verdict(audit),
             findings=[_shown(finding, audit, bit_depth) for finding in audit.findings],
-            splits=[split for split in SPLITS if any(split in counts for counts in content["counts"].values())],
-            labels=_labels(audit),
+            splits=list(next(iter(content["counts"].values()))),
+            labels=audit.collection.labels.describe(),
             quantiles=_quantiles(content),
             sizes=_kinds(content["sizes"]),
             modes=_kinds(content["modes"]),
@@ -109,6 +110,7 @@ def print_audit(console: Console, audit: Audit, folder: Path) -> None:
             mark = Text("allowed", style="dim") if finding.stops and finding not in audit.stopping else mark
             table.add_row(mark, Text(finding.kind), Text(finding.text))
         console.print(table)
+    console.print(Text(f"labels: {audit.collection.labels.describe()}"), soft_wrap=True)
     console.print(Text(verdict(audit).partition(":")[0] if audit.stopping else verdict(audit)), soft_wrap=True)
     console.print(Text(f"written to {folder / 'audit.html'}"), soft_wrap=True)
 
@@ -129,19 +131,14 @@ def _shown(finding: Finding, audit: Audit, bit_depth: int) -> Shown:
 
 def _pictures(positions: Sequence[int], audit: Audit, bit_depth: int) -> tuple[Picture, ...]:
     data = audit.collection
-    remarks = {suspect.position: f"looks like {suspect.suggested}" for suspect in data.suspects or ()}
+    remarks = {suspect.position: f"looks like {suspect.suggested}" for suspect in data.labels.suspects}
     remarks |= dict(data.errors)
     found = []
     for position in positions:
         sample = data.samples[position]
         picture = thumbnail(sample.path, bit_depth)
-        found.append(Picture(str(sample.path), sample.label, str(sample.split), remarks.get(position, ""), picture))
+        found.append(Picture(str(sample.path), sample.label, sample.split or OPEN, remarks.get(position, ""), picture))
     return tuple(found)
-
-
-def _labels(audit: Audit) -> str:
-    suspects = audit.collection.suspects
-    return "no: the backbone has random weights" if suspects is None else f"{len(suspects):,} doubtful"
 
 
 def _quantiles(content: dict[str, Any]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from src.tasks.base import Setting, VisionTask, layers
 from src.tasks.build import build, predict_logits
 from src.tasks.classification import ClassificationTask
 from src.tasks.fit import Fitted, fit
-from src.tasks.frozen import find_suspects
+from src.tasks.frozen import examine_labels
 from src.tasks.imbalance import Imbalance
 from src.tasks.multilabel import MultilabelTask
 from src.tasks.ordinal import OrdinalTask
@@ -29,7 +29,7 @@ __all__ = [
     "VisionTask",
     "build",
     "choose_precision",
-    "find_suspects",
+    "examine_labels",
     "fit",
     "frequencies",
     "layers",

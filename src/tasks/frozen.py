@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,66 +16,85 @@ from torch import nn
 from src.backbones import Backbone
 from src.data import ImageData
 from src.data.files import write_bytes
-from src.data.quality.label_errors import Suspect, suspects
+from src.data.quality.label_errors import LabelCheck, check_labels
+from src.lora.hashing import base_hash
 from src.tasks.build import best_device, is_conv_net, network_input
 
 log = logging.getLogger(__name__)
 MOST = 20_000  # images whose labels are examined: 100 MB of features
+KEPT = 4  # files of features in the cache, the newest: some sets with one backbone, or one set with some
 
 
-def find_suspects(backbone: Backbone, data: ImageData) -> list[Suspect] | None:
+def examine_labels(backbone: Backbone, data: ImageData) -> LabelCheck:
     """Find labels that a classifier on the frozen features of the other images contradicts.
 
     Args:
-        backbone: The network, with pretrained weights.
+        backbone: The network, with pretrained weights: random ones see nothing.
         data: The images, after `setup`. Of more than `MOST`, every n-th is examined.
 
     Returns:
-        The suspects by their position in `data.collection().samples`; None where random weights see nothing.
+        The suspects by their position in `data.collection().samples`, or why nothing was examined.
     """
-    if backbone.weights == "none":
-        return None
+    if data.listing.target != "label":
+        return LabelCheck(reason="images with several labels or a value cannot be examined so")
     collection = data.collection()
-    positions = collection.readable[:: 1 + len(collection.readable) // MOST]
-    samples = [collection.samples[position] for position in positions]
+    readable = collection.readable
+    if backbone.weights == "none" or not readable:
+        return LabelCheck(reason="no image can be read" if not readable else "the backbone has random weights")
+    positions = readable[:: -(-len(readable) // MOST)]
     units = data.units()
-    return suspects(
+    checked = check_labels(
         _features(backbone, data, positions),
-        [sample.label for sample in samples],
+        [collection.samples[position].label for position in positions],
         positions,
         [units[position] for position in positions],
     )
+    if len(positions) == len(readable):
+        return checked
+    drawn = f"{len(positions):,} of {len(readable):,} images were drawn"
+    return replace(checked, reason=f"{drawn}; {checked.reason}" if checked.reason else drawn)
 
 
 def _features(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
     """Return the features of the images (N x F), from the cache where they are there."""
-    facts = [backbone.name, backbone.origin, data.image, [data.digests[position] for position in positions]]
-    key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-    path = data.cache / f"features-{key}.npy" if data.cache is not None else None
+    model = backbone.create(0, data.image.size)
+    if data.cache is None:
+        return _computed(model, data, positions)
+    facts = [base_hash(model), data.image, [data.digests[position] for position in positions]]
+    path = data.cache / f"features-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.npy"
     found = _kept(path, len(positions))
     if found is None:
-        log.info("looking at %d images with the frozen backbone, to find wrong labels", len(positions))
-        found = _computed(backbone, data, positions)
-        if path is not None:
-            buffer = io.BytesIO()
-            np.save(buffer, found)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, buffer.getvalue())
+        found = _computed(model, data, positions)
+        _keep(path, found)
     return found
 
 
-def _kept(path: Path | None, count: int) -> NDArray[np.float32] | None:
+def _kept(path: Path, count: int) -> NDArray[np.float32] | None:
     try:
-        found = None if path is None else np.load(path, allow_pickle=False)
+        found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # not there, or cut short: computed again
         return None
-    return found if found is not None and found.ndim == 2 and len(found) == count else None
+    return found if found.ndim == 2 and len(found) == count else None
+
+
+def _keep(path: Path, features: NDArray[np.float32]) -> None:
+    """Write the features, and remove all but the newest `KEPT` files of features beside them."""
+    buffer = io.BytesIO()
+    np.save(buffer, features)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, buffer.getvalue())
+        for old in sorted(path.parent.glob("features-*.npy"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+            old.unlink()
+    except OSError as error:  # they only save time
+        log.warning("the features are not kept for the next time: %s", error)
 
 
 @torch.no_grad()
-def _computed(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
+def _computed(model: nn.Module, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
+    log.info("looking at %d images with the frozen backbone, to find wrong labels", len(positions))
     device = best_device()
-    model: nn.Module = backbone.create(0, data.image.size).to(device)
+    model = model.to(device)
     if is_conv_net(model):
         model = model.to(memory_format=torch.channels_last)
     seen = [

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from src.data.broken import sort_out
+from src.data.broken import require_readable, sort_out
 from src.data.listing import Sample
 
 SAMPLES = [Sample(Path(f"{place}.png"), "ab"[place % 2], ("train", "val", "test")[place // 4]) for place in range(12)]
@@ -23,7 +23,8 @@ def test_what_a_broken_image_does(on_error, place, stops, caplog):
 
 def test_a_class_without_a_readable_image_in_its_split_stops():
     with pytest.raises(ValueError, match="no image of class 'b' in test can be read"):
-        sort_out(SAMPLES, {9: "empty", 11: "empty"}, "skip")
+        require_readable(SAMPLES, {9: "empty", 11: "empty"})
+    require_readable(SAMPLES, {9: "empty", 10: "empty"})
 
 
 def test_many_are_counted_by_split_and_the_first_are_named():

@@ -35,6 +35,17 @@ def test_the_image_spec_takes_the_overrides(make_folder, image):
         FolderData(root, image=image, crop_pct=0.0)
 
 
+def test_findings_are_allowed_by_one_name_or_some_and_unknown_ones_are_refused_at_once(make_folder, image):
+    root = make_folder(a=8, b=8)
+    kinds = ("near_duplicates_across_splits", "groups_across_splits")
+    assert FolderData(root, image=image, allow=kinds[0]).allow == kinds[:1]
+    assert FolderData(root, image=image, allow=list(kinds)).allow == kinds
+    assert FolderData(root, image=image, allow=None).allow == ()
+    for wrong in ("near_duplicate_across_splits", [kinds[0], 3]):
+        with pytest.raises(ValueError, match=r"is no finding that stops.*: choose from exact_dup"):
+            FolderData(root, image=image, allow=wrong)
+
+
 def test_every_image_is_in_one_split_and_counted(make_folder, image):
     module = data(make_folder(a=20, b=12), image)
     samples = [sample for split in ("train", "val", "test") for sample in module.samples(split)]

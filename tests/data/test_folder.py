@@ -99,6 +99,10 @@ def test_images_without_class_folders_are_an_error(make_folder, image):
         read(root / "a", image)
 
 
+def test_a_class_that_the_command_line_reads_as_a_number_can_be_the_defect(make_folder, image):
+    assert read(make_folder(**{"0": 2, "1": 2}), image, positive=0).positive == "0"
+
+
 def test_a_root_that_is_no_folder_is_an_error(make_folder, image):
     root = make_folder(a=1)
     with pytest.raises(LinesError, match=r"data\.root=DIR") as caught:

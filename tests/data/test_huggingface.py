@@ -75,6 +75,15 @@ def test_a_folder_of_parquet_files_trains_by_its_config(make_part, image, tmp_pa
     assert data.classes == ("x", "y") and data.positive == "y" and data.listing.name == "p"
 
 
+def test_names_that_the_command_line_reads_as_numbers_are_text(monkeypatch, image, tmp_path, make_part):
+    part = make_part([0, 1], names=("0", "1")).rename_columns({"kind": "3"})
+    options = {"label_column": 3, "splits": {2024: "train"}, "positive": 0, "name": 7}
+    listing = read(monkeypatch, image, tmp_path, {"2024": part}, **options)
+    assert (listing.classes, listing.positive, listing.name) == (("0", "1"), "0", "user/name (7)")
+    with pytest.raises(ValueError, match="makes 2024 '1': choose train, val or test"):
+        read(monkeypatch, image, tmp_path, {"2024": part}, splits={2024: 1})
+
+
 def test_text_labels_and_named_splits(monkeypatch, image, tmp_path, make_part):
     parts = {"full": make_part([0, 0, 0], word=["b", "a", "b"]), "hidden": make_part([-1], 3, word=[None])}
     listing = read(monkeypatch, image, tmp_path, parts, label_column="word", splits={"full": "train", "hidden": None})

@@ -10,7 +10,13 @@ def test_a_near_name_is_offered_and_a_far_one_is_not():
 
 @pytest.mark.parametrize(
     ("classes", "wanted", "positive"),
-    [(("NG", "ok"), None, "NG"), (("cat", "dog"), None, "dog"), (("a", "b"), "a", "a"), (("a", "b", "c"), None, None)],
+    [
+        (("NG", "ok"), None, "NG"),
+        (("cat", "dog"), None, "dog"),
+        (("0", "1"), 0, "0"),
+        (("a", "b"), "a", "a"),
+        (("a", "b", "c"), None, None),
+    ],
 )
 def test_the_defect_is_the_one_asked_for_or_known_by_name_or_the_last(classes, wanted, positive):
     assert positive_class(classes, wanted) == positive

@@ -48,6 +48,12 @@ def test_columns_root_and_classes_are_as_told(write_table, image, monkeypatch):
     assert listing.samples[0].path == Path("i/a/000.png") and listing.samples[0].label == "a"
 
 
+def test_names_that_the_command_line_reads_as_numbers_are_text(write_table, image):
+    table = write_table("path,3", *(line.replace(",a", ",0").replace(",b", ",1") for line in rows()))
+    listing = TableData(table, image=image, columns={"label": 3}, classes=[1, 0], positive=0).read()
+    assert (listing.classes, listing.positive, listing.samples[0].label) == (("1", "0"), "0", "0")
+
+
 def test_groups_stay_together_and_given_splits_are_kept(write_table, image):
     lines = [f"{line},g{number % 12 // 2},{'test' if number % 12 < 4 else ''}" for number, line in enumerate(rows())]
     data = TableData(write_table("path,label,group,split", *lines), image=image)

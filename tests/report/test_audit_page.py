@@ -11,7 +11,7 @@ from rich.console import Console
 from src.data.listing import Listing
 from src.data.quality import check
 from src.data.quality.duplicates import Duplicates
-from src.data.quality.label_errors import Suspect
+from src.data.quality.label_errors import LabelCheck, Suspect
 from src.report.audit_page import PAIRS, print_audit, verdict, write_audit
 from tests.data.quality.test_gate import collection
 
@@ -27,7 +27,8 @@ def test_the_page_says_what_was_found_and_shows_it(tmp_path):
     samples = list(collection().samples)
     samples[0] = replace(samples[0], path=tmp_path / "one.png")
     pairs = tuple((0, 4 + 8 * place) for place in range(7)) + tuple((1, 5 + 8 * place) for place in range(6))
-    audit = check(collection(samples=samples, duplicates=Duplicates(pairs, (), 3, 3), suspects=[Suspect(3, "a", 0.9)]))
+    labels = LabelCheck((Suspect(3, "a", 0.9),), 60)
+    audit = check(collection(samples=samples, duplicates=Duplicates(pairs, (), 3, 3), labels=labels))
     page, content = written(tmp_path, audit)
     assert "parts &lt;b&gt;" in page and "A note." in page and "CC0" in page
     assert "Exact duplicates across splits" in page and "stops a training" in page and "looks like a" in page
@@ -49,3 +50,12 @@ def test_verdict_and_lines_tell_stops_warnings_and_what_is_allowed(tmp_path):
     out = io.StringIO()
     print_audit(Console(file=out, width=100), check(data), tmp_path)
     assert "stops" in out.getvalue() and "warns" in out.getvalue() and str(tmp_path / "audit.html") in out.getvalue()
+
+
+def test_page_and_terminal_say_why_labels_were_not_examined(tmp_path):
+    audit = check(collection(labels=LabelCheck(reason="fewer than 10 images or groups of b")))
+    told = "none examined (fewer than 10 images or groups of b)"
+    out = io.StringIO()
+    print_audit(Console(file=out, width=100), audit, tmp_path)
+    page, _ = written(tmp_path, audit)
+    assert told in page and f"labels: {told}" in out.getvalue() and "doubtful" not in page + out.getvalue()

@@ -1,10 +1,13 @@
+import os
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from src.backbones import Backbone
+from src.backbones import Backbone, create_backbone
 from src.data import FolderData
-from src.tasks import find_suspects, frozen
+from src.tasks import examine_labels, frozen
 from src.tasks.build import network_input
 from tests.planted import TINTS, picture
 
@@ -27,15 +30,16 @@ def data(tmp_path):
 
 def test_a_wrong_label_is_found_and_the_features_are_kept(data, monkeypatch):
     backbone = Backbone("tf_efficientnet_lite0")
-    (suspect,) = find_suspects(backbone, data)
+    checked = examine_labels(backbone, data)
+    (suspect,) = checked.suspects
     sample = data.collection().samples[suspect.position]
     assert (sample.path.name, suspect.suggested) == ("wrong.png", "green")
     with monkeypatch.context() as patch:
         patch.setattr(frozen, "_computed", lambda *_: pytest.fail("looked again"))
-        assert find_suspects(backbone, data) == [suspect]
+        assert examine_labels(backbone, data) == checked
     (kept,) = data.cache.glob("features-*.npy")
     kept.write_bytes(kept.read_bytes()[:-5])
-    assert find_suspects(backbone, data) == [suspect]  # a file that was cut is made again
+    assert examine_labels(backbone, data) == checked  # a file that was cut is made again
 
 
 def test_features_are_those_of_the_pooled_backbone(data):
@@ -48,4 +52,50 @@ def test_features_are_those_of_the_pooled_backbone(data):
 
 
 def test_random_weights_see_nothing(data):
-    assert find_suspects(Backbone("test_efficientnet", "none"), data) is None
+    checked = examine_labels(Backbone("test_efficientnet", "none"), data)
+    assert checked.describe() == "none examined (the backbone has random weights)"
+
+
+def test_of_many_images_as_many_are_drawn_as_may_be(data, monkeypatch):
+    looked = []
+    monkeypatch.setattr(frozen, "_features", lambda backbone, data, at: looked.append(at) or np.zeros((len(at), 3)))
+    for most, drawn in ((24, 24), (47, 24), (48, 48), (100, 48)):
+        monkeypatch.setattr(frozen, "MOST", most)
+        checked = examine_labels(Backbone("tf_efficientnet_lite0"), data)
+        assert len(looked[-1]) == drawn
+        assert checked.reason.startswith(f"{drawn} of 48 images were drawn") == (drawn < 48)
+
+
+def test_nothing_is_looked_at_where_nothing_can_be_read(data, monkeypatch):
+    monkeypatch.setattr(data._pixels, "errors", dict.fromkeys(range(48), "cut short"))
+    checked = examine_labels(Backbone("tf_efficientnet_lite0"), data)
+    assert checked.describe() == "none examined (no image can be read)"
+
+
+def test_other_weights_in_a_file_of_the_same_name_are_looked_through_anew(data, tmp_path):
+    seen = []
+    for seed in (1, 2):
+        file = tmp_path / str(seed) / "weights.safetensors"
+        file.parent.mkdir()
+        save_file(create_backbone("test_efficientnet", "none", seed=seed)[0].state_dict(), file)
+        seen.append(frozen._features(Backbone("test_efficientnet", str(file)), data, [0, 1]))
+    assert not np.allclose(*seen) and len(list(data.cache.glob("features-*.npy"))) == 2
+
+
+def test_the_newest_files_of_features_are_kept(data, monkeypatch):
+    monkeypatch.setattr(frozen, "_computed", lambda model, data, positions: np.zeros((len(positions), 2), np.float32))
+    for count in range(1, frozen.KEPT + 3):
+        frozen._features(Backbone("test_efficientnet", "none"), data, list(range(count)))
+        for file in data.cache.glob("features-*.npy"):  # an hour later
+            os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 3600))
+    kept = sorted(len(np.load(file)) for file in data.cache.glob("features-*.npy"))
+    assert kept == list(range(3, frozen.KEPT + 3))
+
+
+def test_features_that_cannot_be_kept_only_warn(data, monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(frozen, "write_bytes", full)
+    assert len(frozen._features(Backbone("test_efficientnet", "none"), data, [0, 1])) == 2
+    assert "not kept for the next time: [Errno 28] No space left" in caplog.text

@@ -22,6 +22,7 @@ BLOCK = 4
 STEPS = 8
 SAME, GRAIN = 0.05, 0.35  # largest remainder: as part of the contrast, and in grey levels where contrast is low
 
+Thumbnail = NDArray[np.uint8]
 Grey = NDArray[np.float32]
 _INNER = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
 _ROWS, _COLUMNS = (axis[_INNER].ravel() for axis in np.mgrid[0:SIDE, 0:SIDE].astype(np.float32))
@@ -29,21 +30,25 @@ _ROWS, _COLUMNS = (axis[_INNER].ravel() for axis in np.mgrid[0:SIDE, 0:SIDE].ast
 _BASE = np.stack([np.ones_like(_ROWS), 2 * _COLUMNS / SIDE - 1, 2 * _ROWS / SIDE - 1])
 
 
-def thumbnail(pixels: Pixels) -> Grey:
-    """Return what is compared of a picture: grey, `SIDE` x `SIDE`, 0 to 255, slightly smoothed."""
-    image = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    smoothed: Grey = gaussian_filter(np.asarray(image, dtype=np.float32), 1.0)
-    return smoothed
+def thumbnail(pixels: Pixels) -> Thumbnail:
+    """Return what is compared of a picture: grey, `SIDE` x `SIDE`."""
+    return np.asarray(Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def same_picture(left: Grey, right: Grey) -> bool:
+def same_picture(one: Thumbnail, other: Thumbnail) -> bool:
     """Tell whether two thumbnails show one picture, up to a small affine map, the exposure and compression."""
+    left, right = _smoothed(one), _smoothed(other)
     aligned = _align(left, right)
     if aligned is None:
         return False
     inner = left[_INNER].ravel()
     # A curve that clips has no inverse, so either picture may be the one that the curve is laid on.
     return any(_is_small(*pair) for pair in ((inner, aligned), (aligned, inner)))
+
+
+def _smoothed(picture: Thumbnail) -> Grey:
+    smoothed: Grey = gaussian_filter(picture.astype(np.float32), 1.0)
+    return smoothed
 
 
 def _align(left: Grey, right: Grey) -> Grey | None:

@@ -10,9 +10,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from src.data.listing import Sample
+from src.data.listing import SPLITS, Sample
 from src.data.quality.duplicates import Duplicates
-from src.data.quality.label_errors import Suspect
+from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
+
+OPEN = "no split"  # in place of the name of one
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Collection:
         errors: Why an image cannot be read, by its position.
         duplicates: What is there more than once.
         parted: How many pairs of equal pictures the splits would part if they had been cut without knowing.
-        suspects: Labels that are probably wrong; None when they were not looked for.
+        uncut: Why the splits cannot be cut; then images that the source gives none have none.
+        labels: What came of examining the labels.
     """
 
     samples: Sequence[Sample]
@@ -37,7 +40,8 @@ class Collection:
     errors: Mapping[int, str]
     duplicates: Duplicates
     parted: int = 0
-    suspects: Sequence[Suspect] | None = None
+    uncut: str = ""
+    labels: LabelCheck = NOT_LOOKED_FOR
 
     @cached_property
     def readable(self) -> list[int]:
@@ -46,9 +50,10 @@ class Collection:
 
     @cached_property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Number of readable images by class, then by split."""
-        found = Counter((self.samples[position].label, self.samples[position].split) for position in self.readable)
-        splits = [name for name in ("train", "val", "test") if any(split == name for _, split in found)]
+        """Number of readable images by class, then by split, or `OPEN`."""
+        seen = [self.samples[position] for position in self.readable]
+        found = Counter((sample.label, sample.split or OPEN) for sample in seen)
+        splits = [name for name in (*SPLITS, OPEN) if any(split == name for _, split in found)]
         return {label: {split: found[label, split] for split in splits} for label in self.classes}
 
     def across(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

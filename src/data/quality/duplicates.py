@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.data.files import write_text
-from src.data.quality.alignment import Grey, same_picture, thumbnail
+from src.data.quality.alignment import Thumbnail, same_picture, thumbnail
 from src.edge.preprocess import Pixels
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Duplicates:
     """What is there more than once.
 
     Attributes:
-        exact: Pairs of positions whose files are equal, the first of each content with every other one.
+        exact: Pairs of positions whose files can be read and are equal, the first of each content with every other one.
         near: Pairs whose pictures are the same although their files are not.
         hits: Pairs of unlike files whose hashes are near, look-alikes included.
         compared: How many of them were compared pixel by pixel: all, or `MOST`.
@@ -47,6 +47,7 @@ def find_duplicates(
     hashes: NDArray[np.uint64],
     readable: Sequence[bool],
     picture: Callable[[int], Pixels],
+    bit_depth: int,
     folder: Path | None = None,
 ) -> Duplicates:
     """Find the duplicates of a set of pictures.
@@ -56,51 +57,61 @@ def find_duplicates(
         hashes: Perceptual hash of every picture.
         readable: Which pictures could be decoded.
         picture: Returns the decoded pixels of a position.
+        bit_depth: What white is in deep grey pictures, as `picture` decodes them.
         folder: Where the verdicts on hash hits are kept for the next time; None keeps nothing.
 
     Returns:
         The pairs, each with the smaller position first, in ascending order.
     """
     firsts: dict[str, int] = {}
-    exact = [
-        (firsts[digest], place) for place, digest in enumerate(digests) if firsts.setdefault(digest, place) != place
-    ]
-    singles = np.array([place for place in firsts.values() if readable[place]], dtype=np.int64)
-    hits = _hits(hashes[singles], singles)
-    pairs = [(int(left), int(right)) for left, right in hits[:MOST]]
-    verdicts = folder and folder / f"same-pictures-{_key([digests[place] for place in singles])}.json"
+    known = [(place, digest) for place, digest in enumerate(digests) if readable[place]]
+    exact = [(firsts[digest], place) for place, digest in known if firsts.setdefault(digest, place) != place]
+    singles = np.array(list(firsts.values()), dtype=np.int64)
+    pairs, hits = _hits(hashes[singles], singles)
+    verdicts = folder and folder / f"same-pictures-{_key(pairs, digests, bit_depth)}.json"
     near = _read(verdicts, digests) if verdicts is not None else None
     if near is None:
         near = _compare(pairs, picture)
         if verdicts is not None:
             _write(verdicts, digests, near)
-    return Duplicates(tuple(exact), tuple(sorted(near)), len(hits), len(pairs))
+    return Duplicates(tuple(exact), tuple(sorted(near)), hits, len(pairs))
 
 
-def _hits(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the pairs of places whose hashes are near (M x 2), nearest first."""
+def _hits(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> tuple[list[Pair], int]:
+    """Return the `MOST` nearest pairs of places whose hashes are near, nearest first, and how many there are."""
     parts = [np.empty((0, 3), dtype=np.int64)]
+    held, count, reach = 0, 0, DISTANCE
     for row in range(len(hashes) - 1):
         bits = np.bitwise_count(hashes[row + 1 :] ^ hashes[row])
-        others = np.flatnonzero(bits <= DISTANCE)
-        if others.size:
-            pair = (np.full_like(others, places[row]), places[row + 1 + others])
-            parts.append(np.stack([bits[others].astype(np.int64), *pair], axis=1))
+        count += int(np.count_nonzero(bits <= DISTANCE))
+        others = np.flatnonzero(bits <= reach)
+        pair = (np.full_like(others, places[row]), places[row + 1 + others])
+        parts.append(np.stack([bits[others].astype(np.int64), *pair], axis=1))
+        held += len(others)
+        if held >= 2 * MOST:  # memory stays small where very many look alike
+            parts = [_nearest(parts)]
+            held, reach = MOST, int(parts[0][-1, 0]) - 1  # a later pair that is as far comes after the last one
+    return [(left, right) for _, left, right in _nearest(parts).tolist()], count
+
+
+def _nearest(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     found = np.concatenate(parts)
-    return found[np.lexsort(found.T[::-1]), 1:]
+    return found[np.lexsort(found.T[::-1])[:MOST]]
 
 
 def _compare(pairs: Sequence[Pair], picture: Callable[[int], Pixels]) -> list[Pair]:
     if pairs:
         log.info("comparing %d pairs of pictures that look alike", len(pairs))
-    greys: dict[int, Grey] = {}
+    thumbnails: dict[int, Thumbnail] = {}  # of 4 kB each
     for place in {place for pair in pairs for place in pair}:
-        greys[place] = thumbnail(picture(place))
-    return [pair for pair in pairs if same_picture(greys[pair[0]], greys[pair[1]])]
+        thumbnails[place] = thumbnail(picture(place))
+    return [pair for pair in pairs if same_picture(thumbnails[pair[0]], thumbnails[pair[1]])]
 
 
-def _key(digests: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join([str(_VERSION), *sorted(digests)]).encode()).hexdigest()[:16]
+def _key(pairs: Sequence[Pair], digests: Sequence[str], bit_depth: int) -> str:
+    """Return the hash of all that decides: which contents are compared, and how they are decoded."""
+    compared = sorted(f"{digests[left]} {digests[right]}" for left, right in pairs)
+    return hashlib.sha256("\n".join([f"{_VERSION} {bit_depth}", *compared]).encode()).hexdigest()[:16]
 
 
 def _read(path: Path, digests: Sequence[str]) -> list[Pair] | None:

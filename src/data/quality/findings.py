@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.quality.collection import Collection
+from src.data.quality.collection import OPEN, Collection
 
 FEW = 5  # images of a class in a split, below which its figures say nothing
 RARE = 0.1  # the smallest class as part of the largest
@@ -44,6 +44,22 @@ def unreadable(data: Collection) -> Iterator[Finding]:
         yield Finding("unreadable", text, tuple((position,) for position in sorted(data.errors)))
 
 
+def splits(data: Collection) -> Iterator[Finding]:
+    """Find classes of which some split has no image, or none that can be read: no training can begin."""
+    if data.uncut:
+        yield Finding("too_few_for_splits", data.uncut, stops=True)
+    whole = {(data.samples[position].label, data.samples[position].split) for position in data.readable}
+    lost: dict[tuple[str, str | None], list[int]] = {}
+    for position in sorted(data.errors):
+        cell = data.samples[position].label, data.samples[position].split
+        if cell not in whole:
+            lost.setdefault(cell, []).append(position)
+    if lost:
+        told = " and ".join(f"class {label!r} in {split or OPEN}" for label, split in lost)
+        shown = tuple((position,) for positions in lost.values() for position in positions)
+        yield Finding("none_readable", f"no image of {told} can be read: repair the files", shown, stops=True)
+
+
 def duplicates(data: Collection) -> Iterator[Finding]:
     """Find equal files and equal pictures, inside one split and across splits."""
     kinds = (
@@ -61,7 +77,7 @@ def duplicates(data: Collection) -> Iterator[Finding]:
             )
             yield Finding(f"{kind}_duplicates_across_splits", text, tuple(across), stops=True)
         if within:
-            text = f"{_pairs(len(within))} of {name} in one split: they count twice"
+            text = f"{_pairs(len(within))} of {name}{'' if data.uncut else ' in one split'}: they count twice"
             if kind == "near" and data.parted:
                 text += f"; cut without knowing, the splits would have parted {data.parted:,}"
             yield Finding(f"{kind}_duplicates", text, tuple(within))
@@ -102,7 +118,7 @@ def few_images(data: Collection) -> Iterator[Finding]:
         f"{label} has {count} in {split}"
         for label, counts in data.counts.items()
         for split, count in counts.items()
-        if count < FEW
+        if count < FEW and split != OPEN
     ]
     if few:
         yield Finding("few_images", f"fewer than {FEW} images: {'; '.join(few)}; figures of these say nothing")
@@ -166,12 +182,14 @@ def sharpness(data: Collection) -> Iterator[Finding]:
 
 def label_errors(data: Collection) -> Iterator[Finding]:
     """Tell of labels that out-of-fold predictions contradict."""
-    if data.suspects:
-        text = f"{_files(len(data.suspects))} whose label out-of-fold predictions contradict: look at them"
-        yield Finding("label_errors", text, tuple((suspect.position,) for suspect in data.suspects))
+    suspects = data.labels.suspects
+    if suspects:
+        text = f"{_files(len(suspects))} whose label out-of-fold predictions contradict: look at them"
+        yield Finding("label_errors", text, tuple((suspect.position,) for suspect in suspects))
 
 
 CHECKS: tuple[Callable[[Collection], Iterator[Finding]], ...] = (
+    splits,
     unreadable,
     duplicates,
     groups,

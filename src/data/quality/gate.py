@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from src.data.naming import near
 from src.data.quality.collection import Collection
 from src.data.quality.findings import CHECKS, Finding
 
+# What stops a training, and can be allowed; nothing helps where a class is missing from a split.
 STOPS = ("exact_duplicates_across_splits", "near_duplicates_across_splits", "groups_across_splits")
 _QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
@@ -63,9 +64,10 @@ class Audit:
                 "hash_hits": data.duplicates.hits,
                 "compared": data.duplicates.compared,
             },
-            "label_errors": None
-            if data.suspects is None
-            else [{**asdict(suspect), "path": paths[suspect.position]} for suspect in data.suspects],
+            "label_errors": [{**asdict(suspect), "path": paths[suspect.position]} for suspect in data.labels.suspects]
+            if data.labels.examined
+            else None,
+            "labels": {"examined": data.labels.examined, "not_examined": data.labels.reason},
             **_described(data),
         }
 
@@ -78,15 +80,24 @@ def check(collection: Collection, allowed: Sequence[str] = ()) -> Audit:
         allowed: Kinds of findings that are known and stop nothing, some of `STOPS`.
 
     Raises:
-        ValueError: An allowed kind is none that stops.
+        ValueError: As `allowed_kinds`.
     """
-    for kind in allowed:
-        if kind not in STOPS:
-            near = difflib.get_close_matches(kind, STOPS, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"data.allow={kind} is no finding that stops{hint}: choose from {', '.join(STOPS)}")
     findings = [finding for look in CHECKS for finding in look(collection)]
-    return Audit(tuple(sorted(findings, key=lambda finding: not finding.stops)), tuple(allowed), collection)
+    return Audit(tuple(sorted(findings, key=lambda finding: not finding.stops)), allowed_kinds(allowed), collection)
+
+
+def allowed_kinds(allow: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of findings that stop nothing; one alone needs no brackets.
+
+    Raises:
+        ValueError: One is none of `STOPS`.
+    """
+    kinds = (allow,) if isinstance(allow, str) else tuple(allow or ())
+    for kind in kinds:
+        if kind not in STOPS:
+            hint = near(str(kind), STOPS)
+            raise ValueError(f"data.allow={kind} is no finding that stops{hint}: choose from {', '.join(STOPS)}")
+    return kinds
 
 
 def _described(data: Collection) -> dict[str, Any]:

@@ -36,43 +36,95 @@ class Suspect:
     probability: float
 
 
-def suspects(
+@dataclass(frozen=True)
+class LabelCheck:
+    """What came of examining labels.
+
+    Attributes:
+        suspects: Labels that are probably wrong, the most contradicted first.
+        examined: How many labels were examined.
+        reason: Why others were not, or none was; empty when all were.
+    """
+
+    suspects: tuple[Suspect, ...] = ()
+    examined: int = 0
+    reason: str = ""
+
+    def describe(self) -> str:
+        """Say on one line how many labels were examined, and what came of it."""
+        why = f" ({self.reason})" if self.reason else ""
+        return (
+            f"{self.examined:,} examined, {len(self.suspects):,} doubtful{why}"
+            if self.examined
+            else f"none examined{why}"
+        )
+
+
+NOT_LOOKED_FOR = LabelCheck(reason="not looked for")
+
+
+def check_labels(
     features: NDArray[np.float32], labels: Sequence[str], positions: Sequence[int], units: Sequence[int]
-) -> list[Suspect]:
+) -> LabelCheck:
     """Find labels that a model trained on the other images contradicts.
+
+    It only warns, so nothing that the data holds makes it raise.
 
     Args:
         features: What a frozen network sees in each image, N x F.
-        labels: The class of each.
-        positions: The position of each, returned with it.
-        units: A number for each image; those with one number never judge one another (a group, copies).
+        labels: Their labels.
+        positions: Where each image is in the set, for the suspects.
+        units: Images with one number belong together, and none of them judges another.
 
     Returns:
-        The suspects, the most contradicted first. Classes with fewer than `LEAST` units are left out.
+        The suspects. Classes with fewer than `LEAST` units are left out.
     """
     apart: dict[str, set[int]] = {}
     for label, unit in zip(labels, units, strict=True):
         apart.setdefault(label, set()).add(unit)
+    small = [label for label in sorted(apart) if len(apart[label]) < LEAST]
+    reason = f"fewer than {LEAST} images or groups of {_named(small)}" if small else ""
     judged = [place for place, label in enumerate(labels) if len(apart[label]) >= LEAST]
-    if len({labels[place] for place in judged}) < 2:
-        return []
-    features = features[judged]
+    if len(apart) - len(small) < 2:
+        return LabelCheck(reason=reason or "one class alone has images that can be read")
     classes, targets = np.unique([labels[place] for place in judged], return_inverse=True)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of fits on odd data
+            chances = _chances(features[judged], targets, [units[place] for place in judged])
+            found = find_label_issues(
+                targets,
+                chances,
+                return_indices_ranked_by="normalized_margin",
+                filter_by="prune_by_noise_rate",
+                n_jobs=1,
+            )
+    except Exception as error:  # odd data, of which scikit-learn and cleanlab raise many kinds
+        return LabelCheck(reason=f"no model could be fitted: {' '.join(str(error).split())[:160]}")
+    suspects = (
+        Suspect(positions[judged[at]], str(classes[chances[at].argmax()]), float(chances[at].max())) for at in found
+    )
+    return LabelCheck(tuple(suspects), len(judged), reason)
+
+
+def _chances(features: NDArray[np.float32], targets: NDArray[np.int64], units: Sequence[int]) -> NDArray[np.float64]:
+    """Return the probability of each class (N x C) for every image, by a model that has not seen its unit.
+
+    Raises:
+        ValueError: A class lies in one fold alone.
+    """
+    cut = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(features, targets, units)
+    folds = [(train, test) for train, test in cut if len(test)]
+    if any(len(np.unique(targets[train])) <= targets.max() for train, _ in folds):
+        raise ValueError("one group holds nearly all of a class")
+    smallest = min(len(train) for train, _ in folds)
     model = make_pipeline(
         Normalizer(),
-        PCA(min(DIMENSIONS, len(features) // 2, features.shape[1]), random_state=0),
+        PCA(min(DIMENSIONS, max(1, smallest // 2), features.shape[1]), random_state=0),
         LogisticRegression(C=STRENGTH, max_iter=500),
     )
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    with warnings.catch_warnings(action="ignore"):  # of scikit-learn on classes that a fold lacks: seen below
-        chances = cross_val_predict(
-            model, features, targets, groups=[units[place] for place in judged], cv=folds, method="predict_proba"
-        )
-    if chances.shape[1] != len(classes):
-        return []
-    found = find_label_issues(
-        targets, chances, return_indices_ranked_by="normalized_margin", filter_by="prune_by_noise_rate", n_jobs=1
-    )
-    return [
-        Suspect(positions[judged[at]], str(classes[chances[at].argmax()]), float(chances[at].max())) for at in found
-    ]
+    chances: NDArray[np.float64] = cross_val_predict(model, features, targets, cv=folds, method="predict_proba")
+    return chances
+
+
+def _named(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more classes" if len(labels) > 3 else "")

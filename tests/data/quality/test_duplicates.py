@@ -1,3 +1,5 @@
+import tracemalloc
+
 import imagehash
 import numpy as np
 import pytest
@@ -16,9 +18,8 @@ def search(images, digests=None, **options):
     pixels = [np.asarray(image.convert("RGB")) for image in images]
     hashes = np.array([perceptual(image) for image in images], dtype=np.uint64)
     digests = digests or [f"{place:064d}" for place in range(len(images))]
-    return find_duplicates(
-        digests, hashes, options.pop("readable", [True] * len(images)), pixels.__getitem__, **options
-    )
+    readable, bit_depth = options.pop("readable", [True] * len(images)), options.pop("bit_depth", 16)
+    return find_duplicates(digests, hashes, readable, pixels.__getitem__, bit_depth, **options)
 
 
 def test_equal_files_are_exact_and_changed_copies_near():
@@ -43,6 +44,23 @@ def test_what_cannot_be_read_is_compared_with_nothing():
     assert search([scene(0), COPIES["compressed"](scene(0))], readable=[True, False]).hits == 0
 
 
+def test_equal_files_that_cannot_be_read_are_no_duplicates():
+    images = [scene(0), scene(1), scene(0), scene(1), scene(1)]
+    found = search(images, ["a", "b", "a", "b", "b"], readable=[False, True, False, True, True])
+    assert found.exact == ((1, 3), (1, 4))
+
+
+@pytest.mark.parametrize("change", [{"bit_depth": 12}, {"MOST": 2}, {"DISTANCE": 0}])
+def test_settings_that_decide_share_no_verdict(change, tmp_path, monkeypatch):
+    images = [scene(0), *(COPIES[name](scene(0)) for name in ("compressed", "blurred", "gamma"))]
+    search(images, folder=tmp_path)
+    for name in change.keys() - {"bit_depth"}:
+        monkeypatch.setattr(duplicates, name, change[name])
+    options = {"bit_depth": change.get("bit_depth", 16)}
+    assert search(images, folder=tmp_path, **options) == search(images, **options)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_verdicts_are_kept_for_the_next_time_and_made_again_when_the_file_is_broken(tmp_path, monkeypatch):
     images = [scene(0), COPIES["compressed"](scene(0))]
     first = search(images, folder=tmp_path)
@@ -64,5 +82,26 @@ def test_only_the_nearest_are_compared_when_there_are_too_many(monkeypatch):
 def test_a_picture_is_decoded_once():
     seen = []
     images = [np.asarray(Image.fromarray(np.full((8, 8, 3), 9, np.uint8)))] * 4
-    find_duplicates(list("abcd"), np.zeros(4, np.uint64), [True] * 4, lambda place: seen.append(place) or images[place])
+    hashes = np.zeros(4, np.uint64)
+    find_duplicates(list("abcd"), hashes, [True] * 4, lambda place: seen.append(place) or images[place], 16)
     assert sorted(seen) == [0, 1, 2, 3]
+
+
+def test_the_nearest_are_the_same_when_memory_holds_few(monkeypatch):
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**4, 200, dtype=np.uint64)  # all within four bits: 19,900 pairs
+    places = np.arange(0, 400, 2)
+    whole, count = duplicates._hits(hashes, places)
+    monkeypatch.setattr(duplicates, "MOST", 100)
+    assert count == len(whole) == 19_900
+    assert duplicates._hits(hashes, places) == (whole[:100], 19_900)
+
+
+def test_very_many_look_alikes_take_little_memory():
+    hashes = np.zeros(3000, np.uint64)  # 4.5 million pairs, 108 MB when all are held
+    tracemalloc.start()
+    pairs, count = duplicates._hits(hashes, np.arange(3000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(pairs), count) == (duplicates.MOST, 3000 * 2999 // 2)
+    assert peak < 40e6

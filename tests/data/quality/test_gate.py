@@ -11,7 +11,7 @@ from src.data.quality.collection import Collection
 from src.data.quality.duplicates import Duplicates
 from src.data.quality.facts import FACTS
 from src.data.quality.findings import FAR, FEW
-from src.data.quality.label_errors import Suspect
+from src.data.quality.label_errors import LabelCheck, Suspect
 
 NONE = Duplicates((), (), 0, 0)
 
@@ -26,7 +26,13 @@ def collection(count=60, **changes):
         Sample(Path(f"/r/{place:03}.png"), "ab"[place % 2], ("train", "train", "val", "test")[place // 2 % 4])
         for place in range(count)
     ]
-    fields = {"samples": samples, "facts": facts, "errors": {}, "duplicates": NONE, "suspects": []} | changes
+    fields = {
+        "samples": samples,
+        "facts": facts,
+        "errors": {},
+        "duplicates": NONE,
+        "labels": LabelCheck((), count),
+    } | changes
     return Collection(classes=("a", "b"), side=224, **fields)
 
 
@@ -133,9 +139,14 @@ def test_deep_pictures_that_use_few_bits():
 
 
 def test_doubtful_labels_are_shown_with_what_they_look_like():
-    data = collection(suspects=[Suspect(3, "a", 0.97)])
+    data = collection(labels=LabelCheck((Suspect(3, "a", 0.97),), 60))
     assert found(data)["label_errors"].images == ((3,),)
     assert check(data).to_dict()["label_errors"] == [
         {"position": 3, "suggested": "a", "probability": 0.97, "path": "/r/003.png"}
     ]
-    assert check(collection(suspects=None)).to_dict()["label_errors"] is None
+
+
+def test_labels_that_were_not_examined_are_not_told_to_be_right():
+    content = check(collection(labels=LabelCheck(reason="too few"))).to_dict()
+    assert content["label_errors"] is None and content["labels"] == {"examined": 0, "not_examined": "too few"}
+    assert check(collection()).to_dict()["label_errors"] == []
