@@ -110,7 +110,7 @@ def seen(config):
         (["data.root='it\\'s'", "data.cache_dir=null"], "data.cache_dir=null " + shlex.quote("data.root=it's")),
         (["data.root='\\'q\\''"], None),
         (["data=table", "data.table='t.csv'", "data.columns={label: 3, group: null}", "data.classes=[0,'a b']"], None),
-        (["data=table", "data.table='t.csv'", "data.classes=['true','1','no','null']", "+data.positive='1'"], None),
+        (["data=table", "data.table='t.csv'", "data.classes=['true','1','no','null']", "data.positive='1'"], None),
         (["data=huggingface", "data.path=u/n", "data.splits={all: train}", "data.bit_depth=12"], None),
         (
             ["backbone=resnet50", "data.allow=[groups_across_splits]"],

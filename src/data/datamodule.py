@@ -81,6 +81,7 @@ class ImageData(LightningDataModule, ABC):
         fold: int | None = None,
         split_file: str | None = None,
         cache_dir: str | None = None,
+        balanced: bool = False,
     ) -> None:
         """Choose how the images are split and loaded.
 
@@ -105,6 +106,7 @@ class ImageData(LightningDataModule, ABC):
             fold: Which one, from 0.
             split_file: Keep the splits there: later runs extend them, and no old image ever moves.
             cache_dir: Folder for decoded images, which later runs share; None decodes them anew in every epoch.
+            balanced: Draw every class equally often in training, images of a rare one several times an epoch.
 
         Raises:
             ValueError: A value is out of range.
@@ -121,7 +123,7 @@ class ImageData(LightningDataModule, ABC):
             crop_mode=image.crop_mode if crop_mode is None else crop_mode,
             bit_depth=image.bit_depth if bit_depth is None else bit_depth,
         )
-        self._batch_size, self._num_workers = batch_size, num_workers
+        self._batch_size, self._num_workers, self._balanced = batch_size, num_workers, balanced
         self._seed, self._limit, self._on_error, self._augment = seed, limit, on_error, augment
         self.allow = allowed_kinds(allow)
         self.cache = None if cache_dir is None else Path(cache_dir).expanduser()
@@ -217,7 +219,8 @@ class ImageData(LightningDataModule, ABC):
         """
         positions, aims = self._positions["train"], soft_targets(self.samples("train"), self.classes)
         dataset = ImageDataset(self._pixels, positions, aims, self._augment, self._seed, self.weights())
-        sampler = EpochSampler(len(dataset), self._seed)
+        labels = [sample.label for sample in self.samples("train")] if self._balanced else None
+        sampler = EpochSampler(len(dataset), self._seed, labels)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)
 
     def weights(self) -> Tensor | None:

@@ -49,10 +49,10 @@ class ImageDataset(Dataset[Item]):
         return len(self._positions)
 
     def __getitem__(self, draw: int | Draw) -> Item:
-        epoch, index = draw if isinstance(draw, Draw) else Draw(0, draw)
+        epoch, index, again = draw if isinstance(draw, Draw) else Draw(0, draw)
         image = self._pixels[self._positions[index]]
         if self._augment is not None:
-            image = _seeded(self._augment, image, mix(self._seed, epoch, index))
+            image = _seeded(self._augment, image, mix(self._seed, epoch, index, *[again] * (again > 0)))
         if self._weights is None:
             return image, self._targets[index], index
         return image, self._targets[index], index, self._weights[index]

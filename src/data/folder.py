@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -32,7 +32,11 @@ class FolderData(ImageData):
     """
 
     def __init__(
-        self, root: str | os.PathLike[str] | None, positive: str | None = None, **loading: Unpack[Loading]
+        self,
+        root: str | os.PathLike[str] | None,
+        positive: str | None = None,
+        classes: Sequence[str] | None = None,
+        **loading: Unpack[Loading],
     ) -> None:
         """Point to the folder.
 
@@ -40,6 +44,7 @@ class FolderData(ImageData):
             root: The folder.
             positive: The class that counts as the defect, with two classes. By default the one with a name of
                 `src.data.naming.DEFECT_NAMES`, else the last by name; the log says which.
+            classes: The names of the class folders in the order of the target index, for grades; sorted by default.
             loading: Options of `ImageData`.
 
         Raises:
@@ -52,18 +57,26 @@ class FolderData(ImageData):
         if not self.root.is_dir():
             problem = "is not a folder" if self.root.exists() else "does not exist"
             raise ValueError(f"{self.root} {problem}: set data.root=DIR, a folder with one folder of images a class")
-        self._wanted = positive
+        self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
 
     def read(self) -> Listing:
-        """List the images; classes are sorted by name.
+        """List the images.
 
         Raises:
-            ValueError: The folder has no class folders, an empty one, a single class, or classes only outside train.
+            ValueError: The folder has no class folders, an empty one, a single class, or classes only outside train or
+                outside the `classes` that were named.
         """
         samples = tuple(_samples(self.root))
         classes = tuple(sorted({sample.label for sample in samples}))
         if len(classes) < 2:
             raise ValueError(f"{self.root} has one class only ({classes[0]}): add a folder of images for another")
+        if self._classes is not None:
+            if set(self._classes) != set(classes) or len(self._classes) != len(classes):
+                raise ValueError(
+                    f"data.classes are {', '.join(self._classes)}, and {self.root} has the folders "
+                    f"{', '.join(classes)}: name each folder once"
+                )
+            classes = self._classes
         require_learnable(samples, "add training images of it, rename its folder or remove it")
         return Listing(self.root.resolve().name, self.root, samples, classes, positive_class(classes, self._wanted))
 

@@ -32,3 +32,4 @@ class Loading(TypedDict, total=False):
     fold: int | None
     split_file: str | None
     cache_dir: str | None
+    balanced: bool

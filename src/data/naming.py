@@ -38,5 +38,5 @@ def positive_class(classes: tuple[str, ...], wanted: str | None) -> str | None:
         return wanted
     known = [name for name in classes if name.lower() in DEFECT_NAMES]
     chosen = known[0] if len(known) == 1 else classes[-1]
-    log.info("class %s counts as the defect (set +data.positive=NAME to change that)", chosen)
+    log.info("class %s counts as the defect (set data.positive=NAME to change that)", chosen)
     return chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ class Draw(NamedTuple):
 
     epoch: int
     item: int
+    again: int = 0
 
 
 class EpochSampler(Sampler[Draw]):
@@ -24,8 +25,20 @@ class EpochSampler(Sampler[Draw]):
     (`lightning.fabric.utilities.data._set_sampler_epoch`); a loop of your own has to.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int, seed: int, labels: Sequence[str] | None = None) -> None:
+        """Bind the items.
+
+        Args:
+            size: How many items there are, and how many an epoch draws.
+            seed: Decides, with the epoch, the order.
+            labels: The class of each item, where every class is to be drawn equally often: items of a rare one come
+                several times an epoch, some of a frequent one not at all. None draws every item once.
+        """
         self.size, self.seed, self.epoch = size, seed, 0
+        members: dict[str, list[int]] = {}
+        for item, label in enumerate(labels or ()):
+            members.setdefault(label, []).append(item)
+        self._members = [members[label] for label in sorted(members)]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next pass."""
@@ -36,8 +49,16 @@ class EpochSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-        for item in torch.randperm(self.size, generator=generator).tolist():
-            yield Draw(self.epoch, item)
+        draws = self._balanced(generator) if self._members else [(item, 0) for item in range(self.size)]
+        for place in torch.randperm(self.size, generator=generator).tolist():
+            item, again = draws[place]
+            yield Draw(self.epoch, item, again)
+
+    def _balanced(self, generator: torch.Generator) -> list[tuple[int, int]]:
+        """Take the classes in turn, and the items of each in an order of their own; tell how often each came before."""
+        orders = [[own[place] for place in torch.randperm(len(own), generator=generator)] for own in self._members]
+        turns = [divmod(number, len(orders)) for number in range(self.size)]
+        return [(orders[which][turn % len(orders[which])], turn // len(orders[which])) for turn, which in turns]
 
 
 def mix(*numbers: int) -> int:

@@ -125,3 +125,11 @@ def test_the_config_asks_for_a_root_and_keeps_the_whole_picture(make_folder, ima
     data.setup()
     assert (data.image.crop_mode, data.image.crop_pct) == ("squash", 1.0)
     assert data.counts == {"train": {"a": 5, "b": 5}, "val": {"a": 1, "b": 1}, "test": {"a": 2, "b": 2}}
+
+
+def test_classes_give_the_order_and_must_be_the_folders(make_folder, image):
+    root = make_folder(high=10, low=10, middle=10)
+    ordered = FolderData(root, image=image, classes=["low", "middle", "high"]).read()
+    assert ordered.classes == ("low", "middle", "high")
+    with pytest.raises(ValueError, match=r"data\.classes are low, high, and .* has the folders high, low, middle"):
+        FolderData(root, image=image, classes=["low", "high"]).read()
