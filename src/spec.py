@@ -55,7 +55,7 @@ class ImageSpec(_Spec):
 
     Attributes:
         size: Height and width of the network's input, in pixels.
-        mean: Per-channel mean that is subtracted, on the scale 0 to 1 (RGB).
+        mean: Per-channel mean that is subtracted, on the scale 0 to 1 (RGB); one value for a network of grey.
         std: Per-channel standard deviation that is divided by, on the same scale.
         interpolation: Name of the resize filter, one of `INTERPOLATIONS`; always antialiased.
         crop_pct: Part of the resized picture that the centre crop keeps (timm's `crop_pct`).
@@ -65,8 +65,8 @@ class ImageSpec(_Spec):
     """
 
     size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     interpolation: str
     crop_pct: float
     crop_mode: str
@@ -76,8 +76,10 @@ class ImageSpec(_Spec):
         """Refuse values that no pipeline could follow."""
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"image size must be two positive numbers (height, width), not {self.size}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(f"mean and std need three channels each and std above 0, not {self.mean} and {self.std}")
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
+            raise ValueError(
+                f"mean and std need three channels each, or one, and std above 0, not {self.mean} and {self.std}"
+            )
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(f"unknown interpolation {self.interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}")
         if not 0 < self.crop_pct <= 1:

@@ -28,12 +28,15 @@ class Backbone:
         weights: `auto` (an installed package, then the hub), `none` (random), or a path.
         licence: Licence of the weights, for the report.
         seed: Seed of random weights and of a new head.
+        in_chans: Channels that the network sees: 3 (grey pictures are repeated), or 1 for grey cameras, where timm sums
+            the first layer's weights over the colours.
     """
 
     name: str
     weights: str = "auto"
     licence: str = "see the model's page"
     seed: int = 0
+    in_chans: int = 3
 
     @property
     def origin(self) -> str:
@@ -48,15 +51,20 @@ class Backbone:
 
     def image_spec(self) -> ImageSpec:
         """Return how the weights want their pictures."""
-        return image_spec(self.name)
+        return image_spec(self.name, self.in_chans)
 
     def create(self, num_classes: int, size: tuple[int, int] | None = None) -> nn.Module:
         """Build the network with a new head of `num_classes`, for pictures of `size` (height, width)."""
-        return create_backbone(self.name, self.weights, num_classes, size, self.seed)[0]
+        return create_backbone(self.name, self.weights, num_classes, size, self.seed, self.in_chans)[0]
 
 
 def create_backbone(
-    name: str, weights: str = "auto", num_classes: int = 1000, size: tuple[int, int] | None = None, seed: int = 0
+    name: str,
+    weights: str = "auto",
+    num_classes: int = 1000,
+    size: tuple[int, int] | None = None,
+    seed: int = 0,
+    in_chans: int = 3,
 ) -> tuple[nn.Module, ImageSpec]:
     """Create a timm model in eval mode and tell how it wants its pictures.
 
@@ -67,6 +75,7 @@ def create_backbone(
         num_classes: Outputs of the new head.
         size: Height and width in pixels when they differ from what the weights were trained with.
         seed: Decides random weights and the new head; the global random state is left alone.
+        in_chans: 3, or 1 for a network that sees grey.
 
     Returns:
         The network and its ImageSpec.
@@ -74,30 +83,33 @@ def create_backbone(
     Raises:
         ValueError: Unknown name, weights that cannot be had, or a size that the network cannot take.
     """
-    spec = image_spec(name)
+    spec = image_spec(name, in_chans)
     if size is not None:
         spec = replace(spec, size=size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _build(name, num_classes, spec.size, *_options(name, weights))
+        model = _build(name, num_classes, spec.size, in_chans, *_options(name, weights))
     _check_patches(model, name, spec.size)
-    model.__dict__["pretrained_cfg"] = {**_config(name), "input_size": (3, *spec.size)}
+    model.__dict__["pretrained_cfg"] = {**_config(name), "input_size": (in_chans, *spec.size)}
     return model.eval(), spec
 
 
-def image_spec(name: str) -> ImageSpec:
-    """Return the ImageSpec of a timm model, from its pretrained config.
+def image_spec(name: str, in_chans: int = 3) -> ImageSpec:
+    """Return the ImageSpec of a timm model, from its pretrained config; for grey the mean over the colours.
 
     Raises:
-        ValueError: Unknown name.
+        ValueError: Unknown name, or channels that are neither 3 nor 1.
     """
+    if in_chans not in (1, 3):
+        raise ValueError(f"backbone.in_chans={in_chans} must be 3 (colour, or grey repeated) or 1 (grey)")
     config = resolve_data_config(pretrained_cfg=_config(name))  # type: ignore[no-untyped-call]
     interpolation = config["interpolation"] if config["interpolation"] in INTERPOLATIONS else "bilinear"
     crop_mode = config["crop_mode"] if config["crop_mode"] in CROP_MODES else "center"
     height, width = config["input_size"][1:]
-    return ImageSpec(
-        (height, width), tuple(config["mean"]), tuple(config["std"]), interpolation, config["crop_pct"], crop_mode
+    mean, std = (
+        tuple(values) if in_chans == 3 else (sum(values) / len(values),) for values in (config["mean"], config["std"])
     )
+    return ImageSpec((height, width), mean, std, interpolation, config["crop_pct"], crop_mode)
 
 
 def _options(name: str, weights: str) -> tuple[bool, dict[str, Any]]:
@@ -109,8 +121,15 @@ def _options(name: str, weights: str) -> tuple[bool, dict[str, Any]]:
     return True, {} if state is None else {"state_dict": state, "custom_load": False}
 
 
-def _build(name: str, num_classes: int, size: tuple[int, int], pretrained: bool, overlay: dict[str, Any]) -> nn.Module:
-    options = {"pretrained": pretrained, "pretrained_cfg_overlay": overlay, "num_classes": num_classes}
+def _build(
+    name: str, num_classes: int, size: tuple[int, int], in_chans: int, pretrained: bool, overlay: dict[str, Any]
+) -> nn.Module:
+    options = {
+        "pretrained": pretrained,
+        "pretrained_cfg_overlay": overlay,
+        "num_classes": num_classes,
+        "in_chans": in_chans,
+    }
     sized = options if tuple(_config(name)["input_size"][1:]) == size else {**options, "img_size": size}
     try:
         with quick_when_offline():

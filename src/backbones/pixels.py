@@ -9,6 +9,7 @@ from torch import Tensor
 
 from src.spec import ImageSpec
 
+_GREY = (0.299, 0.587, 0.114)
 _FLIPS: dict[str, list[int]] = {"identity": [], "horizontal": [3], "vertical": [2], "both": [2, 3]}
 _TURNED_FLIPS: dict[str, list[int]] = {"transpose": [], "rotate270": [3], "rotate90": [2], "transverse": [2, 3]}
 
@@ -18,13 +19,17 @@ def normalise(pixels: Tensor, image: ImageSpec) -> Tensor:
 
     Args:
         pixels: N x H x W x 3, uint8.
-        image: Mean and standard deviation of each channel.
+        image: Mean and standard deviation of each channel; with one channel the pixels become grey (ITU-R BT.601).
 
     Returns:
-        N x 3 x H x W, float32, on the device of `pixels`.
+        N x channels x H x W, float32, on the device of `pixels`.
     """
-    mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (image.mean, image.std))
-    return (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
+    mean, std = (torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (image.mean, image.std))
+    colours = pixels.permute(0, 3, 1, 2).float()
+    if len(image.mean) == 1:
+        parts = torch.tensor(_GREY, device=pixels.device).view(1, 3, 1, 1)
+        colours = (colours * parts).sum(dim=1, keepdim=True)
+    return (colours / 255 - mean) / std
 
 
 def average_views(model: Callable[[Tensor], Tensor], images: Tensor, views: Sequence[str]) -> Tensor:

@@ -2,6 +2,7 @@ import pytest
 import timm
 import torch
 from timm.data import create_transform, resolve_data_config
+from torch import nn
 
 from src.backbones import Backbone, create_backbone, image_spec
 from src.lora.hashing import base_hash
@@ -68,3 +69,24 @@ def test_a_backbone_is_what_create_backbone_builds():
 )
 def test_the_licence_of_other_weights_is_not_claimed(name, licence, known):
     assert Backbone(name, licence=licence).known_licence == known
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "tf_efficientnet_lite0"])
+def test_a_grey_network_gives_what_the_colour_one_gives_on_grey(name):
+    weights = "auto" if name.startswith("tf_") else "none"
+    colour, spec = create_backbone(name, weights, 5)
+    grey, grey_spec = create_backbone(name, weights, 5, in_chans=1)
+    assert grey_spec.mean == (pytest.approx(sum(spec.mean) / 3),) and len(grey_spec.std) == 1
+    first, whole = (next(m for m in net.modules() if isinstance(m, nn.Conv2d)) for net in (grey, colour))
+    assert first.weight.shape[1] == 1
+    if weights == "auto":
+        torch.testing.assert_close(first.weight, whole.weight.sum(1, keepdim=True))
+        x = torch.randn(2, 1, 96, 96)
+        with torch.no_grad():
+            same = grey.forward_features(x), colour.forward_features(x.repeat(1, 3, 1, 1))
+        torch.testing.assert_close(*same, atol=1e-4, rtol=1e-4)
+
+
+def test_other_channels_are_refused():
+    with pytest.raises(ValueError, match=r"backbone\.in_chans=4 must be 3"):
+        create_backbone("test_vit", "none", in_chans=4)

@@ -52,3 +52,12 @@ def test_quarter_turns_are_pillows(view):
     )
     given, expected = images
     assert torch.equal(average_views(model, given, (view,)), model(expected))
+
+
+def test_one_channel_is_pillows_grey():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3), dtype=np.uint8)
+    grey = ImageSpec((5, 4), (0.5,), (0.25,), "bilinear", 1.0, "center")
+    found = normalise(torch.from_numpy(pixels), grey)
+    pillow = np.stack([np.asarray(Image.fromarray(each).convert("L")) for each in pixels])[:, None]
+    assert found.shape == (2, 1, 5, 4)
+    np.testing.assert_allclose(found, (pillow / 255 - 0.5) / 0.25, atol=1 / 255 / 0.25)
