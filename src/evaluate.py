@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,8 @@ with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
 
-    from src.data import ImageData
+    import src.data
+    from src.data import ImageData, transforms
     from src.report import print_figures, record, tabulate
     from src.tasks import Trained, predict_logits, read_trained
 
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     """Build the model from its file, judge it, and write the figures beside the run."""
     trained = read_trained(config.adapter)
-    data = own_data(trained) if config.get("data") is None else other_data(trained, config.data)
+    data = own_data(trained, judging=True) if config.get("data") is None else other_data(trained, config.data)
     model = trained.build()
     splits = [split for split in ("val", "test") if data.samples(split)]
     logits = {split: predict_logits(model, data.loader(split), trained.image, trained.task) for split in splits}
@@ -34,11 +36,16 @@ def main(config: DictConfig) -> None:
     print_figures(Console(), folder, record(folder, predictions, trained.task.positive, costs))
 
 
-def own_data(trained: Trained) -> ImageData:
+def own_data(trained: Trained, judging: bool = False) -> ImageData:
     """Return the data that a file was trained on, split as it was then.
 
+    Args:
+        trained: The file.
+        judging: Whether figures are to come of it: then images that are not those of the training are refused, unless
+            `data.split_file` held each where it was.
+
     Raises:
-        ValueError: The file names no data, or the images are gone.
+        ValueError: The file names no data, the images are gone, or they are cut otherwise than in the training.
     """
     settings = trained.provenance.get("config", {}).get("data")
     if not isinstance(settings, dict):
@@ -48,9 +55,28 @@ def own_data(trained: Trained) -> ImageData:
     _refuse_foreign_code(settings)
     data: ImageData = instantiate(OmegaConf.create(settings))(image=trained.image)
     data.setup("fit")
-    if data.fingerprint != trained.provenance.get("data", {}).get("fingerprint"):
-        log.warning("the images of %s are not those of the training any more: figures will differ", data.listing.name)
+    _require_own_cut(data, trained, judging and settings.get("split_file") is None)
     return data
+
+
+def _require_own_cut(data: ImageData, trained: Trained, strict: bool) -> None:
+    """Refuse splits in which an image that was trained on could be judged."""
+    then = trained.provenance.get("data", {})
+    if "membership" not in then:
+        log.warning("%s is of a version that did not note its splits: they are taken to be the same", trained.path)
+    if data.fingerprint != then.get("fingerprint"):
+        told = f"the images of {data.listing.name} are not those of the training any more"
+        if strict:
+            raise ValueError(
+                f"{told}, so one that was trained on may be in val or test now: judge by new images (data=folder "
+                "data.root=NEW), or train with data.split_file=FILE, which holds every image where it is"
+            )
+        log.warning("%s: figures will differ", told)
+    elif then.get("membership", data.membership) != data.membership:
+        raise ValueError(
+            f"{data.listing.name} is cut into other splits than in the training of {trained.path}, so an image that "
+            "was trained on could be judged: use the version of Graft and the data.split_file of the training"
+        )
 
 
 def other_data(trained: Trained, settings: DictConfig) -> ImageData:
@@ -76,16 +102,30 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
 
 
 def _refuse_foreign_code(settings: Any) -> None:
-    """Let a file name our own data classes only: Hydra would call whatever else it names."""
+    """Let a file name our own sources and augmentations only: Hydra would call whatever else it names."""
     if isinstance(settings, dict):
-        target = str(settings.get("_target_", "src.data."))
-        if not target.startswith("src.data."):
+        target = settings.get("_target_")
+        if target is not None and target not in _trusted():
             raise ValueError(f"the file asks to run {target}, which is no data source of Graft: do not trust it")
         for value in settings.values():
             _refuse_foreign_code(value)
     elif isinstance(settings, list):
         for value in settings:
             _refuse_foreign_code(value)
+    elif isinstance(settings, str) and "${" in settings:
+        raise ValueError(f"the file asks to look up {settings!r}, which no training writes: do not trust it")
+
+
+def _trusted() -> set[str]:
+    """Return the names of our sources and augmentations."""
+    own = [(src.data, name) for name in src.data.__all__] + [(transforms, name) for name in vars(transforms)]
+    made = {f"{module.__name__}.{name}": getattr(module, name) for module, name in own}
+    return {
+        name
+        for name, value in made.items()
+        if (isinstance(value, type) and issubclass(value, ImageData))
+        or (inspect.isfunction(value) and value.__module__ == transforms.__name__)
+    }
 
 
 if __name__ == "__main__":

@@ -75,6 +75,9 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "overrides.json", json.dumps(overrides))
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+    used = {"name": data.listing.name, "fingerprint": data.fingerprint, "membership": data.membership}
+    require_same_data(folder / "data.json", used)
+    data.keep_splits()
     fitted = fit(
         task,
         data,
@@ -90,7 +93,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     predictions = tabulate(logits, {split: data.samples(split) for split in splits}, spec)
     provenance = {
         "config": settings,
-        "data": {"name": data.listing.name, "fingerprint": data.fingerprint},
+        "data": used,
         "versions": versions(),
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
     }
@@ -136,6 +139,17 @@ def pass_gate(backbone: Backbone, data: ImageData, config: DictConfig) -> None:
             f"the data gate stops this training ({', '.join(finding.kind for finding in audit.stopping)}): see "
             f"{look}, or allow it by name: data.allow=[KIND]"
         )
+
+
+def require_same_data(path: Path, used: dict[str, str]) -> None:
+    """Note the data of a run, or refuse to resume it with other images or splits than it began with.
+
+    Raises:
+        ValueError: The run began with others.
+    """
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != used:
+        raise ValueError(f"resume: the images or their splits are not those of {path}: begin a new training")
+    write_text(path, json.dumps(used))
 
 
 def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:

@@ -1,13 +1,16 @@
 """Which pixels a finished model is judged on; the command itself is in test_commands."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from src.backbones import image_spec
-from src.evaluate import other_data
+from src.evaluate import _refuse_foreign_code, other_data, own_data
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -21,3 +24,48 @@ def test_other_images_are_cut_as_the_model_was_trained(plates):
         settings = compose("evaluate", overrides=["adapter=x", *choices]).data
     data = other_data(trained, settings)
     assert data.image == image and len(data.samples("test")) == 40
+
+
+def own(root, provenance):
+    """A trained file that names this folder as its data."""
+    settings = {"_target_": "src.data.FolderData", "_partial_": True, "root": str(root), "image_size": 32}
+    told = {"config": {"data": settings}, "data": provenance}
+    return SimpleNamespace(image=image_spec("test_efficientnet"), provenance=told, path="adapter.safetensors")
+
+
+def test_images_that_were_trained_on_are_never_judged_unawares(plates, tmp_path, caplog):
+    root = Path(shutil.copytree(plates, tmp_path / "plates"))
+    data = own_data(own(root, {}))
+    assert "did not note its splits" in caplog.text
+    then = {"fingerprint": data.fingerprint, "membership": data.membership}
+    assert own_data(own(root, then), judging=True).membership == data.membership
+    with pytest.raises(ValueError, match="cut into other splits than in the training"):
+        own_data(own(root, {**then, "membership": "0"}))
+    shutil.copy(root / "good" / "00.png", root / "good" / "copy.png")
+    with pytest.raises(ValueError, match="one that was trained on may be in val or test now"):
+        own_data(own(root, then), judging=True)
+    assert own_data(own(root, then)).fingerprint != then["fingerprint"]  # the gate compares, it does not judge
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"_target_": "os.system"},
+        {"_target_": "src.data.files.write_text", "path": "x", "text": "y"},
+        {"_target_": "src.data.FolderData", "augment": {"_target_": "src.data.transforms.torch.hub.load"}},
+        {"_target_": "src.data.Listing"},
+        {"_target_": "${oc.env:X}"},
+        {"_target_": "src.data.FolderData", "root": "${oc.create:{_target_: os.system}}"},
+        {"_target_": "src.data.FolderData", "columns": [{"_target_": "builtins.exec"}]},
+    ],
+)
+def test_a_file_names_our_sources_and_augmentations_only(settings):
+    with pytest.raises(ValueError, match="do not trust it"):
+        _refuse_foreign_code(settings)
+
+
+def test_every_source_that_ships_is_trusted():
+    for path in (CONF / "data").glob("[!_]*.yaml"):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            composed = compose("train", overrides=[f"data={path.stem}"])
+        _refuse_foreign_code(OmegaConf.to_container(composed, resolve=True)["data"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -166,6 +167,21 @@ class ImageData(LightningDataModule, ABC):
         self._samples = samples
         self.counts = {name: self._count(name) for name in SPLITS}
 
+    @property
+    def membership(self) -> str:
+        """SHA-256 over the images in use, each with its split: equal splits, equal on any machine."""
+        rows = sorted(f"{each.path.relative_to(self.listing.root).as_posix()}={each.split}" for each in self._samples)
+        return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
+
+    def keep_splits(self) -> None:
+        """Write the splits into `split_file`, if there is one, so that they hold from now on.
+
+        Raises:
+            ValueError: As `write_membership`.
+        """
+        if self._limit is None:
+            self._splitting.keep(self.listing, [str(sample.split) for sample in self._samples])
+
     @cached_property
     def duplicates(self) -> Duplicates:
         """What of the images in use is there more than once."""
@@ -249,18 +265,26 @@ class ImageData(LightningDataModule, ABC):
             names = self._splitting.names(listing, self.duplicates.near)
             blind = self._splitting.names(listing) if self.duplicates.near else names
             self._parted = sum(blind[left] != blind[right] for left, right in self.duplicates.near)
-            self._splitting.keep(listing, names)
             return _named(listing.samples, names)
         # A quick run reads what it uses alone, so it learns of equal pictures when the splits are cut: one is dropped.
         samples = self._limited(_named(listing.samples, self._splitting.names(listing)))
         self._read(samples)
         cut = {sample.path for sample in listing.samples if sample.split is None}
-        pairs = ((samples[left], samples[right]) for left, right in self.duplicates.near)
-        dropped = {right.path for left, right in pairs if left.split != right.split and right.path in cut}
-        if dropped:
-            samples = [sample for sample in samples if sample.path not in dropped]
-            self._read(samples)
-        return samples
+        parted = [(samples[left], samples[right]) for left, right in self.duplicates.near]
+        parted = [(left, right) for left, right in parted if left.split != right.split]
+        dropped = {(right if right.path in cut else left).path for left, right in parted} & cut
+        if not dropped:
+            return samples
+        rest = [sample for sample in samples if sample.path not in dropped]
+        lost = {(each.label, each.split) for each in samples} - {(each.label, each.split) for each in rest}
+        if lost:
+            label, name = min(lost)
+            raise ValueError(
+                f"data.limit={self._limit} leaves class {label!r} without an image in {name}, as equal pictures of two "
+                "splits are dropped: raise it"
+            )
+        self._read(rest)
+        return rest
 
     def _audited(self) -> list[Sample]:
         """Read the images and return them with their splits; those of the source alone where no others can be cut."""
@@ -274,6 +298,11 @@ class ImageData(LightningDataModule, ABC):
 
     def _judged(self) -> list[Sample]:
         """Read and return the samples that a finished model is judged by."""
+        if self._splitting.fold is not None or self._splitting.file is not None:
+            raise ValueError(
+                "data.folds and data.split_file cut splits, and of images that the model was not trained on all are "
+                "judged: leave them out"
+            )
         given = [sample for sample in self.listing.samples if sample.split == "test"]
         samples = self._limited([replace(sample, split="test") for sample in given or self.listing.samples])
         self._read(samples)

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from src.data.files import write_text
 from src.data.listing import SPLITS, Listing
 
@@ -17,7 +19,8 @@ Row = tuple[str, str, str]
 def read_membership(path: Path, listing: Listing) -> dict[int, str]:
     """Return the split of every image that the file knows, by its position.
 
-    An image is known by its path inside the root, or else by its content, so that a renamed one stays too.
+    An image is known by its content, so that a renamed one stays, or else by its path inside the root, so that a
+    retouched one does.
 
     Args:
         path: The file; when it is not there, no image is known.
@@ -31,7 +34,7 @@ def read_membership(path: Path, listing: Listing) -> dict[int, str]:
     by_content = {digest: split for _, digest, split in reversed(rows)}
     found = {}
     for position, (inside, digest) in enumerate(zip(listing.inside, listing.digests, strict=True)):
-        split = by_path.get(inside) or by_content.get(digest)
+        split = by_content.get(digest) or by_path.get(inside)
         if split is not None:
             found[position] = split
     return found
@@ -41,33 +44,45 @@ def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> Non
     """Write the split of every image, beside and then renamed; rows of images that are gone stay.
 
     Args:
-        path: The file; its folder is made.
+        path: The file; its folder is made, and a lock lies beside it.
         listing: The images.
         splits: The split of each.
+
+    Raises:
+        ValueError: The file, which another run may have written meanwhile, has an image in another split.
     """
-    rows = {inside: (inside, digest, split) for inside, digest, split in _rows(path)}
-    for inside, digest, split in zip(listing.inside, listing.digests, splits, strict=True):
-        rows[inside] = (inside, digest, split)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([HEADER, *(rows[inside] for inside in sorted(rows))])
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != buffer.getvalue():
-        write_text(path, buffer.getvalue())
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        known = read_membership(path, listing)
+        for position, split in known.items():
+            if splits[position] != split:
+                raise ValueError(
+                    f"{path} has {listing.inside[position]} in {split}, and this run would have it in "
+                    f"{splits[position]}: another run wrote the file meanwhile, start again"
+                )
+        rows = {inside: (inside, digest, split) for inside, digest, split in _rows(path)}
+        for inside, digest, split in zip(listing.inside, listing.digests, splits, strict=True):
+            rows[inside] = (inside, digest, split)
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerows([HEADER, *(rows[inside] for inside in sorted(rows))])
+        write_text(path, buffer.getvalue(), errors="surrogateescape")
 
 
 def _rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         try:
             lines = list(csv.reader(file))
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise ValueError(f"{path} is no table of splits ({error}): give another data.split_file") from error
     if not lines or lines[0] != HEADER:
         raise ValueError(f"{path} does not begin with {','.join(HEADER)}: give another data.split_file")
     rows, seen = [], set[str]()
     for number, line in enumerate(lines[1:], 2):
+        if not any(line):
+            continue
         if len(line) != 3 or line[2] not in SPLITS or line[0] in seen:
             raise ValueError(
                 f"{path}, line {number}: {','.join(line)!r} must be a path that no other line has, its SHA-256 and "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -78,7 +78,7 @@ def split(
     given = {sample.split for sample in samples} - {None}
     if fold is not None and given:
         raise ValueError("data.folds cuts its own splits, and this source names them: leave them out, or data.folds")
-    fixed = _fixed(samples, together(samples, digests, range(len(samples)), links), kept or {}, rank)
+    fixed = _fixed(samples, together(samples, digests, range(len(samples)), links), kept or {}, given, rank)
     assigned = [fixed.get(position, sample.split or "train") for position, sample in enumerate(samples)]
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if not 0 < fraction < 1:
@@ -127,16 +127,27 @@ def subset(samples: Sequence[Sample], root: Path, limit: int, *, seed: int = 0) 
     return sorted([*first, *(position for unit in _draw(rest, wanted) for position in unit)])
 
 
-def _fixed(samples: Sequence[Sample], units: Iterable[Unit], kept: Mapping[int, str], rank: Rank) -> dict[int, str]:
-    """Return the splits that are no longer open: those that were kept, and of what belongs to an image that has one."""
+def _fixed(
+    samples: Sequence[Sample], units: Iterable[Unit], kept: Mapping[int, str], given: Set[str | None], rank: Rank
+) -> dict[int, str]:
+    """Return the splits that are no longer open: those that were kept, and of what belongs to an image that has one.
+
+    What the source calls train is open as long as a split has to be cut from it, so it decides nothing by itself.
+    """
     fixed = dict(kept)
     for unit in units:
-        named = [(rank(position), kept.get(position) or samples[position].split) for position in unit]
-        decided = min(((key, name) for key, name in named if name), default=None)
-        for position in unit:
-            if decided and decided[1] and samples[position].split is None and position not in kept:
-                fixed[position] = decided[1]
+        named = [(rank(p), kept.get(p) or str(samples[p].split)) for p in unit if p in kept or _settled(samples[p])]
+        if named:
+            decided = min(named)[1]
+            for position in unit:
+                own = samples[position].split
+                if position not in kept and (own is None or (own == "train" and decided not in given)):
+                    fixed[position] = decided
     return fixed
+
+
+def _settled(sample: Sample) -> bool:
+    return sample.split in ("val", "test")
 
 
 def _cut(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +42,10 @@ class Splitting:
             links: Pairs of positions that must not part.
 
         Raises:
-            ValueError: As `split` and `read_membership`.
+            ValueError: As `split` and `read_membership`, or the source names another split than the one that was kept.
         """
+        kept = read_membership(self.file, listing) if self.file is not None else {}
+        _require_agreement(listing, kept)
         return split(
             listing.samples,
             listing.digests,
@@ -53,10 +55,23 @@ class Splitting:
             test_fraction=self.test_fraction,
             fold=self.fold,
             links=links,
-            kept=read_membership(self.file, listing) if self.file is not None else None,
+            kept=kept,
         )
 
     def keep(self, listing: Listing, names: Sequence[str]) -> None:
         """Write the splits into the file, if there is one."""
         if self.file is not None:
             write_membership(self.file, listing, names)
+
+
+def _require_agreement(listing: Listing, kept: Mapping[int, str]) -> None:
+    """Refuse a split that the source names and that is not the one that was kept."""
+    given = {sample.split for sample in listing.samples}
+    for position, name in kept.items():
+        own = listing.samples[position].split
+        cut = own == "train" and name not in given  # it was cut from what the source calls train
+        if own is not None and own != name and not cut:
+            raise ValueError(
+                f"{listing.inside[position]} is in {own} by its source and in {name} by data.split_file: "
+                "correct one of them"
+            )

@@ -256,7 +256,10 @@ def test_splits_in_a_file_are_extended(tmp_path, make_folder, write_image, image
 
     def splits():
         data = FolderData(root, image=image, split_file=str(file))
+        before = file.read_bytes() if file.exists() else None
         data.setup()
+        assert (file.read_bytes() if file.exists() else None) == before  # to look is not to keep
+        data.keep_splits()
         return {sample.path: sample.split for sample in data.collection().samples}
 
     first = splits()
@@ -270,3 +273,24 @@ def test_splits_in_a_file_are_extended(tmp_path, make_folder, write_image, image
 def test_a_fold_needs_both_numbers(image, make_folder):
     with pytest.raises(ValueError, match=r"data\.folds and data\.fold belong together"):
         FolderData(make_folder(a=4, b=4), image=image, folds=5)
+
+
+def test_cut_splits_are_no_choice_for_judging_a_finished_model(tmp_path, make_folder, image):
+    root = make_folder(parts__a=8, parts__b=8) / "parts"
+    for options in ({"split_file": str(tmp_path / "s.csv")}, {"folds": 4, "fold": 0}):
+        with pytest.raises(ValueError, match="all are judged: leave them out"):
+            FolderData(root, image=image, **options).setup("test")
+
+
+def test_membership_is_that_of_the_splits_alone(tmp_path, make_folder, image):
+    root = make_folder(parts__a=12, parts__b=12) / "parts"
+
+    def cut(**options):
+        data = FolderData(root, image=image, **options)
+        data.setup()
+        return data.membership
+
+    assert cut() == cut(seed=5) != cut(split_seed=5)
+    here = cut()
+    root = root.rename(tmp_path / "elsewhere")
+    assert cut() == here != cut(test_fraction=0.4)

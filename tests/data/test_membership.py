@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from src.data.listing import Listing, Sample
@@ -29,6 +32,39 @@ def test_a_renamed_and_a_retouched_image_stay_and_a_lost_one_is_remembered(listi
     assert read_membership(file, later) == {0: "val", 1: "test"}
     write_membership(file, later, ["val", "test"])
     assert len(file.read_text().splitlines()) == 6  # the two that are gone keep their place
+
+
+def test_two_images_that_swapped_their_names_keep_the_split_of_their_content(listing, tmp_path):
+    file, (first, second, *_) = tmp_path / "splits.csv", listing.samples
+    write_membership(file, listing, ["train", "val", "test", "train"])
+    first.path.rename(tmp_path / "aside")
+    second.path.rename(first.path)
+    (tmp_path / "aside").rename(second.path)
+    later = Listing("plates", listing.root, listing.samples, ("a", "b"), None)
+    assert read_membership(file, later) == {0: "val", 1: "train", 2: "test", 3: "train"}
+
+
+def test_what_another_run_wrote_meanwhile_is_not_changed(listing, tmp_path):
+    file = tmp_path / "splits.csv"
+    write_membership(file, listing, ["train", "val", "test", "train"])
+    before = file.read_bytes()
+    with pytest.raises(ValueError, match=r"a/001\.png in val, and this run would have it in test: another run"):
+        write_membership(file, listing, ["train", "test", "test", "train"])
+    assert file.read_bytes() == before
+
+
+def test_what_a_spreadsheet_makes_of_the_file_is_read(listing, tmp_path):
+    file = tmp_path / "splits.csv"
+    write_membership(file, listing, ["train", "val", "test", "train"])
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n") + b"\r\n,,\r\n")
+    assert read_membership(file, listing) == {0: "train", 1: "val", 2: "test", 3: "train"}
+
+
+def test_a_name_that_is_no_utf8_is_kept(tmp_path, write_image):
+    path = write_image(Path(os.fsdecode(os.fsencode(tmp_path) + b"/a/\xff.png")), 1)
+    odd = Listing("plates", tmp_path, (Sample(path, "a"),), ("a", "b"), None)
+    write_membership(tmp_path / "splits.csv", odd, ["val"])
+    assert read_membership(tmp_path / "splits.csv", odd) == {0: "val"}
 
 
 @pytest.mark.parametrize(

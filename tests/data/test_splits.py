@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data import Sample
-from src.data.splits import Fold, split, subset
+from src.data.splits import Fold, split, subset, together
+from src.errors import TooFewImages
 
 ROOT = Path()
 
@@ -219,3 +220,30 @@ def test_a_fold_that_is_not_there_is_refused(count, index):
 def test_folds_of_a_source_with_splits_of_its_own_are_refused():
     with pytest.raises(ValueError, match=r"data\.folds"):
         cut(many(20, "train"), fold=Fold(5, 0))
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=80)
+def test_what_belongs_together_is_parted_by_the_source_alone(data):
+    count = data.draw(st.integers(12, 40))
+    named = data.draw(st.lists(st.sampled_from([None, None, "train", "val", "test"]), min_size=count, max_size=count))
+    groups = data.draw(st.lists(st.sampled_from([None, *"abcdefgh"]), min_size=count, max_size=count))
+    kept = data.draw(st.dictionaries(st.integers(0, count - 1), st.sampled_from(["train", "val", "test"]), max_size=4))
+    kept = {place: name for place, name in kept.items() if named[place] is None}
+    samples = [
+        Sample(Path(f"/r/{place:03}.png"), "ab"[place % 2], named[place], group=groups[place]) for place in range(count)
+    ]
+    digests = [str(place) for place in range(count)]
+    try:
+        found = split(samples, digests, Path("/r"), kept=kept)
+    except TooFewImages:
+        return
+    for unit in together(samples, digests, range(count), ()):
+        fixed = {kept.get(place) or named[place] for place in unit} - {None}
+        cut = {"val", "test"} - set(named)
+        if fixed <= {"train"} and cut and not any(place in kept for place in unit):
+            assert len({found[place] for place in unit}) == 1, (unit, fixed)
+        elif len(fixed) == 1:
+            assert {found[place] for place in unit} == fixed
+    assert all(found[place] == name for place, name in kept.items())
+    assert all(found[place] == name for place, name in enumerate(named) if name in ("val", "test"))

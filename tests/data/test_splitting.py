@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def test_what_was_kept_is_extended(tmp_path):
     other_seed = Splitting(9, 0.3, 0.1, None, tmp_path / "kept/splits.csv")
     again = dict(zip((s.path for s in more.samples), other_seed.names(more), strict=True))
     assert [again[sample.path] for sample in few.samples] == names
+
+
+def test_a_split_that_contradicts_the_one_that_was_kept_is_refused(tmp_path):
+    kept, parts = Splitting(0, 0.15, 0.25, None, tmp_path / "splits.csv"), listing(tmp_path)
+    names = kept.names(parts)
+    kept.keep(parts, names)
+    moved = replace(parts.samples[0], split="test" if names[0] != "test" else "val")
+    with pytest.raises(ValueError, match=r"a/000\.png is in (test|val) by its source and in .* by data\.split_file"):
+        kept.names(replace(parts, samples=(moved, *parts.samples[1:])))
+    called_train = replace(parts, samples=tuple(replace(sample, split="train") for sample in parts.samples))
+    assert kept.names(called_train) == names  # val and test were cut from what is called train
 
 
 def test_nothing_is_kept_without_a_file(tmp_path):
