@@ -137,11 +137,12 @@ def command_line(verb: str, config: DictConfig, paths: tuple[str, ...], unseen: 
     words = ["python", "-m", f"src.{verb}"]
     for group in ("data", "backbone"):
         wanted = _contents(config, group, unseen)
-        ways: list[list[str]] = [
+        ways = [
             [*choice, *_differences(group, wanted, _contents(compose(verb, choice), group, unseen), paths)]
             for choice in ([], *([f"{group}={name}"] for name in _options(group)))
         ]
-        words += min(ways, key=len)
+        shortest: list[str] = min(ways, key=len)
+        words += shortest
     return shlex.join(words)
 
 
