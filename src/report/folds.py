@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +18,19 @@ from scipy.stats import t as student
 from src.data.files import write_text
 from src.report import units
 from src.report.environment import environment
-from src.report.metrics import LABELS
+from src.report.metrics import LABELS, headline
 from src.report.sweep_run import SweepRun
 
 KEY = "data.fold"
+BOUNDS = {
+    **dict.fromkeys(units.ERRORS, (0.0, math.inf)),
+    "r2": (-math.inf, 1.0),
+    **dict.fromkeys(("quadratic_kappa", "pearson"), (-1.0, 1.0)),
+}
 TEMPLATE = "folds.html.j2"
 NOTE = (
-    "Each image was in the test split of one fold. Intervals are 95 %, by Student's t over the folds; the folds share "
-    "training images, so they are rather too narrow than too wide."
+    "Intervals are 95 %, by Student's t over the folds; the folds share training images, so they are rather too narrow "
+    "than too wide."
 )
 
 
@@ -34,15 +40,32 @@ class Merged:
 
     Attributes:
         setting: What was asked for besides the fold, as in `lora.rank=8`; empty for one setting alone.
-        figures: The test figures of each fold by its number, in order.
+        count: In how many folds the data are cut; None when no run says it.
+        figures: The test figures of each finished fold by its number, in order.
         mean: Mean of each figure over the folds; figures that some fold lacks are left out.
         interval: Its 95 % interval, where there are two folds or more.
     """
 
     setting: str
+    count: int | None
     figures: dict[int, dict[str, float]]
     mean: dict[str, float]
     interval: dict[str, tuple[float, float]]
+
+    @property
+    def missing(self) -> list[int]:
+        """The folds that failed or were not asked for."""
+        return [fold for fold in range(self.count or 0) if fold not in self.figures]
+
+    @property
+    def coverage(self) -> str:
+        """Whether each image was tested, in a sentence."""
+        if self.count is None:
+            return "No run says how many folds there are: images of others may not have been tested."
+        if not self.missing:
+            return "Each image was in the test split of one fold."
+        missing = f"{'fold' if len(self.missing) == 1 else 'folds'} {', '.join(map(str, self.missing))} of {self.count}"
+        return f"Incomplete: {missing} missing, whose images were never tested; mean and intervals are of the others."
 
 
 def merge_folds(runs: Sequence[SweepRun]) -> list[Merged]:
@@ -52,15 +75,17 @@ def merge_folds(runs: Sequence[SweepRun]) -> list[Merged]:
         runs: The runs of a multirun.
     """
     settings: dict[str, dict[int, dict[str, float]]] = {}
+    counts: dict[str, int | None] = {}
     for run in runs:
         if KEY in run.overrides and run.metrics.get("test"):
             others = " ".join(f"{key}={value}" for key, value in sorted(run.overrides.items()) if key != KEY)
             figures = {name: run.figure("test", name) for name in LABELS}
             own = {name: value for name, value in figures.items() if value is not None}
             settings.setdefault(others, {})[int(run.overrides[KEY])] = own
+            counts[others] = run.folds
     alone = len(settings) == 1
     return [
-        _merged("" if alone else setting, dict(sorted(folds.items())))
+        _merged("" if alone else setting, counts[setting], dict(sorted(folds.items())))
         for setting, folds in sorted(settings.items())
         if len(folds) > 1
     ]
@@ -68,8 +93,16 @@ def merge_folds(runs: Sequence[SweepRun]) -> list[Merged]:
 
 def write_folds(folder: Path, merged: Sequence[Merged], console: Console) -> None:
     """Print the merged table, and write it as `folds.json` and `folds.html` into the sweep's folder."""
+    labels = {name: label for name, label in LABELS.items() if any(name in item.mean for item in merged)}
     content = [
-        {"setting": item.setting, "folds": item.figures, "mean": item.mean, "interval": item.interval}
+        {
+            "setting": item.setting,
+            "count": item.count,
+            "missing": item.missing,
+            "folds": item.figures,
+            "mean": item.mean,
+            "interval": item.interval,
+        }
         for item in merged
     ]
     write_text(folder / "folds.json", json.dumps(content, indent=2) + "\n")
@@ -77,32 +110,36 @@ def write_folds(folder: Path, merged: Sequence[Merged], console: Console) -> Non
         environment()
         .get_template(TEMPLATE)
         .render(
-            folder=folder.name, note=NOTE, labels=LABELS, merged=merged, figure=units.figure, interval=units.interval
+            folder=folder.name, note=NOTE, labels=labels, merged=merged, figure=units.figure, interval=units.interval
         )
     )
     write_text(folder / "folds.html", page, errors="replace")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("setting", "folds"):
         table.add_column(heading)
-    shown = ("accuracy", "balanced_accuracy", "auroc")
+    shown = [name for name in ("accuracy", *headline(dict.fromkeys(labels))) if name in labels]
     for name in shown:
         table.add_column(f"test {LABELS[name].lower()} (95 %)", justify="right")
     for item in merged:
         cells = [_cell(item, name) for name in shown]
-        table.add_row(Text(item.setting or "as given"), str(len(item.figures)), *cells)
+        table.add_row(Text(item.setting or "as given"), f"{len(item.figures)} of {item.count or '?'}", *cells)
     console.print(table)
+    for item in merged:
+        if item.count is None or item.missing:
+            console.print(Text(f"{item.setting or 'as given'}: {item.coverage}", style="yellow"), soft_wrap=True)
     console.print(Text(f"written to {folder / 'folds.html'}"), soft_wrap=True)
 
 
-def _merged(setting: str, folds: dict[int, dict[str, float]]) -> Merged:
+def _merged(setting: str, count: int | None, folds: dict[int, dict[str, float]]) -> Merged:
     names = [name for name in LABELS if all(name in figures for figures in folds.values())]
     mean, interval = {}, {}
     for name in names:
         values = [figures[name] for figures in folds.values()]
         mean[name] = statistics.mean(values)
         reach = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-        interval[name] = (max(0.0, mean[name] - reach), min(1.0, mean[name] + reach))
-    return Merged(setting, folds, mean, interval)
+        least, most = BOUNDS.get(name, (0.0, 1.0))
+        interval[name] = (max(least, mean[name] - reach), min(most, mean[name] + reach))
+    return Merged(setting, count, folds, mean, interval)
 
 
 def _cell(item: Merged, name: str) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
 from src.report.metrics import headline, read_metrics
 
 UNFINISHED = "did not finish: the run left neither metrics.json nor error.txt"
@@ -21,12 +24,14 @@ class SweepRun:
         overrides: What was asked for by key, as in `lora.rank` and `8`.
         metrics: Content of its `metrics.json`; empty when it failed.
         error: Why it failed, on one line; empty when it did not.
+        folds: In how many folds its data are cut; None without folds, or when it failed.
     """
 
     name: str
     overrides: dict[str, str]
     metrics: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    folds: int | None = None
 
     def figure(self, split: str, name: str) -> float | None:
         """Return one figure of one split, None when the run does not have it."""
@@ -52,8 +57,8 @@ def _read_run(path: Path) -> SweepRun:
             return SweepRun(path.name, overrides, error=reason or "failed without a reason")
         if not (path / "metrics.json").exists():
             return SweepRun(path.name, overrides, error=UNFINISHED)
-        return SweepRun(path.name, overrides, read_metrics(path / "metrics.json"))
-    except ValueError as error:  # one broken folder must not cost the table of the others
+        return SweepRun(path.name, overrides, read_metrics(path / "metrics.json"), folds=_folds(path / "config.yaml"))
+    except (ValueError, YAMLError) as error:  # one broken folder must not cost the table of the others
         return SweepRun(path.name, {}, error=str(error))
 
 
@@ -63,6 +68,11 @@ def _overrides(path: Path) -> dict[str, str]:
         raise ValueError(f'{path} must be a list of overrides, such as ["lora.rank=8"]')
     pairs = (text.partition("=") for text in texts)
     return {key.lstrip("+~"): value for key, _, value in pairs}
+
+
+def _folds(path: Path) -> int | None:
+    found = OmegaConf.select(OmegaConf.load(path), "data.folds") if path.exists() else None
+    return None if found is None else int(found)
 
 
 def _rank(run: SweepRun) -> tuple[bool, bool, float]:

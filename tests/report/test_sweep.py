@@ -40,6 +40,14 @@ def sweep(tmp_path):
     return tmp_path
 
 
+def test_the_number_of_folds_is_that_of_the_runs_config(sweep):
+    (sweep / "0/config.yaml").write_text("data:\n  folds: 5\n")
+    (sweep / "2/config.yaml").write_text("data: {")
+    runs = {run.name: run for run in read_runs(sweep)}
+    assert (runs["0"].folds, runs["10"].folds) == (5, None)
+    assert runs["2"].error and not runs["0"].error  # a broken file costs its own row alone
+
+
 def test_the_best_on_validation_is_first_and_failures_are_last(sweep):
     runs = read_runs(sweep)
     assert [run.name for run in runs] == ["10", "0", "2", "1", "11"]
