@@ -264,7 +264,8 @@ class ImageData(LightningDataModule, ABC):
             self._read(listing.samples)
             names = self._splitting.names(listing, self.duplicates.near)
             blind = self._splitting.names(listing) if self.duplicates.near else names
-            self._parted = sum(blind[left] != blind[right] for left, right in self.duplicates.near)
+            near = self.duplicates.near
+            self._parted = sum(blind[one] != blind[two] and names[one] == names[two] for one, two in near)
             return _named(listing.samples, names)
         # A quick run reads what it uses alone, so it learns of equal pictures when the splits are cut: one is dropped.
         samples = self._limited(_named(listing.samples, self._splitting.names(listing)))
