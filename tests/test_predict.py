@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import signal
@@ -157,3 +158,75 @@ def test_ctrl_c_keeps_what_was_decided(bundle, many, tmp_path):
     kept = lines(output.read_text())
     assert process.returncode == 130 and 0 < len(kept) < 400 and not partial.exists()
     assert [line["path"] for line in kept] == sorted(str(path) for path in many.iterdir())[: len(kept)]
+
+
+def test_a_watched_folder_is_decided_into_csv_with_annotated_copies(bundle, pictures, tmp_path):
+    output, copies = tmp_path / "lines.csv", tmp_path / "copies"
+    process = started(
+        f"model={bundle}", f"input={pictures}", "watch=true", "max_images=6", f"output={output}", f"annotate={copies}"
+    )
+    while not (tmp_path / ".lines.csv.partial").exists():
+        time.sleep(0.05)
+    Image.new("RGB", (40, 30), "navy").save(pictures / "late.png")
+    errors = process.communicate()[1]
+    assert process.returncode == 0 and errors == "4 decided, 2 broken\n"
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {Path(row["path"]).name for row in rows if not row["error"]} == {
+        "it's 0.PNG", "it's 1.PNG", "it's 2.PNG", "late.png"
+    }  # fmt: skip
+    assert len(list(copies.rglob("*.jpg"))) == 4
+
+
+def test_a_video_is_decided_frame_by_frame(bundle, tmp_path):
+    av = pytest.importorskip("av", reason="the video extra is not installed")
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        track = container.add_stream("mpeg4", rate=10)
+        track.width, track.height = 64, 48
+        for number in range(7):
+            pixels = np.full((48, 64, 3), 30 * number, np.uint8)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(track.encode())
+    ended = predict(f"model={bundle}", f"input={tmp_path / 'clip.mp4'}")
+    found = lines(ended.stdout)
+    assert ended.returncode == 0 and ended.stderr == "7 decided, 0 broken\n"
+    assert [line["frame"] for line in found] == list(range(7)) and found[3]["seconds"] == 0.3
+    assert set(found[0]) == {"path", "frame", "seconds", "label", "score", "probabilities", "ms"}
+
+
+def test_very_many_pictures_run_in_flat_memory_with_exact_counts(bundle, tmp_path):
+    """Every fifth is broken; memory is asked of the process at the first and the last line."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:5000])
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(1500):
+        (folder / f"{number:05}.png").symlink_to(tmp_path / ("cut.png" if number % 5 == 4 else "a.png"))
+    process = started(f"model={bundle}", f"input={folder}")
+    status = Path(f"/proc/{process.pid}/status")
+    held, broken = [], 0
+    for place, line in enumerate(process.stdout):
+        broken += "error" in json.loads(line)
+        if place % 100 == 99 and status.exists():
+            held.append(int(status.read_text().partition("VmRSS:")[2].split()[0]))
+    errors = process.stderr.read()
+    assert process.wait() == 0 and errors == "1200 decided, 300 broken\n" and broken == 300
+    process.stdout.close()
+    process.stderr.close()
+    if len(held) > 5:
+        assert max(held[2:]) - held[1] < 20_000  # KiB
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("watch=perhaps", "watch must be true or false"),
+        ("idle=-1", "idle must be a number of seconds"),
+        ("max_images=0", "max_images must be a whole number above 0"),
+        ("retries=-1", "retries must be a whole number above -1"),
+        ("watch=true", "watch=true needs a folder"),
+    ],
+)
+def test_wrong_options_are_one_line(bundle, pictures, override, message):
+    ended = predict(f"model={bundle}", f"input={pictures / 'notes.txt'}", override)
+    assert ended.returncode == 2 and message in ended.stderr and ended.stderr.count("\n") == 1

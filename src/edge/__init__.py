@@ -1,18 +1,29 @@
-"""What runs on the camera: pictures in, decisions out, with numpy, Pillow and onnxruntime only."""
+"""What runs on the camera: pictures in, decisions out, with numpy, Pillow and onnxruntime only (and PyAV for video)."""
 
-from src.edge.inputs import find_images
+from src.edge.annotate import Annotator
+from src.edge.decide import Decided, decide
+from src.edge.frames import Frame, Source
+from src.edge.inputs import find_images, find_source
 from src.edge.manifest import Manifest, find_bundle
 from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, decode, load, resize
 from src.edge.runtime import Runtime
+from src.edge.writers import open_lines
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "Annotator",
+    "Decided",
+    "Frame",
     "ImageError",
     "Manifest",
     "Runtime",
+    "Source",
+    "decide",
     "decode",
     "find_bundle",
     "find_images",
+    "find_source",
     "load",
+    "open_lines",
     "resize",
 ]

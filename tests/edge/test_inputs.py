@@ -1,8 +1,11 @@
 import os
+import threading
 
 import pytest
 
-from src.edge.inputs import find_images
+from src.edge.inputs import find_images, find_source
+from src.edge.stream import Camera, Video
+from src.edge.watch import Watch
 
 PICTURES = ["b.PNG", "a.jpg", "deep/er/c.Tiff", "deep/d.webp"]
 OTHERS = ["notes.txt", "Thumbs.db", "._a.jpg", "clip.mp4", "deep/png", "deep/labels.csv"]
@@ -50,10 +53,22 @@ def test_names_with_brackets_are_found_as_they_are(folder):
     assert find_images(str(folder / "part[1]" / "e[2].png")) == [folder / "part[1]" / "e[2].png"]
 
 
-@pytest.mark.parametrize("source", ["rtsp://cam/1", "http://host/a.jpg", "https://host/a.jpg", "clip.MP4"])
-def test_streams_are_refused(folder, source):
-    with pytest.raises(ValueError, match="streams are not supported yet"):
-        find_images(source if "://" in source else str(folder / source))
+def test_files_are_read_in_order_under_names_that_differ(folder):
+    source = find_source(str(folder))
+    frames = list(source.frames(threading.Event()))
+    assert [frame.name for frame in frames] == ["a.jpg", "b.PNG", "deep/d.webp", "deep/er/c.Tiff"]
+    assert frames[1].path == str(folder / "b.PNG") and not source.live
+    assert source.holds(folder) and source.holds(folder / "out") and not source.holds(folder.parent / "out")
+    single = find_source(str(folder / "a.jpg"))
+    assert [frame.name for frame in single.frames(threading.Event())] == ["a.jpg"]
+
+
+def test_the_kind_of_source_is_told_by_its_name(folder, tmp_path):
+    assert isinstance(find_source("rtsp://cam/1"), Camera) and isinstance(find_source("http://host/live"), Camera)
+    assert isinstance(find_source("clip.MP4"), Video) and isinstance(find_source(str(folder), watch=True), Watch)
+    (tmp_path / "shots.mp4").mkdir()
+    with pytest.raises(ValueError, match="no picture in"):
+        find_source(str(tmp_path / "shots.mp4"))
 
 
 def test_nothing_found_says_what_was_looked_for(folder):

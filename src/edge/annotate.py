@@ -1,0 +1,70 @@
+"""Pictures with what was decided written above them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from src.edge.decide import Decided
+from src.edge.frames import Source
+from src.edge.preprocess import Pixels
+from src.spec import Decision, Measurement
+
+
+class Annotator:
+    """Write a copy of every decided picture into a folder, with label and score in a strip above it."""
+
+    def __init__(self, folder: str, source: Source) -> None:
+        """Check that no original is touched.
+
+        Args:
+            folder: Where the pictures go; made when the first one is written.
+            source: Where the originals come from.
+
+        Raises:
+            ValueError: The folder holds originals, or is searched for them.
+        """
+        self.folder = Path(folder)
+        if self.folder.is_file():
+            raise ValueError(f"annotate={folder} is a file: name a folder")
+        if source.holds(self.folder):
+            raise ValueError(f"annotate={folder} lies where the pictures of input are: choose a folder outside")
+
+    def write(self, decided: Decided) -> None:
+        """Write the picture as a JPEG, under its own name and `.jpg`; a broken one is left out."""
+        original, decision = decided.picture.original, decided.decision
+        if original is None or decision is None:
+            return
+        path = self.folder / f"{decided.picture.frame.name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        draw(original, _told(decision)).save(partial, "JPEG", quality=90)
+        partial.replace(path)
+
+
+def _told(decision: Decision | Measurement) -> str:
+    if isinstance(decision, Measurement):
+        return f"{decision.value:.4g}"
+    return f"{decision.label or 'no label'} {decision.score:.3f}"
+
+
+def draw(pixels: Pixels, text: str) -> Image.Image:
+    """Return a picture with `text` in a black strip above it.
+
+    Args:
+        pixels: H x W x 3, uint8, RGB; not changed.
+        text: One line.
+
+    Returns:
+        The pixels at the bottom left, widened with black where the text is wider.
+    """
+    height, width = pixels.shape[:2]
+    font = ImageFont.load_default(size=max(12, height // 24))
+    left, top, right, bottom = (round(side) for side in font.getbbox(text))
+    margin = max(2, (bottom - top) // 4)
+    strip = bottom - top + 2 * margin
+    canvas = Image.new("RGB", (max(width, right - left + 2 * margin), height + strip))
+    canvas.paste(Image.fromarray(pixels), (0, strip))
+    ImageDraw.Draw(canvas).text((margin - left, margin - top), text, fill="white", font=font)
+    return canvas

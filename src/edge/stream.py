@@ -1,0 +1,156 @@
+"""Video files, streams and cameras through PyAV (the extra `video`)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from src.edge.ahead import ReadAhead
+from src.edge.frames import Frame, Source
+from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, Pixels
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+# Names that cameras give to streams without end are not among them.
+_FILES_OF_SERVERS = {*VIDEO_SUFFIXES, *IMAGE_SUFFIXES} - {".mjpeg", ".ts"}
+QUEUE = 8  # frames of a camera that wait at most
+PATIENCE = (10.0, 30.0)  # seconds until a stream must have opened, and until its next frame must have come
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Video(Source):
+    """Every frame of a video file.
+
+    Attributes:
+        address: Path of the file, or where a web server has it.
+    """
+
+    address: str
+    facts: ClassVar[tuple[str, ...]] = ("frame", "seconds")
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        """Yield the frames; `seconds` is the time in the video."""
+        path, number, seconds = _public(self.address), 0, 0.0
+        try:
+            for number, picture in enumerate(_pictures(self.address)):
+                seconds = seconds if isinstance(picture, str) or picture.time is None else picture.time
+                facts = {"frame": number, "seconds": round(seconds, 3)}
+                yield Frame(path, f"{Path(path).stem}-{number:06}", partial(_pixels, picture), facts)
+        except _BrokenOff as error:
+            raise ValueError(f"{path} cannot be read as a video after {number} frames: {error}") from error
+
+
+@dataclass(frozen=True)
+class Camera(Source):
+    """The newest frames of a stream or a USB camera, which is opened again when it goes away.
+
+    When nobody takes the frames as fast as they come, the oldest that wait are dropped.
+
+    Attributes:
+        address: Address of the stream, or the device.
+        retries: How often in a row it is opened again, after a pause that doubles from half a second to 30 seconds.
+    """
+
+    address: str
+    retries: int
+    live: ClassVar[bool] = True
+    facts: ClassVar[tuple[str, ...]] = ("frame", "seconds", "dropped")
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        """Yield the frames; `seconds` runs from the first one, `dropped` counts those that were dropped by then."""
+        with ReadAhead(self._received(stop), QUEUE, drop=True) as newest:
+            for frame in newest:
+                yield replace(frame, facts=frame.facts | {"dropped": newest.dropped})
+
+    def _received(self, stop: Event) -> Generator[Frame, None, None]:
+        path, number, failures, begin = _public(self.address), 0, 0, 0.0
+        while True:
+            try:
+                for picture in _pictures(self.address):
+                    begin = begin or time.monotonic()
+                    facts = {"frame": number, "seconds": round(time.monotonic() - begin, 3)}
+                    yield Frame(path, f"{number:06}", partial(_pixels, picture), facts)
+                    number, failures = number + 1, 0
+                    if stop.is_set():
+                        return
+                reason = "no more frames"
+            except _BrokenOff as error:
+                reason = str(error)
+            if not number:
+                raise ValueError(f"{path} gives no picture ({reason}): check the address, and that the camera is on")
+            if stop.is_set() or failures == self.retries:
+                log.warning("%s: %s; given up after %d tries", path, reason, failures)
+                return
+            pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
+            failures += 1
+            log.warning("%s: %s; try %d of %d in %g s", path, reason, failures, self.retries, pause)
+            stop.wait(pause)
+
+
+def is_video(source: str) -> bool:
+    """Tell whether `source` is a video file by its name, here or on a web server."""
+    if "://" not in source:
+        return Path(source).suffix.lower() in VIDEO_SUFFIXES
+    address = urlsplit(source)
+    return address.scheme in ("http", "https") and Path(address.path).suffix.lower() in _FILES_OF_SERVERS
+
+
+def is_camera(source: str) -> bool:
+    """Tell whether `source` is the address of a stream that has no end, or a USB camera."""
+    return source.startswith("/dev/video") or ("://" in source and not is_video(source))
+
+
+class _BrokenOff(Exception):
+    """A video cannot be opened, or be read any further."""
+
+
+def _pictures(address: str) -> Iterator[VideoFrame | str]:
+    """Yield every decoded frame, or why one could not be decoded."""
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise ValueError('videos and cameras need PyAV: pip install -e ".[video]"') from error
+    form = "v4l2" if address.startswith("/dev/") else None
+    options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
+    try:
+        with av.open(address, format=form, options=options, timeout=PATIENCE) as container:
+            if not container.streams.video:
+                raise _BrokenOff("there is no video in it")
+            for packet in container.demux(container.streams.video[0]):
+                try:
+                    yield from packet.decode()
+                except av.FFmpegError as error:
+                    yield str(error.strerror)
+    except av.FFmpegError as error:  # its whole message has the address, which may hold a password
+        silent = isinstance(error, av.error.ExitError)
+        raise _BrokenOff("it was silent for too long" if silent else str(error.strerror)) from error
+
+
+def _pixels(picture: VideoFrame | str, bit_depth: int) -> Pixels:
+    if isinstance(picture, str):
+        raise ImageError(f"broken frame: {picture}")
+    if picture.is_corrupt:
+        raise ImageError("broken frame: parts of it are missing")
+    return np.ascontiguousarray(np.rot90(picture.to_ndarray(format="rgb24"), round(picture.rotation / 90)))
+
+
+def _public(address: str) -> str:
+    """Return the address without the user and the password in it."""
+    parts = urlsplit(address)
+    if "://" not in address or "@" not in parts.netloc:
+        return address
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,0 +1,80 @@
+"""Watch a folder: a picture is taken once it is completely written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import ClassVar
+
+from src.edge.frames import Frame, Source
+from src.edge.preprocess import IMAGE_SUFFIXES, decode
+
+INTERVAL = 0.5  # seconds between two looks
+
+State = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Watch(Source):
+    """The pictures of a folder and of the folders below it, those that are there and those that come.
+
+    A file is complete when it is not empty and two looks in a row find it the same. One that changes later is taken
+    again, so that a picture whose writer paused is still decided.
+
+    Attributes:
+        folder: The folder.
+        idle: Seconds without a change after which the watch ends; None never.
+    """
+
+    folder: Path
+    idle: float | None = None
+    live: ClassVar[bool] = True
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        """Yield the pictures as they become complete, the oldest first."""
+        before: dict[str, State] = {}
+        taken: dict[str, State] = {}
+        busy = time.monotonic()
+        while not stop.is_set():
+            begin = time.monotonic()
+            now = self._look()
+            pause = max(INTERVAL, 10 * (time.monotonic() - begin))  # a large folder must not cost a core
+            complete = [path for path, state in now.items() if before.get(path) == state != taken.get(path)]
+            for path in sorted(complete, key=lambda path: (now[path][1], path)):
+                yield Frame(path, os.path.relpath(path, self.folder), partial(decode, path))
+            taken |= {path: now[path] for path in complete}
+            if now:  # a share that is away for a while is not an empty folder
+                taken = {path: state for path, state in taken.items() if path in now}
+            if complete or now != before:
+                busy = time.monotonic()
+            elif self.idle is not None and time.monotonic() - busy >= self.idle:
+                return
+            before = now
+            stop.wait(pause)
+
+    def holds(self, folder: Path) -> bool:
+        """Tell whether the two folders lie in each other."""
+        own, other = self.folder.resolve(), folder.resolve()
+        return own.is_relative_to(other) or other.is_relative_to(own)
+
+    def _look(self) -> dict[str, State]:
+        """Return size, time of the last change (ns) and inode of every picture that is not empty."""
+        found = {}
+        for folder, _, names in os.walk(self.folder):
+            for path in (os.path.join(folder, name) for name in names if is_picture(name)):
+                with suppress(OSError):  # taken away since it was listed
+                    state = os.stat(path)
+                    if state.st_size:
+                        found[path] = (state.st_size, state.st_mtime_ns, state.st_ino)
+        return found
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a file's name is that of a picture."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")

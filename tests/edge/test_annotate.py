@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.edge.annotate import Annotator, draw
+from src.edge.decide import Decided
+from src.edge.frames import Frame, Prepared
+from src.edge.inputs import find_source
+from src.spec import Decision, Measurement
+
+PIXELS = np.full((60, 80, 3), 200, np.uint8)
+
+
+def test_the_text_stands_above_the_unchanged_picture():
+    drawn = np.asarray(draw(PIXELS, "good 0.750"))
+    assert np.array_equal(drawn[-60:, :80], PIXELS)
+    strip = drawn[:-60]
+    assert 8 < len(strip) < 40 and strip.max() > 200 and strip.min() == 0
+    assert draw(PIXELS, "a name that is much longer than the picture is wide 0.750").width > 200
+
+
+def test_decided_pictures_are_written_under_their_names(tmp_path):
+    root = tmp_path / "in"
+    (root / "deep").mkdir(parents=True)
+    Image.fromarray(PIXELS).save(root / "deep/a.png")
+    annotator = Annotator(str(tmp_path / "out"), find_source(str(root)))
+    for name, decision in (("deep/a.png", Decision("good", 0.75, {})), ("b.png", Measurement(1.5)), ("c.png", None)):
+        frame = Frame(str(root / name), name, lambda _: PIXELS)
+        annotator.write(Decided(Prepared(frame, 1.0, PIXELS, PIXELS), decision, 1.0))
+    written = sorted(
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    assert written == ["b.png.jpg", "deep/a.png.jpg"]
+    assert np.abs(np.asarray(Image.open(tmp_path / "out/deep/a.png.jpg"))[-60:, :80].astype(int) - 200).max() <= 6
+
+
+def test_originals_are_never_touched(tmp_path):
+    root = tmp_path / "in"
+    root.mkdir()
+    Image.fromarray(PIXELS).save(root / "a.png")
+    for folder in (root, root / "out", tmp_path):
+        with pytest.raises(ValueError, match="choose a folder outside"):
+            Annotator(str(folder), find_source(str(root)))
+    with pytest.raises(ValueError, match="is a file: name a folder"):
+        Annotator(str(root / "a.png"), find_source(str(root)))

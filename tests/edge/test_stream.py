@@ -1,0 +1,140 @@
+import logging
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from src.edge import ImageError, stream
+from src.edge.inputs import find_source
+from src.edge.stream import Camera, Video, is_camera, is_video
+
+av = pytest.importorskip("av", reason="the video extra is not installed")
+SIDE = (64, 48)
+
+
+def write_video(path, shades, codec="mpeg4"):
+    """Write a video with one frame of every shade."""
+    with av.open(str(path), "w") as container:
+        track = container.add_stream(codec, rate=10)
+        track.width, track.height, track.pix_fmt = *SIDE, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for shade in shades:
+            pixels = np.full((SIDE[1], SIDE[0], 3), shade, np.uint8)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(track.encode())
+    return path
+
+
+def frames(source):
+    return list(source.frames(threading.Event()))
+
+
+def shades(found):
+    return [float(frame.read(16).mean()) for frame in found]
+
+
+@pytest.fixture
+def serve():
+    """Serve bytes on loopback, one list of answers for each request in turn; an answer is sent and the line is cut."""
+    servers = []
+
+    def start(*answers, content="video/x-matroska"):
+        left = list(answers)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                if not left:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", content)
+                self.end_headers()
+                self.wfile.write(left.pop(0))
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://user:secret@127.0.0.1:{server.server_port}/stream"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_every_frame_of_a_file_comes_in_order_with_its_time(tmp_path):
+    path = write_video(tmp_path / "clip.mp4", range(20, 220, 20))
+    found = frames(find_source(str(path)))
+    assert [frame.facts["frame"] for frame in found] == list(range(10))
+    assert [frame.facts["seconds"] for frame in found] == pytest.approx([number / 10 for number in range(10)])
+    assert shades(found) == pytest.approx(list(range(20, 220, 20)), abs=4)
+    assert found[0].read(16).shape == (SIDE[1], SIDE[0], 3) and found[0].read(16).dtype == np.uint8
+    assert found[3].name == "clip-000003" and found[3].path == str(path)
+
+
+def test_a_broken_video_is_one_line(tmp_path):
+    (tmp_path / "text.mp4").write_text("hello")
+    with pytest.raises(ValueError, match=r"text\.mp4 cannot be read as a video after 0 frames"):
+        frames(Video(str(tmp_path / "text.mp4")))
+
+
+def test_a_broken_frame_is_an_image_error(tmp_path):
+    whole = write_video(tmp_path / "clip.avi", range(20, 220, 20), "mjpeg").read_bytes()
+    starts = [place for place in range(len(whole) - 1) if whole[place : place + 2] == b"\xff\xd8"]
+    cut = bytearray(whole)
+    cut[starts[4] : starts[5] - 16] = bytes(starts[5] - 16 - starts[4])
+    (tmp_path / "cut.avi").write_bytes(cut)
+    good = broken = 0
+    for frame in frames(Video(str(tmp_path / "cut.avi"))):
+        try:
+            frame.read(16)
+            good += 1
+        except ImageError as error:
+            assert "broken frame" in str(error)
+            broken += 1
+    assert (good, broken) == (9, 1)
+
+
+def test_a_stream_that_breaks_off_is_opened_again_and_given_up_in_the_end(serve, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(stream, "FIRST_PAUSE", 0.01)
+    caplog.set_level(logging.WARNING)
+    parts = [write_video(tmp_path / f"{part}.mkv", [shade] * 3).read_bytes() for part, shade in enumerate((60, 180))]
+    address = serve(*parts)
+    found = frames(Camera(address, retries=2))
+    assert shades(found) == pytest.approx([60] * 3 + [180] * 3, abs=4)
+    assert [frame.facts["frame"] for frame in found] == list(range(6))
+    assert "try 1 of 2" in caplog.text and "given up after 2 tries" in caplog.text
+    assert "secret" not in caplog.text + found[0].path
+
+
+def test_a_camera_that_was_never_there_is_an_error(serve):
+    with pytest.raises(ValueError, match=r"gives no picture .*check the address") as caught:
+        frames(Camera(serve(), retries=3))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_slow_consumer_gets_the_newest_frames_and_is_told_of_the_others(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "QUEUE", 3)
+    address = serve(write_video(tmp_path / "long.mkv", range(10, 250, 4)).read_bytes())
+    taken = []
+    for frame in Camera(address, retries=0).frames(threading.Event()):
+        if not taken:
+            threading.Event().wait(1.0)  # the whole stream comes in meanwhile
+        taken.append(frame)
+    assert len(taken) < 10 and taken[-1].facts["frame"] == 59
+    assert taken[-1].facts["dropped"] + len(taken) == 60
+
+
+def test_what_is_a_video_and_what_a_camera():
+    assert is_video("a/clip.MP4") and is_video("http://host/clip.mp4") and not is_video("a/b.png")
+    assert is_camera("rtsp://host/1") and is_camera("http://host/live") and is_camera("/dev/video0")
+    assert not is_camera("http://host/clip.mp4") and not is_camera("a.png")
+
+
+def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    with pytest.raises(ValueError, match=r'pip install -e "\.\[video\]"'):
+        frames(Video(str(tmp_path / "clip.mp4")))

@@ -1,0 +1,80 @@
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.edge import watch
+from src.edge.inputs import find_source
+from src.edge.watch import Watch
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(watch, "INTERVAL", 0.05)
+
+
+def picture(path, shade=90):
+    Image.fromarray(np.full((8, 8, 3), shade, np.uint8)).save(path)
+    return path
+
+
+def names(source, stop=None):
+    return [frame.name for frame in source.frames(stop or threading.Event())]
+
+
+def test_what_is_there_comes_oldest_first_and_idleness_ends_it(tmp_path):
+    for age, name in ((30, "b.png"), (20, "a.png"), (10, "deep/c.jpg")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        path = picture(tmp_path / name)
+        os.utime(path, (time.time() - age,) * 2)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / ".hidden.png").write_bytes(b"x")
+    assert names(Watch(tmp_path, idle=0.2)) == ["b.png", "a.png", "deep/c.jpg"]
+
+
+def test_a_picture_is_taken_once_it_is_completely_written(tmp_path):
+    whole = picture(tmp_path / "whole.png").read_bytes()
+    (tmp_path / "whole.png").unlink()
+    ended, sizes = threading.Event(), []
+
+    def write():
+        with open(tmp_path / "slow.png", "wb", buffering=0) as file:
+            for place in range(len(whole)):
+                file.write(whole[place : place + 1])
+                time.sleep(0.01)
+        ended.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for frame in Watch(tmp_path, idle=0.5).frames(threading.Event()):
+        sizes.append((ended.is_set(), frame.read(16).shape))
+    writer.join()
+    assert sizes[-1] == (True, (8, 8, 3)) and len(sizes) == 1
+
+
+def test_new_and_changed_pictures_come_and_old_ones_do_not_come_again(tmp_path):
+    picture(tmp_path / "a.png")
+    stop, seen = threading.Event(), []
+    for frame in Watch(tmp_path, idle=0.5).frames(stop):
+        seen.append(frame.name)
+        if seen == ["a.png"]:
+            picture(tmp_path / "b.png")
+        elif seen == ["a.png", "b.png"]:
+            picture(tmp_path / "a.png", shade=10)
+            os.utime(tmp_path / "a.png", (5, 5))
+    assert seen == ["a.png", "b.png", "a.png"]
+
+
+def test_stop_ends_it(tmp_path):
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    assert names(Watch(tmp_path), stop) == []
+
+
+def test_only_a_folder_is_watched(tmp_path):
+    with pytest.raises(ValueError, match="watch=true needs a folder"):
+        find_source(str(picture(tmp_path / "a.png")), watch=True)
+    assert isinstance(find_source(str(tmp_path), watch=True), Watch)

@@ -1,0 +1,58 @@
+import csv
+import json
+
+import pytest
+
+from src.edge.writers import open_lines
+from src.spec import TaskSpec
+
+TASK = TaskSpec("classification", ("bad", "good"))
+LINES = [
+    {"path": "a, b.png", "label": "good", "score": 0.75, "probabilities": {"bad": 0.25, "good": 0.75}, "ms": 1.5},
+    {"path": "c.png", "error": "c.png: broken"},
+]
+
+
+def test_json_lines_go_to_stdout(capsys):
+    with open_lines(None, TASK, ()) as write:
+        for line in LINES:
+            write(line)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == LINES
+
+
+def test_a_csv_has_a_column_for_everything(tmp_path):
+    with open_lines(str(tmp_path / "out/lines.csv"), TASK, ("frame",)) as write:
+        write(LINES[0] | {"frame": 7})
+        write(LINES[1] | {"frame": 8})
+    with open(tmp_path / "out/lines.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "frame", "label", "score", "p_bad", "p_good", "ms", "error"]
+    assert list(rows[0].values()) == ["a, b.png", "7", "good", "0.75", "0.25", "0.75", "1.5", ""]
+    assert (rows[1]["error"], rows[1]["label"], rows[1]["frame"]) == ("c.png: broken", "", "8")
+
+
+def test_values_have_a_column_of_their_own(tmp_path):
+    with open_lines(str(tmp_path / "v.csv"), TaskSpec("regression", ("value",)), ()) as write:
+        write({"path": "a.png", "value": 1.25, "ms": 2.0})
+    assert (tmp_path / "v.csv").read_text() == "path,value,ms,error\na.png,1.25,2.0,\n"
+
+
+def test_a_file_takes_its_name_at_the_end_and_keeps_what_came_before_a_fault(tmp_path):
+    target = tmp_path / "lines.jsonl"
+    with pytest.raises(KeyboardInterrupt), open_lines(str(target), TASK, ()) as write:
+        write(LINES[0])
+        assert not target.exists()
+        raise KeyboardInterrupt
+    assert json.loads(target.read_text()) == LINES[0]
+    with open_lines(str(target), TASK, ()):
+        pass
+    assert json.loads(target.read_text()) == LINES[0]  # nothing was written, so nothing is replaced
+    assert [path.name for path in tmp_path.iterdir()] == ["lines.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["pictures.png", "clip.mp4"])
+def test_a_picture_is_never_overwritten_by_lines(tmp_path, name):
+    with pytest.raises(ValueError, match="named like a picture"), open_lines(str(tmp_path / name), TASK, ()):
+        pass
+    with pytest.raises(ValueError, match="is a folder: name a file in it"), open_lines(str(tmp_path), TASK, ()):
+        pass
