@@ -314,8 +314,21 @@ def test_an_adapter_that_asks_to_run_code_is_refused(invoke, runs, tmp_path):
     refused(invoke("evaluate", f"adapter={evil}"), "no data source of Graft")
 
 
-def test_export_refuses_gone_images_and_other_precisions(invoke, runs, plates):
-    refused(invoke("export", f"adapter={runs['lora']}", "precision=int8"), "int8")
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_other_precisions_pass_the_gate_or_leave_the_earlier_bundle(invoke, runs, precision):
+    invoke("export", f"adapter={runs['lora']}")
+    before = (runs["lora"] / "edge" / "model.onnx").read_bytes()
+    ended = invoke("export", f"adapter={runs['lora']}", f"precision={precision}", "min_speedup=1e9")
+    refusal = runs["lora"] / f"edge-refused-{precision}" / "parity.json"
+    if precision == "int8":
+        assert ended.code == 1 and "1e+09 times wanted" in ended.err and not read(refusal)["passed"]
+    assert (ended.code == 0) != ((runs["lora"] / "edge" / "model.onnx").read_bytes() == before)
+    assert (ended.code == 1) == refusal.exists()
+
+
+def test_export_refuses_gone_images_and_unknown_precisions(invoke, runs, plates):
+    refused(invoke("export", f"adapter={runs['lora']}", "precision=fp8"), "use precision=fp32, fp16, int8")
+    refused(invoke("export", f"adapter={runs['lora']}", "max_accuracy_drop=5"), "from 0 to 1, such as 0.005")
     hidden = plates.with_name("hidden")
     plates.rename(hidden)
     try:

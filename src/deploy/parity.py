@@ -6,56 +6,42 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession
-from torch import nn
+from sklearn.metrics import roc_auc_score
 
-from src.backbones.pixels import average_views, normalise
-from src.edge.preprocess import Pixels, load
-from src.edge.runtime import open_session, run_session
-from src.spec import ImageSpec, TaskSpec
+from src.deploy.limits import Limits
+from src.edge.runtime import Outputs
+from src.spec import TaskSpec
 
-BATCH, THREADS, WORST = 16, 2, 5
+WORST = 5
 
 Samples = Sequence[tuple[Path, str]]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a bundle may differ from its model.
-
-    Attributes:
-        relative_logit_diff: Largest difference of a logit, as a part of the largest logit.
-        changed_decisions: Pictures that may get another class.
-    """
-
-    relative_logit_diff: float = 1e-4
-    changed_decisions: int = 0
-
-
-@dataclass(frozen=True)
 class Parity:
-    """What the gate measured.
+    """What the gate measured of one stage against the model as it was trained.
 
     Attributes:
-        precision: Number format of the bundle.
-        split: Where the pictures come from, such as `test`.
+        stage: Name of the stage, such as `merged`, `fp32` or `int8`.
+        split: Where the pictures come from, such as `val`.
         images: Number of pictures.
         max_abs_logit_diff: Largest difference of any logit.
         mean_abs_logit_diff: Mean difference over all logits.
         logit_scale: Largest absolute logit of the model.
         changed_decisions: Pictures with another class than before.
         accuracy_torch: Accuracy of the model, 0 to 1.
-        accuracy_onnx: Accuracy of the bundle on the same pictures.
+        accuracy_onnx: Accuracy of the stage on the same pictures.
+        auroc_torch: Area under the model's ROC curve; None where one class only is there.
+        auroc_onnx: That of the stage.
         worst: The pictures with the largest differences, worst first: path, difference and both decisions.
         limits: What was allowed.
     """
 
-    precision: str
+    stage: str
     split: str
     images: int
     max_abs_logit_diff: float
@@ -64,14 +50,20 @@ class Parity:
     changed_decisions: int
     accuracy_torch: float
     accuracy_onnx: float
+    auroc_torch: float | None
+    auroc_onnx: float | None
     worst: tuple[dict[str, Any], ...]
     limits: Limits
 
     @property
     def passed(self) -> bool:
-        """Whether the bundle keeps its limits; a difference that is not a number does not."""
-        close = self.max_abs_logit_diff <= self.limits.relative_logit_diff * self.logit_scale
-        return close and self.changed_decisions <= self.limits.changed_decisions
+        """Whether the stage keeps its limits; a difference that is not a number does not."""
+        return not self.broken()
+
+    def broken(self) -> list[str]:
+        """Return the limits that the stage does not keep, each in a few words."""
+        drop = self.accuracy_torch - self.accuracy_onnx
+        return self.limits.broken(self.max_abs_logit_diff, self.logit_scale, self.changed_decisions, self.images, drop)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON-ready values; a figure that is not finite becomes null."""
@@ -81,116 +73,81 @@ class Parity:
         }
 
 
-def check_parity(
-    model: nn.Module,
-    image: ImageSpec,
-    task: TaskSpec,
-    onnx_path: Path,
-    samples: Samples,
-    split: str,
-    precision: str = "fp32",
-    limits: Limits | None = None,
-) -> Parity:
-    """Compare the ONNX file with its model on image files.
-
-    Args:
-        model: The model on the CPU, adapters merged or not, in fp32 and eval mode.
-        image: How a picture becomes pixels.
-        task: Classes and views.
-        onnx_path: What `export_onnx` wrote.
-        samples: Path and class name of every picture.
-        split: Name of the pictures' split, for the record.
-        precision: Number format of the ONNX file, for the record.
-        limits: What the ONNX file may differ; `Limits()` when None.
+def targets_of(samples: Samples, task: TaskSpec, split: str) -> NDArray[np.int64]:
+    """Return the class index of every picture.
 
     Raises:
-        ValueError: There is no picture, one is gone or broken, a class is unknown, or a logit is not finite.
+        ValueError: There is no picture, or a class is unknown.
     """
-    assert not model.training
     if not samples:
         raise ValueError(f"no pictures in split {split!r}: the gate needs the data that the model was trained on")
-    paths, targets = [path for path, _ in samples], _targets(samples, task)
-    stages = _Stages.run(model, image, task, onnx_path, paths)
-    if not np.isfinite(stages.expected).all():
-        raise ValueError("the model's logits are not finite, the training diverged: train with a lower learning rate")
-    return _judge(paths, targets, task, stages, split, precision, limits or Limits())
-
-
-def _judge(
-    paths: list[Path],
-    targets: NDArray[np.int64],
-    task: TaskSpec,
-    stages: _Stages,
-    split: str,
-    precision: str,
-    limits: Limits,
-) -> Parity:
-    difference = np.abs(stages.logits - stages.expected)
-    return Parity(
-        precision=precision,
-        split=split,
-        images=len(paths),
-        max_abs_logit_diff=float(difference.max()),
-        mean_abs_logit_diff=float(difference.mean()),
-        logit_scale=float(np.abs(stages.expected).max()),
-        changed_decisions=int((stages.before != stages.after).sum()),
-        accuracy_torch=float((stages.before == targets).mean()),
-        accuracy_onnx=float((stages.after == targets).mean()),
-        worst=_worst(paths, task, difference.max(axis=1), stages),
-        limits=limits,
-    )
-
-
-@dataclass(frozen=True)
-class _Stages:
-    """What the model (`expected`) and the ONNX file (`logits`, `after`) say about the same pictures."""
-
-    expected: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    after: NDArray[np.int64]
-
-    @property
-    def before(self) -> NDArray[np.int64]:
-        return np.asarray(self.expected.argmax(axis=1), dtype=np.int64)
-
-    @classmethod
-    def run(cls, model: nn.Module, image: ImageSpec, task: TaskSpec, onnx_path: Path, paths: list[Path]) -> Self:
-        session = open_session(onnx_path.read_bytes(), THREADS)
-        parts = []
-        for start in range(0, len(paths), BATCH):
-            pixels = np.stack([load(path, image) for path in paths[start : start + BATCH]])
-            parts.append((_torch_logits(model, pixels, image, task), *_onnx_outputs(session, pixels)))
-        return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def _targets(samples: Samples, task: TaskSpec) -> NDArray[np.int64]:
     unknown = sorted({label for _, label in samples} - set(task.classes))
     if unknown:
         raise ValueError(f"unknown classes {', '.join(unknown)}: the model knows {', '.join(task.classes)}")
     return np.array([task.classes.index(label) for _, label in samples])
 
 
-def _torch_logits(model: nn.Module, pixels: Pixels, image: ImageSpec, task: TaskSpec) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        logits = average_views(model, normalise(torch.from_numpy(pixels), image), task.views)
-    return np.asarray(logits.numpy(), dtype=np.float32)
+def judge(
+    samples: Samples, task: TaskSpec, expected: Outputs, found: Outputs, stage: str, split: str, limits: Limits
+) -> Parity:
+    """Compare what a stage says about the pictures with what the trained model says.
+
+    Args:
+        samples: Path and class name of every picture.
+        task: Names of the classes.
+        expected: Outputs of the trained model.
+        found: Outputs of the stage.
+        stage: Its name, for the record.
+        split: Name of the pictures' split, for the record.
+        limits: What the stage may differ.
+
+    Raises:
+        ValueError: There is no picture, a class is unknown, or a logit of the trained model is not finite.
+    """
+    targets = targets_of(samples, task, split)
+    if not np.isfinite(expected[0]).all():
+        raise ValueError("the model's logits are not finite, the training diverged: train with a lower learning rate")
+    difference = np.abs(found[0] - expected[0])
+    before, after = expected[2], found[2]
+    return Parity(
+        stage=stage,
+        split=split,
+        images=len(samples),
+        max_abs_logit_diff=float(difference.max()),
+        mean_abs_logit_diff=float(difference.mean()),
+        logit_scale=float(np.abs(expected[0]).max()),
+        changed_decisions=int((before != after).sum()),
+        accuracy_torch=float((before == targets).mean()),
+        accuracy_onnx=float((after == targets).mean()),
+        auroc_torch=_auroc(expected[1], targets, task),
+        auroc_onnx=_auroc(found[1], targets, task),
+        worst=_worst(samples, task, difference.max(axis=1), before, after),
+        limits=limits,
+    )
 
 
-def _onnx_outputs(session: InferenceSession, pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return logits and decisions, from one picture alone and then the rest, as cameras run it both ways."""
-    runs = [run_session(session, part) for part in (pixels[:1], pixels[1:]) if len(part)]
-    return np.concatenate([logits for logits, _, _ in runs]), np.concatenate([decision for _, _, decision in runs])
+def _auroc(probabilities: NDArray[np.float32], targets: NDArray[np.int64], task: TaskSpec) -> float | None:
+    """Return the area under the ROC curve of the positive class, or the mean over the classes that occur."""
+    present = np.unique(targets).tolist()
+    if len(present) < 2 or not np.isfinite(probabilities).all():
+        return None
+    counted = present if task.positive is None else [task.classes.index(task.positive)]
+    areas = [roc_auc_score(targets == index, probabilities[:, index]) for index in counted if index in present]
+    return float(np.mean(areas)) if areas else None
 
 
 def _worst(
-    paths: list[Path], task: TaskSpec, difference: NDArray[np.float32], stages: _Stages
+    samples: Samples,
+    task: TaskSpec,
+    difference: NDArray[np.float32],
+    before: NDArray[np.int64],
+    after: NDArray[np.int64],
 ) -> tuple[dict[str, Any], ...]:
     """Name the pictures to look at: changed decisions first, then the largest differences."""
-    before, after = stages.before, stages.after
-    order = sorted(range(len(paths)), key=lambda i: (before[i] == after[i], -difference[i]))[:WORST]
+    order = sorted(range(len(samples)), key=lambda i: (before[i] == after[i], -difference[i]))[:WORST]
     return tuple(
         {
-            "path": str(paths[i]),
+            "path": str(samples[i][0]),
             "max_abs_logit_diff": float(difference[i]),
             "torch": task.classes[before[i]],
             "onnx": task.classes[after[i]],
