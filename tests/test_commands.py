@@ -118,6 +118,18 @@ def test_predict_takes_the_run_and_a_folder(runs, plates):
     }
 
 
+def test_a_bundle_that_is_not_as_it_was_exported_is_refused(runs, plates, tmp_path, invoke):
+    invoke("export", f"adapter={runs['lora']}")
+    for number, name in enumerate(
+        ("model.onnx", "manifest.json", "golden.npz", "parity.json", "README.md", "more.txt")
+    ):
+        bundle = tmp_path / str(number)
+        shutil.copytree(runs["lora"] / "edge", bundle)
+        held = (bundle / name).read_bytes() if (bundle / name).exists() else b""
+        (bundle / name).write_bytes(held.replace(b"good", b"nice") if name == "manifest.json" else held + b"\n")
+        refused(invoke("predict", f"model={bundle}", f"input={plates / 'good'}"), name)
+
+
 def test_no_command_makes_hydras_outputs_folder(runs):
     assert not (ROOT / "outputs").exists() and not (ROOT / "multirun").exists()
 

@@ -10,18 +10,19 @@ from typing import Any
 
 from src.deploy.exchange import put_in_place
 from src.deploy.gate import Verdict
+from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
 from src.spec import ImageSpec, TaskSpec
 
 PARITY, README = "parity.json", "README.md"
 
-
 _README = """\
 # Bundle
 
 `model.onnx` takes pixels (uint8, N x {height} x {width} x 3, RGB) and gives logits, probabilities and the class index.
-`manifest.json` says how a picture is resized and what the classes are; `parity.json` holds the gate's figures.
-Run it in a checkout of Graft:
+`manifest.json` says how a picture is resized and what the classes are, and holds the SHA-256 of every file here;
+`golden.npz` holds inputs and the outputs that the model must give for them before it serves; `parity.json` holds the
+gate's figures. Copy the folder whole, and keep other files out of it. Run it in a checkout of Graft:
 
     cd graft
     pip install .
@@ -44,6 +45,7 @@ def write_bundle(
     image: ImageSpec,
     task: TaskSpec,
     verdict: Verdict,
+    golden: Golden,
     provenance: dict[str, Any],
 ) -> None:
     """Write a bundle beside `folder`, then put it in its place; a kill leaves the old bundle or the new one.
@@ -54,6 +56,7 @@ def write_bundle(
         image: How a picture becomes the network's input.
         task: Classes and views.
         verdict: What the gate measured.
+        golden: By what the bundle tests itself.
         provenance: Where the model comes from, as JSON-ready values.
     """
     with _workshop(folder.parent) as beside:
@@ -61,10 +64,11 @@ def write_bundle(
         new.mkdir()
         shutil.copyfile(model_file, new / MODEL)
         _write_json(new / PARITY, verdict.to_dict())
+        (new / GOLDEN).write_bytes(golden.to_bytes())
         height, width = image.size
         (new / README).write_text(_README.format(height=height, width=width), encoding="utf-8")
         files = {path.name: sha256(path.read_bytes()) for path in sorted(new.iterdir())}
-        manifest = Manifest(files, image, task, verdict.precision, provenance)
+        manifest = Manifest(files, image, task, verdict.precision, provenance, verdict.summary())
         _write_json(new / MANIFEST, manifest.to_dict())
         put_in_place(new, folder)
 

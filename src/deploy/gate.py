@@ -12,6 +12,11 @@ from src.deploy.speed import Speed
 
 _FIGURES = ("max_abs_logit_diff", "mean_abs_logit_diff", "changed_decisions", "passed", "limits")
 
+_SUMMARY = (
+    *("split", "images", "max_abs_logit_diff", "mean_abs_logit_diff", "logit_scale", "changed_decisions"),
+    *("accuracy_torch", "accuracy_onnx", "auroc_torch", "auroc_onnx"),
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -45,6 +50,11 @@ class Verdict:
         """Return why the bundle does not ship, each in a few words; none when it does."""
         found = [f"{stage.stage}: {text}" for stage in self.stages for text in stage.broken()]
         return found + [f"{self.precision}: {text}" for text in (self.speed.broken() if self.speed else ())]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures that the manifest repeats."""
+        values = self.to_dict()
+        return {key: values[key] for key in _SUMMARY}
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `parity.json` holds."""

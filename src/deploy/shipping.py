@@ -19,6 +19,7 @@ from src.deploy.limits import PRECISIONS, Budget, limits
 from src.deploy.model_file import write_model
 from src.deploy.parity import Parity, Samples, judge, targets_of
 from src.deploy.search import Search, find_int8
+from src.deploy.self_test import choose_golden
 from src.deploy.speed import measure_speed
 from src.deploy.stages import Stage, batches, onnx_stage, run_stages, torch_stage
 from src.edge.manifest import MODEL
@@ -82,7 +83,9 @@ def ship(
         trial = _Trial(candidate, samples, precision, budget or Budget(), Path(folder))
         verdict = trial.verdict()
         if verdict.passed:
-            write_bundle(run / "edge", trial.file, candidate.image, candidate.task, verdict, provenance)
+            paths = [path for path, _ in samples[verdict.parity.split]]
+            golden = choose_golden(trial.file.read_bytes(), paths, candidate.image, precision)
+            write_bundle(run / "edge", trial.file, candidate.image, candidate.task, verdict, golden, provenance)
         else:
             write_refusal(run / f"edge-refused-{precision}", verdict)
     return verdict

@@ -2,13 +2,16 @@ import hashlib
 import json
 import os
 
+import numpy as np
 import pytest
 
 from src.deploy import bundle as bundle_module
 from src.deploy.bundle import write_bundle, write_refusal
+from src.edge.golden import Golden
 from tests.deploy.nets import IMAGE, TASK, verdict
 
 PROVENANCE = {"adapter": "12ab", "base": "test", "date": "2025-01-01", "versions": {"torch": "2"}}
+GOLDEN = Golden([np.zeros((2, 3), np.uint8)], (np.ones((1, 2), np.float32),), 0.5)
 
 
 def contents(folder):
@@ -17,19 +20,23 @@ def contents(folder):
 
 def write(folder, model=b"a model"):
     (folder.parent / "other.onnx").write_bytes(model)
-    write_bundle(folder, folder.parent / "other.onnx", IMAGE, TASK, verdict(), PROVENANCE)
+    write_bundle(folder, folder.parent / "other.onnx", IMAGE, TASK, verdict(), GOLDEN, PROVENANCE)
 
 
 def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):
     write(tmp_path / "edge")
     held = contents(tmp_path / "edge")
     manifest = json.loads(held["manifest.json"])
-    assert set(held) == {"model.onnx", "manifest.json", "parity.json", "README.md"}
+    assert set(held) == {"model.onnx", "manifest.json", "parity.json", "golden.npz", "README.md"}
     assert manifest["files"] == {
         name: hashlib.sha256(data).hexdigest() for name, data in held.items() if name != "manifest.json"
     }
     assert manifest["provenance"] == PROVENANCE and manifest["precision"] == "fp32"
     assert json.loads(held["parity.json"]) == verdict().to_dict()
+    assert manifest["parity"].items() <= verdict().to_dict().items() and manifest["parity"]["images"] == 100
+    assert held["golden.npz"] == GOLDEN.to_bytes()
+    lines = [line for line in held["README.md"].decode().splitlines() if line.startswith("    ")]
+    assert len(lines) == 3 and lines[-1].strip().startswith("python -m src.predict model=")
 
 
 @pytest.mark.parametrize("broken", ["put_in_place", "_write_json", "sha256"])
