@@ -118,6 +118,18 @@ def test_predict_takes_the_run_and_a_folder(runs, plates):
     }
 
 
+def test_a_bundle_that_is_not_as_it_was_exported_is_refused(runs, plates, tmp_path, invoke):
+    invoke("export", f"adapter={runs['lora']}")
+    for number, name in enumerate(
+        ("model.onnx", "manifest.json", "golden.npz", "parity.json", "README.md", "more.txt")
+    ):
+        bundle = tmp_path / str(number)
+        shutil.copytree(runs["lora"] / "edge", bundle)
+        held = (bundle / name).read_bytes() if (bundle / name).exists() else b""
+        (bundle / name).write_bytes(held.replace(b"good", b"nice") if name == "manifest.json" else held + b"\n")
+        refused(invoke("predict", f"model={bundle}", f"input={plates / 'good'}"), name)
+
+
 def test_no_command_makes_hydras_outputs_folder(runs):
     assert not (ROOT / "outputs").exists() and not (ROOT / "multirun").exists()
 
@@ -314,8 +326,21 @@ def test_an_adapter_that_asks_to_run_code_is_refused(invoke, runs, tmp_path):
     refused(invoke("evaluate", f"adapter={evil}"), "no data source of Graft")
 
 
-def test_export_refuses_gone_images_and_other_precisions(invoke, runs, plates):
-    refused(invoke("export", f"adapter={runs['lora']}", "precision=int8"), "int8")
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_other_precisions_pass_the_gate_or_leave_the_earlier_bundle(invoke, runs, precision):
+    invoke("export", f"adapter={runs['lora']}")
+    before = (runs["lora"] / "edge" / "model.onnx").read_bytes()
+    ended = invoke("export", f"adapter={runs['lora']}", f"precision={precision}", "min_speedup=1e9")
+    refusal = runs["lora"] / f"edge-refused-{precision}" / "parity.json"
+    if precision == "int8":
+        assert ended.code == 1 and "1e+09 times wanted" in ended.err and not read(refusal)["passed"]
+    assert (ended.code == 0) != ((runs["lora"] / "edge" / "model.onnx").read_bytes() == before)
+    assert (ended.code == 1) == refusal.exists()
+
+
+def test_export_refuses_gone_images_and_unknown_precisions(invoke, runs, plates):
+    refused(invoke("export", f"adapter={runs['lora']}", "precision=fp8"), "use precision=fp32, fp16, int8")
+    refused(invoke("export", f"adapter={runs['lora']}", "max_accuracy_drop=5"), "from 0 to 1, such as 0.005")
     hidden = plates.with_name("hidden")
     plates.rename(hidden)
     try:

@@ -1,7 +1,10 @@
 """From a merged model to the bundle on the camera: the graph, the gate, the files."""
 
-from src.deploy.bundle import Candidate, ship, write_bundle
+from src.deploy.bundle import write_bundle
+from src.deploy.gate import Verdict
 from src.deploy.graph import export_onnx
-from src.deploy.parity import Limits, Parity, check_parity
+from src.deploy.limits import Budget, Limits
+from src.deploy.parity import Parity
+from src.deploy.shipping import Candidate, ship
 
-__all__ = ["Candidate", "Limits", "Parity", "check_parity", "export_onnx", "ship", "write_bundle"]
+__all__ = ["Budget", "Candidate", "Limits", "Parity", "Verdict", "export_onnx", "ship", "write_bundle"]

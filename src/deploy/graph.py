@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,11 +15,12 @@ from torch import Tensor, nn
 
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
+from src.deploy.model_file import write_model
 from src.edge.runtime import INPUT, output_names
 from src.spec import ImageSpec, TaskSpec
 
-# IR 8 is the newest that onnxruntime 1.15 to 1.17 load; opset 18 needs no newer one.
-IR_VERSION = 8
+# Names of the graph's own constants that are matrices, but no layer of the model.
+CAMERA_CONSTANTS: frozenset[str] = frozenset()
 
 
 class _Camera(nn.Module):
@@ -56,14 +56,9 @@ def export_onnx(model: nn.Module, image: ImageSpec, task: TaskSpec, path: Path, 
     assert not model.training
     proto = _traced(_Camera(model, image, task).eval(), image, output_names(task), opset)
     _check_promises(proto, opset)
-    _strip(proto)
-    proto.ir_version = IR_VERSION
     specs = {"image": image.to_dict(), "task": task.to_dict()}
     onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in specs.items()})
-    onnx.checker.check_model(proto, full_check=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(proto.SerializeToString(deterministic=True))
-    os.replace(partial, path)
+    write_model(proto, path)
 
 
 def _traced(camera: nn.Module, image: ImageSpec, outputs: Sequence[str], opset: int) -> onnx.ModelProto:
@@ -110,24 +105,3 @@ def _check_promises(proto: onnx.ModelProto, opset: int) -> None:
     taken, given = (item.type.tensor_type.shape.dim for item in (proto.graph.input[0], proto.graph.output[0]))
     if not taken[0].dim_param or taken[0].dim_param != given[0].dim_param:
         raise ValueError("this backbone is bound to one batch size: choose another one")
-
-
-def _strip(proto: onnx.ModelProto) -> None:
-    """Remove stack traces with the paths of this machine, and the operator domains that no node uses."""
-    _strip_graph(proto.graph)
-    used = {node.domain for node in proto.graph.node}
-    kept = sorted((item for item in proto.opset_import if item.domain in used), key=lambda item: item.domain)
-    del proto.opset_import[:]
-    proto.opset_import.extend(kept)
-
-
-def _strip_graph(graph: onnx.GraphProto) -> None:
-    graph.ClearField("metadata_props")
-    graph.ClearField("doc_string")
-    for item in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
-        item.ClearField("metadata_props")
-        item.ClearField("doc_string")
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                _strip_graph(inner)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from src.spec import ImageSpec, TaskSpec
 
-FORMAT = 1
+FORMAT = 2
 MODEL, MANIFEST = "model.onnx", "manifest.json"
 
 
@@ -24,6 +24,7 @@ class Manifest:
         task: What the outputs mean.
         precision: Number format of the weights, such as `fp32`.
         provenance: Where the bundle comes from: adapter, base, versions, date.
+        parity: The gate's figures, those of the split that decided.
         format: Version of this file's layout.
     """
 
@@ -32,11 +33,31 @@ class Manifest:
     task: TaskSpec
     precision: str
     provenance: dict[str, Any]
+    parity: dict[str, Any]
     format: int = FORMAT
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the manifest as JSON-ready values."""
-        return asdict(self) | {"image": self.image.to_dict(), "task": self.task.to_dict()}
+        """Return the manifest as JSON-ready values, with the hash of them all."""
+        values = asdict(self) | {"image": self.image.to_dict(), "task": self.task.to_dict()}
+        return values | {"sha256": _hash(values)}
+
+    def read_files(self, bundle: Path) -> dict[str, bytes]:
+        """Return the content of every file of the bundle but the manifest, by name.
+
+        Raises:
+            ValueError: A file is missing, was changed, or does not belong to the bundle.
+        """
+        found = {path.name for path in bundle.iterdir()} - {MANIFEST}
+        missing, surplus = sorted(set(self.files) - found), sorted(found - set(self.files))
+        if missing:
+            raise ValueError(f"{bundle / missing[0]} is missing: copy the whole bundle again")
+        if surplus:
+            raise ValueError(f"{bundle / surplus[0]} is no part of the bundle: remove it, or copy the bundle again")
+        contents = {name: (bundle / name).read_bytes() for name in sorted(found)}
+        for name, content in contents.items():
+            if self.files[name] != sha256(content):
+                raise ValueError(f"{bundle / name} was changed or cut after its export: copy the bundle again")
+        return contents
 
     @classmethod
     def read(cls, bundle: Path) -> Self:
@@ -59,8 +80,13 @@ class Manifest:
             raise ValueError(f"this version of Graft reads format {FORMAT}")
         if not isinstance(values.get("files"), dict):
             raise ValueError("it lists no files")
+        stated = values.pop("sha256", None)
+        computed = _hash(values)
         image, task = ImageSpec.from_dict(values.pop("image")), TaskSpec.from_dict(values.pop("task"))
-        return cls(image=image, task=task, **values)
+        manifest = cls(image=image, task=task, **values)
+        if stated != computed:
+            raise ValueError("it was changed after its export")
+        return manifest
 
 
 def find_bundle(path: str | Path) -> Path:
@@ -79,6 +105,10 @@ def find_bundle(path: str | Path) -> Path:
         if (folder / MODEL).is_file():
             return folder
     raise ValueError(f"no bundle at {path}: give a folder with {MODEL}, or run python -m src.export adapter=RUN first")
+
+
+def _hash(values: dict[str, Any]) -> str:
+    return sha256(json.dumps(values, sort_keys=True).encode())
 
 
 def sha256(data: bytes) -> str:

@@ -11,11 +11,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from src.edge.manifest import MODEL, Manifest, find_bundle, sha256
+from src.edge.golden import GOLDEN, Golden
+from src.edge.manifest import MODEL, Manifest, find_bundle
 from src.edge.preprocess import Pixels, resize, scale_grey
 from src.spec import JOINT, Decision, ImageSpec, Measurement, TaskSpec
 
-INPUT, OUTPUTS = "image", ("logits", "probabilities", "decision")
+INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
 
@@ -29,24 +30,25 @@ class Runtime:
     """
 
     def __init__(self, bundle: str | Path, threads: int = 2) -> None:
-        """Check the bundle and load its model.
+        """Check every file of the bundle, load its model, and let it decide about its golden inputs.
 
         Args:
             bundle: The bundle's folder, its `model.onnx`, or a run folder (or a link to one) that holds `edge`.
             threads: CPU threads of one decision.
 
         Raises:
-            ValueError: There is no bundle, it was changed after its export, or it is of another version.
+            ValueError: There is no bundle, it was changed after its export, it is of another version, or this machine
+                does not give the outputs that the export gave.
         """
         folder = find_bundle(bundle)
         manifest = Manifest.read(folder)
-        model = (folder / MODEL).read_bytes()
-        if manifest.files.get(MODEL) != sha256(model):
-            raise ValueError(f"{folder / MODEL} was changed or cut after its export: copy the bundle again")
+        files = manifest.read_files(folder)
         self.image, self.task = manifest.image, manifest.task
-        self._session = open_session(model, threads)
+        self._session = open_session(files[MODEL], threads)
         if read_specs(self._session) != (self.image, self.task):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
+        golden = Golden.from_bytes(files[GOLDEN])
+        golden.check(self.run(np.stack(golden.inputs)))
 
     def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision | Measurement]:
         """Decide about decoded pictures in one run of the network.
@@ -106,7 +108,7 @@ class Runtime:
 
 def output_names(task: TaskSpec) -> tuple[str, ...]:
     """Return the names of a model's outputs: a value has no probabilities."""
-    return tuple(name for name in OUTPUTS if name != "probabilities" or task.kind != "regression")
+    return VALUED if task.kind == "regression" else OUTPUTS
 
 
 def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
@@ -123,9 +125,13 @@ def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     # A camera shares its cores: waiting threads must not burn them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no public base class
         raise ValueError(f"onnxruntime {onnxruntime.__version__} cannot load the model, update it: {error}") from error
+    names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
+    if names not in (((INPUT,), OUTPUTS), ((INPUT,), VALUED)):
+        raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
+    return session
 
 
 def run_session(session: onnxruntime.InferenceSession, batch: Pixels) -> Outputs:

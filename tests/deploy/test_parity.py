@@ -9,7 +9,9 @@ from PIL import Image
 from torch import nn
 
 from src.deploy.graph import export_onnx
-from src.deploy.parity import BATCH, Limits, check_parity
+from src.deploy.limits import Limits
+from src.deploy.parity import judge
+from src.deploy.stages import BATCH, onnx_stage, run_stages, torch_stage
 from src.edge import ImageError, load
 from src.spec import ImageSpec, TaskSpec
 
@@ -41,6 +43,12 @@ def samples(tmp_path):
     return [(path, TASK.classes[number % 2]) for number, path in enumerate(paths)]
 
 
+def check_parity(model, image, task, onnx_path, samples, split, limits=None):
+    stages = [torch_stage("trained", model, image, task), onnx_stage("fp32", onnx_path.read_bytes())]
+    outputs = run_stages(stages, [path for path, _ in samples], image) if samples else (None, None)
+    return judge(samples, task, *outputs, "fp32", split, limits or Limits())
+
+
 def reference(model, samples):
     """Logits by hand: the mean of the picture's and its mirror image's."""
     pixels = torch.from_numpy(np.stack([load(path, IMAGE) for path, _ in samples])).permute(0, 3, 1, 2)
@@ -56,6 +64,10 @@ def test_the_same_model_passes_with_its_accuracy(onnx_path, samples):
     assert parity.passed and parity.images == len(samples) and parity.changed_decisions == 0
     assert parity.logit_scale == pytest.approx(np.abs(logits).max(), rel=1e-5)
     assert parity.accuracy_torch == parity.accuracy_onnx == pytest.approx(accuracy)
+    probability = torch.from_numpy(logits).softmax(dim=1)[:, 0]
+    bad = torch.tensor([label == "bad" for _, label in samples])
+    wins = (probability[bad][:, None] > probability[~bad]).float().mean().item()
+    assert parity.auroc_torch == parity.auroc_onnx == pytest.approx(wins)
     assert 0 <= parity.mean_abs_logit_diff <= parity.max_abs_logit_diff <= 1e-5
 
 
@@ -75,7 +87,9 @@ def test_another_model_is_refused_with_its_figures(onnx_path, samples):
 def test_a_small_difference_is_too_large_above_the_limit_only(onnx_path, samples):
     parity = check_parity(network(bias=1e-3), IMAGE, TASK, onnx_path, samples, "test")
     assert not parity.passed
-    wide = Limits(relative_logit_diff=1.1 * parity.max_abs_logit_diff / parity.logit_scale, changed_decisions=21)
+    wide = Limits(
+        relative_logit_diff=1.1 * parity.max_abs_logit_diff / parity.logit_scale, changed_decisions=1, accuracy_drop=1
+    )
     assert check_parity(network(bias=1e-3), IMAGE, TASK, onnx_path, samples, "test", limits=wide).passed
     assert not replace(parity, max_abs_logit_diff=0.0, changed_decisions=1).passed
 
@@ -89,10 +103,10 @@ def test_a_difference_that_is_no_number_fails_and_stays_json(onnx_path, samples)
 
 def test_to_dict_holds_the_contract(onnx_path, samples):
     values = json.loads(json.dumps(check_parity(network(), IMAGE, TASK, onnx_path, samples, "val").to_dict()))
-    assert values["passed"] is True and values["precision"] == "fp32" and values["split"] == "val"
+    assert values["passed"] is True and values["stage"] == "fp32" and values["split"] == "val"
     assert values["images"] == len(samples) and values["changed_decisions"] == 0
     assert {"max_abs_logit_diff", "logit_scale"} <= set(values)
-    assert values["limits"] == {"relative_logit_diff": 1e-4, "changed_decisions": 0}
+    assert values["limits"] == {"relative_logit_diff": 1e-4, "changed_decisions": 0, "accuracy_drop": 0}
 
 
 def test_a_gone_or_broken_picture_is_an_error(onnx_path, samples):
@@ -134,8 +148,13 @@ def test_labels_and_values_are_compared_too(tmp_path, samples, kind):
         right = [[name in truth for name in task.classes] for _, truth in truths] == decided
         assert parity.accuracy_torch == parity.accuracy_onnx == pytest.approx(right.mean())
     else:
-        assert parity.accuracy_torch is None
+        assert parity.accuracy_torch == pytest.approx(parity.accuracy_onnx, abs=1e-5) and parity.auroc_torch is None
     with torch.no_grad():
         model[1].bias += 5
     refused = check_parity(model, IMAGE, task, tmp_path / "model.onnx", truths, "val")
     assert not refused.passed and refused.changed_decisions > 0
+
+
+def test_auroc_is_none_with_one_class_only(onnx_path, samples):
+    parity = check_parity(network(), IMAGE, TASK, onnx_path, samples[::2], "test")
+    assert parity.auroc_torch is None and parity.auroc_onnx is None and parity.passed

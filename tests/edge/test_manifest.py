@@ -12,6 +12,7 @@ HELD = Manifest(
     task=TaskSpec("classification", ("bad", "good"), "bad", ("identity", "both")),
     precision="fp32",
     provenance={"adapter": "cd"},
+    parity={"images": 3},
 )
 
 
@@ -32,6 +33,8 @@ def test_round_trip_through_json(tmp_path):
         (HELD.to_dict() | {"format": FORMAT + 1}, f"reads format {FORMAT}"),
         (HELD.to_dict() | {"files": ["model.onnx"]}, "lists no files"),
         (HELD.to_dict() | {"extra": 1}, "extra"),
+        (HELD.to_dict() | {"parity": {"images": 4}}, "it was changed after its export"),
+        (HELD.to_dict() | {"sha256": None}, "it was changed after its export"),
         (HELD.to_dict() | {"image": HELD.image.to_dict() | {"size": [0, 4]}}, "image size"),
         (HELD.to_dict() | {"image": HELD.image.to_dict() | {"size": "big"}}, MANIFEST),
         (HELD.to_dict() | {"task": {"kind": "classification"}}, "missing keys"),

@@ -6,7 +6,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from src.command import one_line
 from src.edge import ImageError, Runtime, resize
+from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
 from src.edge.preprocess import scale_grey
 from src.edge.runtime import INPUT, OUTPUTS, open_session, run_session
@@ -39,13 +41,24 @@ def mean_colour_graph(image=IMAGE, task=TASK):
     return model.SerializeToString()
 
 
-def write_bundle(folder, image=IMAGE):
-    model = mean_colour_graph(image)
+def write_bundle(folder, image=IMAGE, model=None, golden=None):
+    model = model or mean_colour_graph(image)
+    inputs = np.random.default_rng(3).integers(0, 256, (2, *image.size, 3), dtype=np.uint8)
+    golden = golden or Golden(inputs, run_session(open_session(mean_colour_graph(image), 1), inputs), 1e-3)
     folder.mkdir()
-    (folder / MODEL).write_bytes(model)
-    manifest = Manifest({MODEL: sha256(model)}, image, TASK, "fp32", {})
-    (folder / MANIFEST).write_text(json.dumps(manifest.to_dict()))
+    contents = {MODEL: model, GOLDEN: golden.to_bytes()}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: sha256(content) for name, content in contents.items()}
+    (folder / MANIFEST).write_text(json.dumps(Manifest(hashes, image, TASK, "fp32", {}, {}).to_dict()))
     return folder
+
+
+def sealed(bundle, values):
+    """Write a changed manifest as one would who knows that it holds its own hash."""
+    values = {key: value for key, value in values.items() if key != "sha256"}
+    stated = sha256(json.dumps(values, sort_keys=True).encode())
+    (bundle / MANIFEST).write_text(json.dumps(values | {"sha256": stated}))
 
 
 @pytest.fixture
@@ -108,7 +121,7 @@ def test_a_bundle_from_before_there_were_depths_has_16_bits(bundle):
     helper.set_model_props(model, {key: json.dumps(value) for key, value in specs.items()})
     onnx.save(model, bundle / MODEL)
     held["files"][MODEL] = sha256((bundle / MODEL).read_bytes())
-    (bundle / MANIFEST).write_text(json.dumps(held))
+    sealed(bundle, held)
     assert Runtime(bundle).image == IMAGE
 
 
@@ -136,14 +149,84 @@ def test_a_changed_manifest_is_refused(bundle, key, values):
     held = json.loads((bundle / MANIFEST).read_text())
     held[key] |= values
     (bundle / MANIFEST).write_text(json.dumps(held))
+    with pytest.raises(ValueError, match=r"it was changed after its export.*export the model again"):
+        Runtime(bundle)
+    sealed(bundle, held)
     with pytest.raises(ValueError, match="is not the one of its model: export the model again"):
         Runtime(bundle)
+
+
+@pytest.mark.parametrize("key", ["precision", "provenance", "parity", "files"])
+def test_every_field_of_the_manifest_is_sealed(bundle, key):
+    held = json.loads((bundle / MANIFEST).read_text())
+    held[key] = "int8" if key == "precision" else held[key] | {"more": 1}
+    (bundle / MANIFEST).write_text(json.dumps(held))
+    with pytest.raises(ValueError, match="it was changed after its export"):
+        Runtime(bundle)
+
+
+def test_missing_surplus_and_changed_files_are_named(bundle):
+    (bundle / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"notes\.txt is no part of the bundle: remove it"):
+        Runtime(bundle)
+    (bundle / "notes.txt").unlink()
+    (bundle / "folder").mkdir()
+    with pytest.raises(ValueError, match="folder is no part of the bundle"):
+        Runtime(bundle)
+    (bundle / "folder").rmdir()
+    golden = (bundle / GOLDEN).read_bytes()
+    (bundle / GOLDEN).write_bytes(golden + b"0")
+    with pytest.raises(ValueError, match=r"golden\.npz was changed or cut"):
+        Runtime(bundle)
+    (bundle / GOLDEN).unlink()
+    with pytest.raises(ValueError, match=r"golden\.npz is missing: copy the whole bundle"):
+        Runtime(bundle)
+
+
+def test_a_machine_that_decides_otherwise_does_not_serve(bundle, tmp_path):
+    golden = Golden.from_bytes((bundle / GOLDEN).read_bytes())
+    logits, probabilities, decision = golden.outputs
+    for outputs in (
+        (logits + 2e-3 * max(1, np.abs(logits).max()), probabilities, decision),
+        (logits, probabilities, (decision + 1) % 3),
+        (logits[:1], probabilities, decision),
+        (logits * np.nan, probabilities, decision),
+    ):
+        other = write_bundle(tmp_path / str(len(list(tmp_path.iterdir()))), golden=Golden(golden.inputs, outputs, 1e-3))
+        with pytest.raises(ValueError, match="does not give its own golden outputs on this machine"):
+            Runtime(other)
+
+
+def test_a_model_that_is_not_ours_is_refused(bundle, tmp_path):
+    model = onnx.load(bundle / MODEL)
+    model.graph.output[2].name = model.graph.node[-1].output[0] = "index"
+    with pytest.raises(ValueError, match="this is no model of Graft"):
+        Runtime(write_bundle(tmp_path / "other", model=model.SerializeToString()))
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "weights.bin"])
+def test_weights_in_another_file_are_refused(tmp_path, location, monkeypatch):
+    (tmp_path / "secret.bin").write_bytes(b"0" * 16)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "weights.bin").write_bytes(b"0" * 16)
+    monkeypatch.chdir(tmp_path / "here")
+    model = onnx.load_from_string(mean_colour_graph())
+    ten = model.graph.initializer[1]
+    ten.ClearField("raw_data")
+    ten.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", "4")):
+        ten.external_data.add(key=key, value=value)
+    with pytest.raises(ValueError, match="cannot load the model") as caught:
+        Runtime(write_bundle(tmp_path / "edge", model=model.SerializeToString()))
+    assert len(one_line(caught.value).splitlines()) == 1
 
 
 def test_a_model_that_onnxruntime_cannot_load_is_refused():
     future = onnx.load_from_string(mean_colour_graph())
     future.ir_version = 999
-    for data in (b"", b"no model", future.SerializeToString()):
+    opset = onnx.load_from_string(mean_colour_graph())
+    opset.opset_import[0].version = 999
+    for data in (b"", b"no model", future.SerializeToString(), opset.SerializeToString()):
         with pytest.raises(ValueError, match="cannot load the model, update it"):
             open_session(data, 1)
 

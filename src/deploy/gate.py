@@ -1,0 +1,85 @@
+"""What the gate found, and the one decision that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.deploy.parity import Parity
+from src.deploy.search import Search
+from src.deploy.speed import Speed
+
+_FIGURES = ("max_abs_logit_diff", "mean_abs_logit_diff", "changed_decisions", "passed", "limits")
+
+_SUMMARY = (
+    *("split", "images", "max_abs_logit_diff", "mean_abs_logit_diff", "logit_scale", "changed_decisions"),
+    *("accuracy_torch", "accuracy_onnx", "auroc_torch", "auroc_onnx"),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured of a model that asks to be shipped.
+
+    Attributes:
+        precision: Number format that was asked for.
+        stages: Each stage against the trained model, on the split that decides; the last one ships.
+        also: The stages on the splits that are measured and reported.
+        speed: Against the fp32 file; None for that file itself.
+        search: How the int8 model was found.
+    """
+
+    precision: str
+    stages: tuple[Parity, ...]
+    also: Mapping[str, tuple[Parity, ...]] = field(default_factory=dict)
+    speed: Speed | None = None
+    search: Search | None = None
+
+    @property
+    def parity(self) -> Parity:
+        """Figures of the stage that ships, on the split that decides."""
+        return self.stages[-1]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the bundle ships."""
+        return not self.reasons()
+
+    def reasons(self) -> list[str]:
+        """Return why the bundle does not ship, each in a few words; none when it does."""
+        found = [f"{stage.stage}: {text}" for stage in self.stages for text in stage.broken()]
+        return found + [f"{self.precision}: {text}" for text in (self.speed.broken() if self.speed else ())]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures that the manifest repeats."""
+        values = self.to_dict()
+        return {key: values[key] for key in _SUMMARY}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `parity.json` holds."""
+        return {
+            **self.parity.to_dict(),
+            "passed": self.passed,
+            "precision": self.precision,
+            "reasons": self.reasons(),
+            "stages": _table(self.stages),
+            "speed": self.speed and self.speed.to_dict(),
+            "search": self.search and self.search.to_dict(),
+            "also": {split: {**stages[-1].to_dict(), "stages": _table(stages)} for split, stages in self.also.items()},
+        }
+
+
+def _table(stages: tuple[Parity, ...]) -> list[dict[str, Any]]:
+    """Return a row for the trained model and one for each stage."""
+    first = {
+        "stage": "trained",
+        "accuracy": stages[0].accuracy_torch,
+        "auroc": stages[0].auroc_torch,
+    }
+    rows = [(stage, stage.to_dict()) for stage in stages]
+    return [first] + [
+        {"stage": stage.stage, "accuracy": stage.accuracy_onnx, "auroc": stage.auroc_onnx}
+        | {key: values[key] for key in _FIGURES}
+        for stage, values in rows
+    ]

@@ -1,0 +1,75 @@
+"""The layers of an ONNX graph: what may be quantised, and what stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import onnx
+
+from src.deploy.graph import CAMERA_CONSTANTS
+
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node with weights, and the nodes between it and the next one.
+
+    Attributes:
+        name: The weight's name in the model where the graph kept it, else the node's.
+        op: Operator of the node with the weights.
+        nodes: Names of all its nodes, that with the weights first.
+    """
+
+    name: str
+    op: str
+    nodes: tuple[str, ...]
+
+
+def find_layers(graph: onnx.GraphProto) -> list[Layer]:
+    """Return the layers in the order of the graph, without the head, what follows it, and what brings pixels in."""
+    weights = {item.name for item in graph.initializer} - CAMERA_CONSTANTS
+    groups: list[list[onnx.NodeProto]] = []
+    for node in graph.node:
+        if _is_weighted(node, weights):
+            groups.append([node])
+        elif groups:
+            groups[-1].append(node)
+    heads = _last_weighted(graph, weights)
+    return [
+        Layer(_label(first), first.op_type, tuple(node.name for node in (first, *rest)))
+        for first, *rest in groups
+        if first.name not in heads
+    ]
+
+
+def has_attention(graph: onnx.GraphProto) -> bool:
+    """Tell whether some product has no constant factor, as queries and keys have none."""
+    constant = {item.name for item in graph.initializer}
+    return any(node.op_type == "MatMul" and constant.isdisjoint(node.input) for node in graph.node)
+
+
+def _is_weighted(node: onnx.NodeProto, weights: Iterable[str]) -> bool:
+    return node.op_type in WEIGHTED and node.input[1] in weights
+
+
+def _label(node: onnx.NodeProto) -> str:
+    weight = node.input[1]
+    return weight.removeprefix("model.").removesuffix(".weight") if weight.startswith("model.") else node.name
+
+
+def _last_weighted(graph: onnx.GraphProto, weights: Iterable[str]) -> set[str]:
+    """Return the names of the nodes with weights that no other one lies behind: the classifiers."""
+    maker = {name: node for node in graph.node for name in node.output}
+    found, seen, waiting = set(), set(), [item.name for item in graph.output]
+    while waiting:
+        node = maker.get(waiting.pop())
+        if node is None or node.name in seen:
+            continue
+        seen.add(node.name)
+        if _is_weighted(node, weights):
+            found.add(node.name)
+        else:
+            waiting.extend(node.input)
+    return found

@@ -1,0 +1,76 @@
+"""What a bundle may differ from its model before it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PRECISIONS = ("fp32", "fp16", "int8")
+_NONE = 1e-12  # an accuracy that fell by nothing, in floating point
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the gate allows.
+
+    Attributes:
+        relative_logit_diff: Largest difference of a logit, as a part of the largest logit; None for any.
+        changed_decisions: Part of the pictures that may get another class, 0 to 1; None for any.
+        accuracy_drop: What the accuracy may fall by, 0 to 1.
+    """
+
+    relative_logit_diff: float | None = 1e-4
+    changed_decisions: float | None = 0.0
+    accuracy_drop: float = 0.0
+
+    def broken(self, diff: float, scale: float, changed: int, images: int, drop: float) -> list[str]:
+        """Return what is not kept, each in a few words.
+
+        Args:
+            diff: Largest difference of any logit; one that is not finite is never allowed.
+            scale: Largest absolute logit of the model.
+            changed: Pictures with another class.
+            images: Number of pictures.
+            drop: What the accuracy fell by.
+        """
+        found = []
+        allowed = float("inf") if self.relative_logit_diff is None else self.relative_logit_diff * scale
+        if not (diff <= allowed and diff < float("inf")):
+            found.append(f"max |d logit| {diff:.2e}, {allowed:.2e} allowed")
+        if self.changed_decisions is not None and changed > self.changed_decisions * images:
+            found.append(f"{changed} changed decisions, {int(self.changed_decisions * images)} allowed")
+        if not drop <= self.accuracy_drop + _NONE:
+            found.append(f"accuracy fell by {drop:.4f}, {self.accuracy_drop:.4f} allowed")
+        return found
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What int8 may cost, and what it must bring.
+
+    Attributes:
+        max_accuracy_drop: What the accuracy may fall by, 0 to 1.
+        min_speedup: Time of the fp32 file over that of the int8 file, at least.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+
+    max_accuracy_drop: float = 0.005
+    min_speedup: float = 1.2
+
+    def __post_init__(self) -> None:
+        """Refuse a budget that means nothing."""
+        if not 0 <= self.max_accuracy_drop < 1:
+            raise ValueError(f"max_accuracy_drop must be from 0 to 1, such as 0.005, not {self.max_accuracy_drop}")
+        if not self.min_speedup >= 0:
+            raise ValueError(f"min_speedup must be a number from 0, such as 1.2, not {self.min_speedup}")
+
+
+_LOOSE = Limits(0.02, 0.005, 0.005)
+
+
+def limits(precision: str, budget: Budget) -> Limits:
+    """Return what a bundle of a precision may differ from its model."""
+    if precision == "int8":
+        return Limits(None, None, budget.max_accuracy_drop)
+    return _LOOSE if precision == "fp16" else Limits()

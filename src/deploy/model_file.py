@@ -1,0 +1,40 @@
+"""Write an ONNX file that says nothing of the machine it was made on, and that old runtimes load."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnx
+
+# IR 8 is the newest that onnxruntime 1.15 to 1.17 load; opset 18 needs no newer one.
+IR_VERSION = 8
+
+
+def write_model(proto: onnx.ModelProto, path: Path) -> None:
+    """Write `proto` as one file; the same model gives the same bytes, and a kill leaves no half of it.
+
+    Stack traces with the paths of this machine and operator domains that no node uses are taken out of `proto`.
+    """
+    _strip_graph(proto.graph)
+    used = {node.domain for node in proto.graph.node}
+    kept = sorted((item for item in proto.opset_import if item.domain in used), key=lambda item: item.domain)
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+    proto.ir_version = IR_VERSION
+    onnx.checker.check_model(proto, full_check=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(proto.SerializeToString(deterministic=True))
+    os.replace(partial, path)
+
+
+def _strip_graph(graph: onnx.GraphProto) -> None:
+    graph.ClearField("metadata_props")
+    graph.ClearField("doc_string")
+    for item in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                _strip_graph(inner)

@@ -1,0 +1,127 @@
+"""int8 from an fp32 graph: for conv nets with ranges measured on pictures, for attention with ranges of the moment."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic
+from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from src.deploy.layers import WEIGHTED, Layer, has_attention
+from src.edge.runtime import INPUT
+
+# Without weights, and in int8 at no loss or next to none; left in fp32 they would part two int8 layers.
+_CARRIERS = ("Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Relu")
+_DYNAMIC = ("Gemm", "MatMul")
+
+Quantise = Callable[[Sequence[Layer]], onnx.ModelProto]
+
+
+def quantiser(model: onnx.ModelProto, layers: Sequence[Layer], pixels: Iterable[NDArray[Any]]) -> tuple[str, Quantise]:
+    """Choose how a model is quantised.
+
+    A network with attention keeps its activations in fp32 between layers and measures their range in each run: ranges
+    fixed beforehand cost a ViT half of its decisions. Any other one is quantised as QDQ, activations unsigned, weights
+    signed per channel, with the smallest and largest value seen on the pictures.
+
+    Args:
+        model: The fp32 model.
+        layers: Its layers; see `find_layers`.
+        pixels: Inputs of the model to measure ranges on, a batch each.
+
+    Returns:
+        `dynamic` or `static`, and a function that gives the model with some of its layers in int8.
+    """
+    if has_attention(model.graph):
+        return "dynamic", lambda chosen: _dynamic(model, chosen)
+    ranges = _ranges(model, pixels)
+    shaped = onnx.shape_inference.infer_shapes(model)
+    return "static", lambda chosen: _static(shaped, chosen, ranges)
+
+
+def quantisable(layers: Sequence[Layer], model: onnx.ModelProto) -> list[Layer]:
+    """Return the layers that the model's way of quantising takes."""
+    kinds = _DYNAMIC if has_attention(model.graph) else WEIGHTED
+    return [layer for layer in layers if layer.op in kinds]
+
+
+def _static(model: onnx.ModelProto, layers: Sequence[Layer], ranges: TensorsData) -> onnx.ModelProto:
+    nodes = [name for layer in layers for name in layer.nodes]
+    quantizer = QDQQuantizer(
+        copy.deepcopy(model),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=ranges,
+        nodes_to_quantize=nodes,
+        nodes_to_exclude=[],
+        op_types_to_quantize=[*WEIGHTED, *_CARRIERS],
+        extra_options={},
+    )
+    with _quiet():
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+    return _with_props(quantizer.model.model, model)
+
+
+def _dynamic(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnx.ModelProto:
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            copy.deepcopy(model),
+            path,
+            op_types_to_quantize=list(_DYNAMIC),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            # a Gemm becomes a product and a sum, under another name
+            nodes_to_quantize=[name for layer in layers for name in (layer.nodes[0], f"{layer.nodes[0]}_MatMul")],
+        )
+        return _with_props(onnx.load(path), model)
+
+
+def _ranges(model: onnx.ModelProto, pixels: Iterable[NDArray[Any]]) -> TensorsData:
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        calibrator = create_calibrator(path, [*WEIGHTED, *_CARRIERS], str(Path(folder) / "augmented.onnx"))
+        calibrator.collect_data(_Reader(pixels))
+        return calibrator.compute_data()
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, pixels: Iterable[NDArray[Any]]) -> None:
+        self._pixels: Iterator[NDArray[Any]] = iter(pixels)
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        batch = next(self._pixels, None)
+        return None if batch is None else {INPUT: np.ascontiguousarray(batch)}
+
+
+def _with_props(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
+    """Give the model the metadata of the one it was made from, and no other."""
+    onnx.helper.set_model_props(model, {item.key: item.value for item in source.metadata_props})
+    model.producer_name, model.producer_version = source.producer_name, source.producer_version
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the advice of onnxruntime's tools, given by the root logger, off the command's output."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,58 @@
+"""Choose the pictures by which a bundle tests itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.deploy.stages import batches
+from src.edge.golden import Golden
+from src.edge.runtime import open_session, run_session
+from src.spec import ImageSpec, TaskSpec
+
+# Two pictures hold the start of the camera up by two decisions, no more.
+LOOKED_AT, KEPT, THREADS = 16, 2, 2
+
+# Other processors add in another order, and some saturate where this one does not.
+_RELATIVE_TOLERANCE = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.05}
+
+
+def choose_golden(model: bytes, paths: Sequence[Path], image: ImageSpec, task: TaskSpec, precision: str) -> Golden:
+    """Return the most certain picture of each of the first decisions, with the model's own outputs.
+
+    A picture near the border between two classes would be decided otherwise by the next processor's rounding.
+
+    Args:
+        model: The ONNX file's content.
+        paths: Pictures to choose from; a few, evenly spaced, are looked at.
+        image: How a picture becomes the network's input.
+        task: What the outputs mean.
+        precision: Number format of the file; decides the tolerance.
+    """
+    chosen = paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]
+    inputs = np.concatenate(list(batches(chosen, image)))
+    outputs = run_session(open_session(model, THREADS), inputs)
+    certainty = _certainty(outputs[1], task)
+    best: dict[bytes, int] = {}
+    for number in np.argsort(-certainty, kind="stable").tolist():
+        best.setdefault(outputs[2][number].tobytes(), number)
+    kept = list(best.values())[:KEPT]
+    return Golden(
+        [inputs[number] for number in kept],
+        tuple(item[kept] for item in outputs),
+        _RELATIVE_TOLERANCE[precision],
+    )
+
+
+def _certainty(probabilities: NDArray[np.float32], task: TaskSpec) -> NDArray[np.float32]:
+    """Return how far each picture is from another decision, in probability; of values all are alike."""
+    if task.kind == "regression":
+        return np.zeros(len(probabilities), dtype=np.float32)
+    if task.kind == "classification":
+        least, most = np.sort(probabilities, axis=1)[:, -2:].T
+        return np.asarray(most - least)
+    reached = probabilities if task.kind == "multilabel" else probabilities[:, :-1].cumsum(axis=1)
+    return np.asarray(np.abs(reached - 0.5).min(axis=1))

@@ -1,0 +1,157 @@
+"""From a trained model to its bundle: export, compare, and put it in place only when it passed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from torch import nn
+
+from src.deploy.bundle import write_bundle, write_refusal
+from src.deploy.decisions import Samples, targets_of
+from src.deploy.fp16 import to_fp16
+from src.deploy.gate import Verdict
+from src.deploy.graph import export_onnx
+from src.deploy.limits import PRECISIONS, Budget, limits
+from src.deploy.model_file import write_model
+from src.deploy.parity import Parity, judge
+from src.deploy.search import Search, find_int8
+from src.deploy.self_test import choose_golden
+from src.deploy.speed import measure_speed
+from src.deploy.stages import Stage, batches, onnx_stage, run_stages, torch_stage
+from src.edge.manifest import MODEL
+from src.edge.runtime import Outputs
+from src.spec import ImageSpec, TaskSpec
+
+CALIBRATION_PICTURES = 128
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that asks to be shipped; both networks on the CPU, in fp32 and eval mode.
+
+    Attributes:
+        trained: The model as it was trained, adapters unmerged: what the file must equal.
+        merged: The plain network that is exported.
+        image: How a picture becomes the network's input.
+        task: Classes and views.
+        calibration: Training pictures, for the ranges of int8; about `CALIBRATION_PICTURES` of them are used.
+    """
+
+    trained: nn.Module
+    merged: nn.Module
+    image: ImageSpec
+    task: TaskSpec
+    calibration: Sequence[Path] = ()
+
+
+def ship(
+    candidate: Candidate,
+    samples: Mapping[str, Samples],
+    run: Path,
+    precision: str,
+    provenance: dict[str, Any],
+    budget: Budget | None = None,
+) -> Verdict:
+    """Export a model, compare the file with the model as it was trained, and replace `<run>/edge` when it passed.
+
+    A refused bundle leaves `<run>/edge` as it was, and its figures in `<run>/edge-refused-<precision>/parity.json`.
+
+    Args:
+        candidate: The model, trained and merged.
+        samples: Path and class name of the pictures to compare, by split; the first split decides, the others are
+            measured and reported.
+        run: The run folder.
+        precision: Number format to ship; one of `PRECISIONS`.
+        provenance: Where the model comes from, as JSON-ready values.
+        budget: What int8 may cost and must bring; `Budget()` when None.
+
+    Returns:
+        What the gate measured; `passed` says which of the two happened.
+
+    Raises:
+        ValueError: The precision is unknown, the model cannot be exported, or a picture cannot be used.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}: use precision={', '.join(PRECISIONS)}")
+    for split, pictures in samples.items():
+        targets_of(pictures, candidate.task, split)
+    with tempfile.TemporaryDirectory(prefix=".edge-", dir=run) as folder:
+        trial = _Trial(candidate, samples, precision, budget or Budget(), Path(folder))
+        verdict = trial.verdict()
+        if verdict.passed:
+            paths = [path for path, _ in samples[verdict.parity.split]]
+            golden = choose_golden(trial.file.read_bytes(), paths, candidate.image, candidate.task, precision)
+            write_bundle(run / "edge", trial.file, candidate.image, candidate.task, verdict, golden, provenance)
+        else:
+            write_refusal(run / f"edge-refused-{precision}", verdict)
+    return verdict
+
+
+class _Trial:
+    """One model on its way through the gate."""
+
+    def __init__(
+        self, candidate: Candidate, samples: Mapping[str, Samples], precision: str, budget: Budget, folder: Path
+    ) -> None:
+        self._candidate, self._samples, self._budget = candidate, samples, budget
+        self._precision, self._fp32 = precision, folder / "fp32.onnx"
+        self.file = folder / MODEL
+
+    def verdict(self) -> Verdict:
+        candidate = self._candidate
+        export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32)
+        first, *others = self._samples
+        stages, expected = self._base_stages(first)
+        if self._precision == "fp32" or not all(stage.passed for stage in stages):
+            self.file = self._fp32
+            return Verdict(self._precision, stages, {split: self._base_stages(split)[0] for split in others})
+        search = self._convert(first, expected)
+        model = self.file.read_bytes()
+        shipped = self._judged(first, expected, model)
+        also = {}
+        for split in others:
+            base, outputs = self._base_stages(split)
+            also[split] = (*base, self._judged(split, outputs, model))
+        wanted = self._budget.min_speedup if self._precision == "int8" else None
+        picture = next(batches(self._paths(first)[:1], candidate.image))[0]
+        speed = measure_speed(self._fp32.read_bytes(), model, picture, wanted)
+        return Verdict(self._precision, (*stages, shipped), also, speed, search)
+
+    def _convert(self, split: str, expected: Outputs) -> Search | None:
+        """Write the file in the precision that was asked for."""
+        if self._precision == "fp16":
+            write_model(to_fp16(onnx.load(self._fp32)), self.file)
+            return None
+        paths = self._candidate.calibration
+        chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
+        pixels = list(batches(chosen, self._candidate.image))
+        return find_int8(self._fp32, pixels, lambda model: self._judged(split, expected, model), self.file)
+
+    def _base_stages(self, split: str) -> tuple[tuple[Parity, ...], Outputs]:
+        """Return the figures of the merged model and of the fp32 file, and the outputs of the trained model."""
+        image, task = self._candidate.image, self._candidate.task
+        stages = [
+            torch_stage("trained", self._candidate.trained, image, task),
+            torch_stage("merged", self._candidate.merged, image, task),
+            onnx_stage("fp32", self._fp32.read_bytes()),
+        ]
+        expected, *found = run_stages(stages, self._paths(split), image)
+        exact = limits("fp32", self._budget)
+        return tuple(
+            judge(self._samples[split], task, expected, outputs, stage.name, split, exact)
+            for stage, outputs in zip(stages[1:], found, strict=True)
+        ), expected
+
+    def _judged(self, split: str, expected: Outputs, model: bytes) -> Parity:
+        stage: Stage = onnx_stage(self._precision, model)
+        (found,) = run_stages([stage], self._paths(split), self._candidate.image)
+        allowed = limits(self._precision, self._budget)
+        return judge(self._samples[split], self._candidate.task, expected, found, stage.name, split, allowed)
+
+    def _paths(self, split: str) -> list[Path]:
+        return [path for path, _ in self._samples[split]]

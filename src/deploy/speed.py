@@ -1,0 +1,66 @@
+"""How much faster one ONNX file is than another, on this machine, in this minute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from src.edge.runtime import open_session, run_session
+
+ROUNDS, WARM_UP, THREADS = 30, 3, 1
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The time of one decision, one picture at a time on one thread.
+
+    Attributes:
+        fp32_ms: Shortest time of the fp32 file, in milliseconds.
+        shipped_ms: Shortest time of the file that ships.
+        min_speedup: What `speedup` must reach; None where speed decides nothing.
+        rounds: Number of times each was measured.
+    """
+
+    fp32_ms: float
+    shipped_ms: float
+    min_speedup: float | None
+    rounds: int = ROUNDS
+
+    @property
+    def speedup(self) -> float:
+        """Time of the fp32 file over that of the file that ships."""
+        return self.fp32_ms / self.shipped_ms
+
+    def broken(self) -> list[str]:
+        """Return what is not reached, in a few words."""
+        if self.min_speedup is None or self.speedup >= self.min_speedup:
+            return []
+        return [f"{self.speedup:.2f} times as fast as fp32, {self.min_speedup:g} times wanted"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON-ready values."""
+        return vars(self) | {"speedup": self.speedup, "threads": THREADS, "batch": 1}
+
+
+def measure_speed(fp32: bytes, shipped: bytes, pixels: NDArray[Any], min_speedup: float | None) -> Speed:
+    """Time two files in turn; the shortest of many, because other programs on the machine only ever add time.
+
+    Args:
+        fp32: The file to compare with.
+        shipped: The file that asks to be shipped.
+        pixels: One picture as the files take it, without the batch.
+        min_speedup: What the speed-up must reach, or None.
+    """
+    sessions = [open_session(model, THREADS) for model in (fp32, shipped)]
+    taken: Sequence[list[float]] = ([], [])
+    for _ in range(WARM_UP + ROUNDS):
+        for session, times in zip(sessions, taken, strict=True):
+            begin = time.perf_counter()
+            run_session(session, pixels[None])
+            times.append((time.perf_counter() - begin) * 1000)
+    first, second = (min(times[WARM_UP:]) for times in taken)
+    return Speed(first, second, min_speedup)

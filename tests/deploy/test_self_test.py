@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from torch import nn
+
+from src.deploy.graph import export_onnx
+from src.deploy.self_test import KEPT, _certainty, choose_golden
+from src.edge.preprocess import load
+from src.edge.runtime import open_session, run_session
+from src.spec import TaskSpec
+from tests.deploy.nets import IMAGE, TASK, conv_net, saved
+
+
+@pytest.mark.parametrize(("precision", "part"), [("fp32", 1e-3), ("int8", 0.05)])
+def test_the_most_certain_picture_of_each_decision_is_kept(tmp_path, precision, part):
+    paths = [path for path, _ in saved(tmp_path / "pictures", 16)]
+    export_onnx(conv_net(), IMAGE, TASK, tmp_path / "model.onnx")
+    model = (tmp_path / "model.onnx").read_bytes()
+    golden = choose_golden(model, paths, IMAGE, TASK, precision)
+    inputs = np.stack([load(path, IMAGE) for path in paths])
+    _, probabilities, decision = run_session(open_session(model, 1), inputs)
+    kept = [max(np.flatnonzero(decision == index), key=lambda i: probabilities[i].max()) for index in set(decision)]
+    assert 0 < len(kept) <= KEPT
+    assert {item.tobytes() for item in golden.inputs} == {inputs[number].tobytes() for number in kept}
+    assert golden.tolerance == part
+    golden.check(run_session(open_session(model, 1), np.stack(golden.inputs)))
+
+
+@pytest.mark.parametrize("kind", ["ordinal", "multilabel", "regression"])
+def test_every_kind_of_task_tests_itself_by_decisions_far_from_others(tmp_path, kind):
+    paths = [path for path, _ in saved(tmp_path / "pictures", 16)]
+    task = TaskSpec(kind, ("value",), center=50, scale=9) if kind == "regression" else TaskSpec(kind, TASK.classes)
+    net = nn.Sequential(conv_net(), nn.Linear(len(TASK.classes), len(task.classes))).eval()
+    export_onnx(net, IMAGE, task, tmp_path / "model.onnx")
+    model = (tmp_path / "model.onnx").read_bytes()
+    golden = choose_golden(model, paths, IMAGE, task, "fp32")
+    found = run_session(open_session(model, 1), np.stack(golden.inputs))
+    golden.check(found)
+    moved = found[2] + (1 if kind == "regression" else np.int64(1))
+    with pytest.raises(ValueError, match="golden outputs"):
+        golden.check((*found[:2], moved))
+
+
+def test_the_margin_to_the_next_decision_is_what_counts():
+    rows = np.array([[0.34, 0.33, 0.33], [0.5, 0.25, 0.25]], dtype=np.float32)
+    three = ("a", "b", "c")
+    assert _certainty(rows, TaskSpec("classification", three)).tolist() == pytest.approx([0.01, 0.25], abs=1e-6)
+    assert _certainty(rows, TaskSpec("ordinal", three)).tolist() == pytest.approx([0.16, 0.0], abs=1e-6)
+    assert _certainty(rows, TaskSpec("multilabel", three)).tolist() == pytest.approx([0.16, 0.0], abs=1e-6)
