@@ -18,7 +18,9 @@ def main(config: DictConfig) -> None:
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
-    candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration)
+    candidate = Candidate(
+        trained.build(), merged, trained.image, trained.task, calibration, config.profile, config.opset
+    )
     samples = {split: [(sample.path, sample.label) for sample in data.samples(split)] for split in ("val", "test")}
     provenance = {
         "adapter_sha256": trained.sha256,

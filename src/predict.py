@@ -12,13 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from src.command import run
-from src.edge import ImageError, Runtime, find_images, load
-from src.edge.preprocess import Pixels
-from src.spec import ImageSpec
+from src.edge import ImageError, Runtime, find_images
 
 
 def main(config: DictConfig) -> None:
@@ -59,9 +57,9 @@ def _lines(runtime: Runtime, paths: list[Path], batch_size: int) -> Iterator[dic
 def _decide(runtime: Runtime, paths: list[Path]) -> list[dict[str, Any]]:
     """Return the lines of one batch; `ms` is a picture's equal part of the time from the files to the decisions."""
     begin = time.perf_counter()
-    pictures = [_loaded(path, runtime.image) for path in paths]
+    pictures = [_loaded(path, runtime) for path in paths]
     good = [picture for picture in pictures if not isinstance(picture, ImageError)]
-    decisions = iter(runtime.decide(np.stack(good)) if good else ())
+    decisions = iter(runtime.decide(good) if good else ())
     ms = round((time.perf_counter() - begin) * 1000 / len(paths), 3)
     return [
         {"path": str(path), "error": str(picture)}
@@ -71,9 +69,9 @@ def _decide(runtime: Runtime, paths: list[Path]) -> list[dict[str, Any]]:
     ]
 
 
-def _loaded(path: Path, image: ImageSpec) -> Pixels | ImageError:
+def _loaded(path: Path, runtime: Runtime) -> NDArray[Any] | ImageError:
     try:
-        return load(path, image)
+        return runtime.load(path)
     except ImageError as error:
         return error
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from src.deploy.stages import batches
 from src.edge.golden import Golden
-from src.edge.runtime import open_session, run_session
+from src.edge.preprocess import load
+from src.edge.profile import FITS
+from src.edge.runtime import open_session, run_pictures
 from src.spec import ImageSpec
 
 # Two pictures hold the start of the camera up by two decisions, no more.
@@ -19,7 +20,7 @@ LOOKED_AT, KEPT, THREADS = 16, 2, 2
 _RELATIVE_TOLERANCE = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.05}
 
 
-def choose_golden(model: bytes, paths: Sequence[Path], image: ImageSpec, precision: str) -> Golden:
+def choose_golden(model: bytes, paths: Sequence[Path], image: ImageSpec, precision: str, profile: str) -> Golden:
     """Return the most certain picture of each of the first decisions, with the model's own outputs.
 
     A picture near the border between two classes would be decided otherwise by the next processor's rounding.
@@ -29,10 +30,11 @@ def choose_golden(model: bytes, paths: Sequence[Path], image: ImageSpec, precisi
         paths: Pictures to choose from; a few, evenly spaced, are looked at.
         image: How a picture becomes the network's input.
         precision: Number format of the file; decides the tolerance.
+        profile: What the file takes.
     """
     chosen = paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]
-    inputs = np.concatenate(list(batches(chosen, image)))
-    outputs = run_session(open_session(model, THREADS), inputs)
+    inputs = [load(path, image, FITS[profile]) for path in chosen]
+    outputs = run_pictures(open_session(model, THREADS), inputs)
     certainty, decisions = outputs[1].max(axis=1), outputs[2]
     best: dict[int, int] = {}
     for number in np.argsort(-certainty, kind="stable").tolist():

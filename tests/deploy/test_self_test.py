@@ -13,7 +13,7 @@ def test_the_most_certain_picture_of_each_decision_is_kept(tmp_path, precision, 
     paths = [path for path, _ in saved(tmp_path / "pictures", 16)]
     export_onnx(conv_net(), IMAGE, TASK, tmp_path / "model.onnx")
     model = (tmp_path / "model.onnx").read_bytes()
-    golden = choose_golden(model, paths, IMAGE, precision)
+    golden = choose_golden(model, paths, IMAGE, precision, "u8")
     inputs = np.stack([load(path, IMAGE) for path in paths])
     logits, probabilities, decision = run_session(open_session(model, 1), inputs)
     kept = [max(np.flatnonzero(decision == index), key=lambda i: probabilities[i].max()) for index in set(decision)]

@@ -1,0 +1,34 @@
+"""What a bundle's network takes, and how the camera's picture becomes that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.edge.preprocess import Pixels, resize
+from src.spec import ImageSpec
+
+Fit = Callable[[Pixels, ImageSpec], NDArray[Any]]
+
+
+def normalised(pixels: Pixels, image: ImageSpec) -> NDArray[np.float32]:
+    """Resize a picture and bring it to the scale that the backbone was trained on.
+
+    Returns:
+        3 x H x W, float32: (x / 255 - mean) / std.
+    """
+    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (image.mean, image.std))
+    scaled = resize(pixels, image).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray((scaled - mean) / std, dtype=np.float32)
+
+
+def as_taken(pixels: Pixels, image: ImageSpec) -> Pixels:
+    """Return the picture as it is: the graph resizes it."""
+    return pixels
+
+
+FITS: dict[str, Fit] = {"u8": resize, "u8-resize": as_taken, "u8-matmul": as_taken, "float": normalised}
+PROFILES = tuple(FITS)
