@@ -18,7 +18,8 @@ def main(config: DictConfig) -> None:
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
-    candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration)
+    form = (config.profile, config.opset)
+    candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration, *form)
     samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
     provenance = {
         "adapter_sha256": trained.sha256,

@@ -6,77 +6,110 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
-from torch import Tensor, nn
+from timm.utils.model import reparameterize_model
+from torch import nn
 
-from src.backbones.outputs import interpret
-from src.backbones.pixels import average_views, normalise
+from src.deploy.camera import GRAPH_FILTERS, Camera, FloatCamera, MatMulCamera, ResizedCamera
 from src.deploy.model_file import write_model
+from src.deploy.resize_nodes import prepend_resize
+from src.edge.profile import PROFILES
 from src.edge.runtime import INPUT, output_names
 from src.spec import ImageSpec, TaskSpec
 
-# Names of the graph's own constants that are matrices, but no layer of the model.
-CAMERA_CONSTANTS: frozenset[str] = frozenset()
+
+@dataclass(frozen=True)
+class Shape:
+    """The form of the graph.
+
+    Attributes:
+        profile: What it takes; one of `src.edge.profile.PROFILES`.
+        opset: Version of the operators.
+        taken: Height and width of the camera's pictures, for profile `u8-matmul`.
+    """
+
+    profile: str = "u8"
+    opset: int = 18
+    taken: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no graph can be."""
+        if self.profile not in PROFILES:
+            raise ValueError(f"unknown profile {self.profile!r}: choose one of {', '.join(PROFILES)}")
+        if isinstance(self.opset, bool) or not isinstance(self.opset, int):
+            raise ValueError(f"opset must be a whole number such as 18, not {self.opset!r}")
 
 
-class _Camera(nn.Module):
-    """The backbone between raw pixels and a decision."""
+def export_onnx(
+    model: nn.Module,
+    image: ImageSpec,
+    task: TaskSpec,
+    path: Path,
+    shape: Shape | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write `model` as one ONNX file, reparameterised where timm can; the same model gives the same bytes.
 
-    def __init__(self, model: nn.Module, image: ImageSpec, task: TaskSpec) -> None:
-        super().__init__()
-        self.model, self.image, self.task = model, image, task
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        logits = average_views(self.model, normalise(pixels, self.image), self.task.views)
-        probabilities, decision = interpret(logits, self.task)
-        return (logits, decision) if self.task.kind == "regression" else (logits, probabilities, decision)
-
-
-def export_onnx(model: nn.Module, image: ImageSpec, task: TaskSpec, path: Path, opset: int = 18) -> None:
-    """Write `model` as one ONNX file; the same model gives the same bytes.
-
-    The input `image` is N x H x W x 3 of uint8, with any N. The outputs are `logits`, `probabilities` (both
-    N x classes) and `decision`: the index of the class (N), which labels are there (N x classes, 0 or 1), or with
-    regression, which has no probabilities, the value (N). The specs lie in the model's metadata.
+    The input `image` takes any number of pictures: N x H x W x 3 of uint8, of the network's size (profile `u8`), of any
+    size (`u8-resize`) or of the camera's (`u8-matmul`), or N x channels x H x W of float32, normalised (`float`). The
+    outputs are `logits`, `probabilities` (both N x classes) and `decision`: the index of the class (N), which labels
+    are there (N x classes, 0 or 1), or with regression, which has no probabilities, the value (N). The specs and where
+    the model comes from lie in its metadata.
 
     Args:
-        model: A merged timm model on the CPU, in eval mode.
+        model: A merged timm model on the CPU, in eval mode; it is left as it is.
         image: The input's size and scale.
         task: The views that the graph averages, and the names of the outputs.
         path: The file to write; it appears complete or not at all.
-        opset: Version of the operators.
+        shape: Profile and opset; `Shape()` when None.
+        provenance: Where the model comes from, as JSON-ready values without paths.
 
     Raises:
-        ValueError: The model cannot be written as ONNX, or not with this opset or any batch size.
+        ValueError: The model cannot be written as ONNX, or not with this profile, opset or any batch size.
     """
     assert not model.training
-    proto = _traced(_Camera(model, image, task).eval(), image, output_names(task), opset)
-    _check_promises(proto, opset)
-    specs = {"image": image.to_dict(), "task": task.to_dict()}
-    onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in specs.items()})
+    shape = shape or Shape()
+    proto = _traced(_camera(reparameterize_model(model), image, task, shape), shape.opset)
+    _check_promises(proto, shape.opset)
+    if shape.profile == "u8-resize":
+        prepend_resize(proto, image)
+    held = {"image": image.to_dict(), "task": task.to_dict(), "provenance": provenance or {}}
+    onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})
     write_model(proto, path)
 
 
-def _traced(camera: nn.Module, image: ImageSpec, outputs: Sequence[str], opset: int) -> onnx.ModelProto:
-    # Two pictures, because torch.export takes sizes 0 and 1 for constants.
-    pixels = torch.zeros(2, *image.size, 3, dtype=torch.uint8)
+def _camera(model: nn.Module, image: ImageSpec, task: TaskSpec, shape: Shape) -> Camera:
+    if shape.profile in ("u8-resize", "u8-matmul") and image.interpolation not in GRAPH_FILTERS:
+        filters = " or ".join(GRAPH_FILTERS)
+        raise ValueError(f"a graph resizes {filters}, and this backbone takes {image.interpolation}: use profile=u8")
+    if shape.profile == "u8-matmul":
+        if shape.taken is None:
+            raise ValueError("u8-matmul is bound to one size, and the pictures have several: use profile=u8-resize")
+        return MatMulCamera(model, image, task, shape.taken).eval()
+    kinds = {"float": FloatCamera, "u8-resize": ResizedCamera}
+    return kinds.get(shape.profile, Camera)(model, image, task).eval()
+
+
+def _traced(camera: Camera, opset: int) -> onnx.ModelProto:
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
                 camera,
-                (pixels,),
+                (camera.example(),),
                 input_names=[INPUT],
-                output_names=outputs,
+                output_names=output_names(camera.task),
                 opset_version=opset,
                 dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
                 dynamo=True,
                 verbose=False,
             )
-    except torch.onnx.errors.OnnxExporterError as error:
+    except (torch.onnx.errors.OnnxExporterError, torch.onnx.errors.UnsupportedOperatorError) as error:
         raise ValueError(f"torch cannot write this backbone as ONNX, choose another one: {error}") from error
     assert program is not None
     return program.model_proto

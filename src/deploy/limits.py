@@ -69,8 +69,8 @@ class Budget:
 _LOOSE = Limits(0.02, 0.005, 0.005)
 
 
-def limits(precision: str, budget: Budget) -> Limits:
-    """Return what a bundle of a precision may differ from its model."""
+def limits(precision: str, profile: str, budget: Budget) -> Limits:
+    """Return what a bundle may differ from its model."""
     if precision == "int8":
         return Limits(None, None, budget.max_accuracy_drop)
-    return _LOOSE if precision == "fp16" else Limits()
+    return _LOOSE if precision == "fp16" or profile in ("u8-resize", "u8-matmul") else Limits()

@@ -21,7 +21,7 @@ def write_model(proto: onnx.ModelProto, path: Path) -> None:
     kept = sorted((item for item in proto.opset_import if item.domain in used), key=lambda item: item.domain)
     del proto.opset_import[:]
     proto.opset_import.extend(kept)
-    proto.ir_version = IR_VERSION
+    proto.ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for(kept))
     onnx.checker.check_model(proto, full_check=True)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(proto.SerializeToString(deterministic=True))

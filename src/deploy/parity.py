@@ -16,7 +16,6 @@ from src.spec import TaskSpec
 
 WORST = 5
 FREE = 0.02  # where any difference of logits is allowed, a value counts as changed from this part of the scale on
-
 ROUNDING = 1e-4  # of R2
 
 

@@ -109,7 +109,8 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _with_props(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
-    """Give the model the metadata of the one it was made from, and no other."""
+    """Give the model the metadata of the one it was made from, and no other; onnxruntime infers shapes by itself."""
+    del model.graph.value_info[:]
     onnx.helper.set_model_props(model, {item.key: item.value for item in source.metadata_props})
     model.producer_name, model.producer_version = source.producer_name, source.producer_version
     return model

@@ -16,7 +16,7 @@ from src.deploy.layers import Layer, find_layers
 from src.deploy.model_file import write_model
 from src.deploy.parity import Parity
 from src.deploy.quantise import Quantise, quantisable, quantiser
-from src.edge.runtime import open_session, run_session
+from src.edge.runtime import open_session, run_pictures
 
 RANKING_PICTURES, THREADS = 16, 2
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def find_int8(fp32: Path, pixels: Sequence[NDArray[Any]], judge: Callable[[bytes
     ranked: list[Layer] = []
     sensitivity: dict[str, float] = {}
     if not holds(ranked):
-        sensitivity = _sensitivity(fp32, layers, quantise, pixels[0][:RANKING_PICTURES], path)
+        sensitivity = _sensitivity(fp32, layers, quantise, pixels[:RANKING_PICTURES], path)
         ranked = sorted(layers, key=lambda layer: -sensitivity[layer.name])
         ranked = _fewest(ranked, holds)
     names = tuple(layer.name for layer in ranked)
@@ -100,14 +100,15 @@ def _fewest(ranked: list[Layer], holds: Callable[[Sequence[Layer]], bool]) -> li
 
 
 def _sensitivity(
-    fp32: Path, layers: Sequence[Layer], quantise: Quantise, pixels: NDArray[Any], path: Path
+    fp32: Path, layers: Sequence[Layer], quantise: Quantise, pixels: Sequence[NDArray[Any]], path: Path
 ) -> dict[str, float]:
     """Return the mean |d logit| that each layer makes when it alone is in int8."""
-    expected = run_session(open_session(fp32.read_bytes(), THREADS), pixels)[0]
+    pictures = [picture for batch in pixels for picture in batch]
+    expected = run_pictures(open_session(fp32.read_bytes(), THREADS), pictures)[0]
     found = {}
     for layer in layers:
         write_model(quantise([layer]), path)
-        logits = run_session(open_session(path.read_bytes(), THREADS), pixels)[0]
+        logits = run_pictures(open_session(path.read_bytes(), THREADS), pictures)[0]
         found[layer.name] = float(np.abs(logits - expected).mean())
     return found
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.deploy.stages import batches
 from src.edge.golden import Golden
-from src.edge.runtime import open_session, run_session
+from src.edge.preprocess import load
+from src.edge.profile import FITS
+from src.edge.runtime import open_session, run_pictures
 from src.spec import ImageSpec, TaskSpec
 
 # Two pictures hold the start of the camera up by two decisions, no more.
@@ -20,7 +21,9 @@ LOOKED_AT, KEPT, THREADS = 16, 2, 2
 _RELATIVE_TOLERANCE = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.05}
 
 
-def choose_golden(model: bytes, paths: Sequence[Path], image: ImageSpec, task: TaskSpec, precision: str) -> Golden:
+def choose_golden(
+    model: bytes, paths: Sequence[Path], image: ImageSpec, task: TaskSpec, precision: str, profile: str
+) -> Golden:
     """Return the most certain picture of each of the first decisions, with the model's own outputs.
 
     A picture near the border between two classes would be decided otherwise by the next processor's rounding.
@@ -31,10 +34,11 @@ def choose_golden(model: bytes, paths: Sequence[Path], image: ImageSpec, task: T
         image: How a picture becomes the network's input.
         task: What the outputs mean.
         precision: Number format of the file; decides the tolerance.
+        profile: What the file takes.
     """
     chosen = paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]
-    inputs = np.concatenate(list(batches(chosen, image)))
-    outputs = run_session(open_session(model, THREADS), inputs)
+    inputs = [load(path, image, FITS[profile]) for path in chosen]
+    outputs = run_pictures(open_session(model, THREADS), inputs)
     certainty = _certainty(outputs[1], task)
     best: dict[bytes, int] = {}
     for number in np.argsort(-certainty, kind="stable").tolist():

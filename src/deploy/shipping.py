@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from numpy.typing import NDArray
 from torch import nn
 
 from src.deploy.bundle import write_bundle, write_refusal
 from src.deploy.decisions import Samples, targets_of
 from src.deploy.fp16 import to_fp16
 from src.deploy.gate import Verdict
-from src.deploy.graph import export_onnx
+from src.deploy.graph import Shape, export_onnx
 from src.deploy.limits import PRECISIONS, Budget, limits
 from src.deploy.model_file import write_model
 from src.deploy.parity import Parity, judge
 from src.deploy.search import Search, find_int8
 from src.deploy.self_test import choose_golden
 from src.deploy.speed import measure_speed
-from src.deploy.stages import Stage, batches, onnx_stage, run_stages, torch_stage
-from src.edge.manifest import MODEL
+from src.deploy.stages import onnx_stage, run_stages, torch_stage
+from src.edge.golden import Golden
+from src.edge.manifest import MODEL, Manifest
+from src.edge.preprocess import load
+from src.edge.profile import FITS
 from src.edge.runtime import Outputs
 from src.spec import ImageSpec, TaskSpec
 
@@ -40,6 +44,8 @@ class Candidate:
         image: How a picture becomes the network's input.
         task: Classes and views.
         calibration: Training pictures, for the ranges of int8; about `CALIBRATION_PICTURES` of them are used.
+        profile: What the file takes; one of `src.edge.profile.PROFILES`.
+        opset: Version of the file's operators.
     """
 
     trained: nn.Module
@@ -47,6 +53,8 @@ class Candidate:
     image: ImageSpec
     task: TaskSpec
     calibration: Sequence[Path] = ()
+    profile: str = "u8"
+    opset: int = 18
 
 
 def ship(
@@ -82,11 +90,10 @@ def ship(
         targets_of(pictures, candidate.task, split)
     with tempfile.TemporaryDirectory(prefix=".edge-", dir=run) as folder:
         trial = _Trial(candidate, samples, precision, budget or Budget(), Path(folder))
+        trial.export(provenance)
         verdict = trial.verdict()
         if verdict.passed:
-            paths = [path for path, _ in samples[verdict.parity.split]]
-            golden = choose_golden(trial.file.read_bytes(), paths, candidate.image, candidate.task, precision)
-            write_bundle(run / "edge", trial.file, candidate.image, candidate.task, verdict, golden, provenance)
+            write_bundle(run / "edge", trial.file, trial.golden(), verdict, trial.manifest(verdict, provenance))
         else:
             write_refusal(run / f"edge-refused-{precision}", verdict)
     return verdict
@@ -102,9 +109,17 @@ class _Trial:
         self._precision, self._fp32 = precision, folder / "fp32.onnx"
         self.file = folder / MODEL
 
+    def export(self, provenance: dict[str, Any]) -> None:
+        """Write the fp32 file."""
+        candidate, taken = self._candidate, None
+        if candidate.profile == "u8-matmul":
+            sizes = {self._load(path).shape[:2] for split in self._samples for path in self._paths(split)}
+            taken = sizes.pop() if len(sizes) == 1 else None
+        shape = Shape(candidate.profile, candidate.opset, taken)
+        export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32, shape, provenance)
+
     def verdict(self) -> Verdict:
-        candidate = self._candidate
-        export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32)
+        """Compare every stage, and convert the file to the precision that was asked for."""
         first, *others = self._samples
         stages, expected = self._base_stages(first)
         if self._precision == "fp32" or not all(stage.passed for stage in stages):
@@ -118,9 +133,21 @@ class _Trial:
             base, outputs = self._base_stages(split)
             also[split] = (*base, self._judged(split, outputs, model))
         wanted = self._budget.min_speedup if self._precision == "int8" else None
-        picture = next(batches(self._paths(first)[:1], candidate.image))[0]
+        picture = self._load(self._paths(first)[0])
         speed = measure_speed(self._fp32.read_bytes(), model, picture, wanted)
         return Verdict(self._precision, (*stages, shipped), also, speed, search)
+
+    def golden(self) -> Golden:
+        """Return by what the bundle tests itself, from the split that decides."""
+        candidate, paths = self._candidate, self._paths(next(iter(self._samples)))
+        form = (self._precision, candidate.profile)
+        return choose_golden(self.file.read_bytes(), paths, candidate.image, candidate.task, *form)
+
+    def manifest(self, verdict: Verdict, provenance: dict[str, Any]) -> Manifest:
+        """Return the manifest of a bundle that holds no files yet."""
+        candidate = self._candidate
+        form = (self._precision, candidate.profile)
+        return Manifest({}, candidate.image, candidate.task, *form, provenance, verdict.summary())
 
     def _convert(self, split: str, expected: Outputs) -> Search | None:
         """Write the file in the precision that was asked for."""
@@ -129,7 +156,7 @@ class _Trial:
             return None
         paths = self._candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
-        pixels = list(batches(chosen, self._candidate.image))
+        pixels = [self._load(path)[None] for path in chosen]
         return find_int8(self._fp32, pixels, lambda model: self._judged(split, expected, model), self.file)
 
     def _base_stages(self, split: str) -> tuple[tuple[Parity, ...], Outputs]:
@@ -138,20 +165,23 @@ class _Trial:
         stages = [
             torch_stage("trained", self._candidate.trained, image, task),
             torch_stage("merged", self._candidate.merged, image, task),
-            onnx_stage("fp32", self._fp32.read_bytes()),
+            onnx_stage("fp32", self._fp32.read_bytes(), self._candidate.profile),
         ]
         expected, *found = run_stages(stages, self._paths(split), image)
-        exact = limits("fp32", self._budget)
+        allowed = (limits("fp32", profile, self._budget) for profile in ("u8", self._candidate.profile))
         return tuple(
-            judge(self._samples[split], task, expected, outputs, stage.name, split, exact)
-            for stage, outputs in zip(stages[1:], found, strict=True)
+            judge(self._samples[split], task, expected, outputs, stage.name, split, kept)
+            for stage, outputs, kept in zip(stages[1:], found, allowed, strict=True)
         ), expected
 
     def _judged(self, split: str, expected: Outputs, model: bytes) -> Parity:
-        stage: Stage = onnx_stage(self._precision, model)
+        stage = onnx_stage(self._precision, model, self._candidate.profile)
         (found,) = run_stages([stage], self._paths(split), self._candidate.image)
-        allowed = limits(self._precision, self._budget)
+        allowed = limits(self._precision, self._candidate.profile, self._budget)
         return judge(self._samples[split], self._candidate.task, expected, found, stage.name, split, allowed)
+
+    def _load(self, path: Path) -> NDArray[Any]:
+        return load(path, self._candidate.image, FITS[self._candidate.profile])
 
     def _paths(self, split: str) -> list[Path]:
         return [path for path, _ in self._samples[split]]

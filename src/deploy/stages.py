@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from torch import nn
 
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
-from src.edge.preprocess import load
-from src.edge.runtime import Outputs, open_session, run_session
+from src.edge.preprocess import load, resize
+from src.edge.profile import FITS, Fit
+from src.edge.runtime import Outputs, open_session, run_pictures
 from src.spec import ImageSpec, TaskSpec
 
 BATCH, THREADS = 16, 2
 
-Pictures = NDArray[Any]
+Pictures = Sequence[NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Stage:
 
     Attributes:
         name: Such as `merged` or `int8`.
-        run: From a batch of resized pictures to the three outputs.
+        run: From pictures to the three outputs.
+        fit: What makes them of decoded ones.
     """
 
     name: str
     run: Callable[[Pictures], Outputs]
+    fit: Fit = resize
 
 
 def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -> Stage:
@@ -42,21 +45,21 @@ def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -
 
     def run(pixels: Pictures) -> Outputs:
         with torch.inference_mode():
-            logits = average_views(model, normalise(torch.from_numpy(pixels), image), task.views)
+            logits = average_views(model, normalise(torch.from_numpy(np.stack(pixels)), image), task.views)
             probabilities, decision = interpret(logits, task)
             return logits.numpy(), probabilities.numpy(), decision.numpy()
 
     return Stage(name, run)
 
 
-def onnx_stage(name: str, model: bytes) -> Stage:
+def onnx_stage(name: str, model: bytes, profile: str = "u8") -> Stage:
     """Return an ONNX file's own outputs, from one picture alone and then the rest, as cameras run it both ways."""
     session = open_session(model, THREADS)
 
     def run(pixels: Pictures) -> Outputs:
-        return _joined(run_session(session, part) for part in (pixels[:1], pixels[1:]) if len(part))
+        return _joined(run_pictures(session, part) for part in (pixels[:1], pixels[1:]) if len(part))
 
-    return Stage(name, run)
+    return Stage(name, run, FITS[profile])
 
 
 def run_stages(stages: Sequence[Stage], paths: Sequence[Path], image: ImageSpec) -> list[Outputs]:
@@ -65,14 +68,13 @@ def run_stages(stages: Sequence[Stage], paths: Sequence[Path], image: ImageSpec)
     Raises:
         ImageError: A picture is gone or broken; the message names it.
     """
-    parts = [[stage.run(batch) for stage in stages] for batch in batches(paths, image)]
+    fits = {stage.fit for stage in stages}
+    parts = []
+    for start in range(0, len(paths), BATCH):
+        chosen = paths[start : start + BATCH]
+        fitted = {fit: [load(path, image, fit) for path in chosen] for fit in fits}
+        parts.append([stage.run(fitted[stage.fit]) for stage in stages])
     return [_joined(part) for part in zip(*parts, strict=True)]
-
-
-def batches(paths: Sequence[Path], image: ImageSpec, size: int = BATCH) -> Iterator[Pictures]:
-    """Yield the pictures as the camera gives them to the network, a batch at a time."""
-    for start in range(0, len(paths), size):
-        yield np.stack([load(path, image) for path in paths[start : start + size]])
 
 
 def _joined(parts: Iterable[Outputs]) -> Outputs:

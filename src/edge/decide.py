@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
-import numpy as np
-
 from src.edge.ahead import ReadAhead
 from src.edge.frames import Prepared, Source, prepare
 from src.edge.runtime import Runtime
-from src.spec import Decision, ImageSpec, Measurement
+from src.spec import Decision, Measurement
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def decide(
         ValueError: The source cannot be opened.
     """
     stop = Event()
-    with ReadAhead(_prepared(source, stop, runtime.image, keep_originals), batch_size) as ready:
+    with ReadAhead(_prepared(source, stop, runtime, keep_originals), batch_size) as ready:
         try:
             while batch := ready.take(batch_size, fill=not source.live):
                 yield from _run(runtime, batch)
@@ -57,15 +55,15 @@ def decide(
             stop.set()
 
 
-def _prepared(source: Source, stop: Event, image: ImageSpec, keep_originals: bool) -> Generator[Prepared, None, None]:
+def _prepared(source: Source, stop: Event, runtime: Runtime, keep_originals: bool) -> Generator[Prepared, None, None]:
     for frame in source.frames(stop):
-        yield prepare(frame, image, keep_originals)
+        yield prepare(frame, runtime.fit, runtime.image.bit_depth, keep_originals)
 
 
 def _run(runtime: Runtime, batch: list[Prepared]) -> list[Decided]:
     begin = time.perf_counter()
     good = [picture.pixels for picture in batch if picture.pixels is not None]
-    decisions = iter(runtime.decide(np.stack(good)) if good else ())
+    decisions = iter(runtime.decide(good) if good else ())
     share = (time.perf_counter() - begin) * 1000 / max(len(good), 1)
     return [
         Decided(picture, None if picture.pixels is None else next(decisions), picture.ms + share) for picture in batch

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from src.edge.preprocess import ImageError, Pixels, resize
-from src.spec import ImageSpec
+from numpy.typing import NDArray
+
+from src.edge.preprocess import ImageError, Pixels
 
 
 @dataclass(frozen=True)
@@ -69,19 +70,20 @@ class Prepared:
 
     frame: Frame
     ms: float
-    pixels: Pixels | None = None
+    pixels: NDArray[Any] | None = None
     original: Pixels | None = None
     error: str = ""
 
 
-def prepare(frame: Frame, image: ImageSpec, keep_original: bool = False) -> Prepared:
-    """Read a picture and bring it to the network's input."""
+def prepare(frame: Frame, fit: Callable[[Pixels], NDArray[Any]], bit_depth: int, keep_original: bool) -> Prepared:
+    """Read a picture and bring it to the network's input by `fit`."""
     begin = time.perf_counter()
-    pixels = original = None
+    pixels: NDArray[Any] | None = None
+    original: Pixels | None = None
     error = ""
     try:
-        original = frame.read(image.bit_depth)
-        pixels = resize(original, image)
+        original = frame.read(bit_depth)
+        pixels = fit(original)
     except ImageError as broken:
         reason = str(broken)
         error = reason if reason.startswith(frame.path) else f"{frame.path}: {reason}"

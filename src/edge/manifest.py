@@ -23,6 +23,7 @@ class Manifest:
         image: How a picture becomes the network's input.
         task: What the outputs mean.
         precision: Number format of the weights, such as `fp32`.
+        profile: What the network takes; one of `src.edge.profile.PROFILES`.
         provenance: Where the bundle comes from: adapter, base, versions, date.
         parity: The gate's figures, those of the split that decided.
         format: Version of this file's layout.
@@ -32,6 +33,7 @@ class Manifest:
     image: ImageSpec
     task: TaskSpec
     precision: str
+    profile: str
     provenance: dict[str, Any]
     parity: dict[str, Any]
     format: int = FORMAT

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def resize(pixels: Pixels, spec: ImageSpec) -> Pixels:
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ImageError(f"a picture must be H x W x 3 of uint8, not {pixels.shape} of {pixels.dtype}")
-    height, width = _resized(pixels.shape[0], pixels.shape[1], spec)
+    height, width = resized(pixels.shape[0], pixels.shape[1], spec)
     if height * width > MAX_PIXELS:
         raise ImageError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels is too long and thin: crop it first")
     image = Image.fromarray(pixels)
@@ -162,8 +163,8 @@ def resize(pixels: Pixels, spec: ImageSpec) -> Pixels:
     return np.array(image.crop((left, top, left + spec.size[1], top + spec.size[0])))
 
 
-def _resized(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:
-    """Return the height and width before the crop, rounded where timm and torchvision round."""
+def resized(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:
+    """Return the height and width of a picture before the crop, rounded where timm and torchvision round."""
     tall, wide = (math.floor(side / spec.crop_pct) for side in spec.size)
     if spec.crop_mode == "squash":
         return tall, wide
@@ -174,17 +175,24 @@ def _resized(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:
     return round(height / ratio), round(width / ratio)
 
 
-def load(path: str | os.PathLike[str], spec: ImageSpec) -> Pixels:
+def load(
+    path: str | os.PathLike[str], spec: ImageSpec, fit: Callable[[Pixels, ImageSpec], NDArray[Any]] = resize
+) -> NDArray[Any]:
     """Decode the picture at `path` and bring it to the network's input.
 
+    Args:
+        path: An image file.
+        spec: How the picture becomes the network's input.
+        fit: What comes after the decoding; some bundles take something else than resized pixels.
+
     Returns:
-        The pixels, `spec.size` x 3, uint8, writable.
+        What `fit` gives: the pixels, `spec.size` x 3, uint8, writable.
 
     Raises:
         ImageError: The picture cannot be used; the message names the file.
     """
     pixels = decode(path, spec.bit_depth)
     try:
-        return resize(pixels, spec)
+        return fit(pixels, spec)
     except ImageError as error:
         raise ImageError(f"{os.fspath(path)}: {error}") from error

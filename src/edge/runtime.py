@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MODEL, Manifest, find_bundle
-from src.edge.preprocess import Pixels, resize, scale_grey
+from src.edge.preprocess import ImageError, Pixels, load, scale_grey
+from src.edge.profile import FITS
 from src.spec import JOINT, Decision, ImageSpec, Measurement, TaskSpec
 
 INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
@@ -43,12 +45,14 @@ class Runtime:
         folder = find_bundle(bundle)
         manifest = Manifest.read(folder)
         files = manifest.read_files(folder)
-        self.image, self.task = manifest.image, manifest.task
+        if manifest.profile not in FITS:
+            raise ValueError(f"the profile {manifest.profile!r} of {folder} is unknown: update Graft")
+        self.image, self.task, self._fit = manifest.image, manifest.task, FITS[manifest.profile]
         self._session = open_session(files[MODEL], threads)
         if read_specs(self._session) != (self.image, self.task):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
         golden = Golden.from_bytes(files[GOLDEN])
-        golden.check(self.run(np.stack(golden.inputs)))
+        golden.check(run_pictures(self._session, golden.inputs))
 
     def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision | Measurement]:
         """Decide about decoded pictures in one run of the network.
@@ -65,13 +69,29 @@ class Runtime:
         """
         if not pictures:
             return []
-        return self.decide(np.stack([resize(self._rgb(picture), self.image) for picture in pictures]))
+        return self.decide([self.fit(self._rgb(picture)) for picture in pictures])
 
-    def decide(self, batch: Pixels) -> list[Decision | Measurement]:
-        """Decide about resized pixels, such as `load` gives, in one run of the network.
+    def load(self, path: str | os.PathLike[str]) -> NDArray[Any]:
+        """Return the picture at `path` as the network takes it, for `decide`.
+
+        Raises:
+            ImageError: It cannot be used; the message names it.
+        """
+        return load(path, self.image, lambda pixels, _: self.fit(pixels))
+
+    def fit(self, pixels: Pixels) -> NDArray[Any]:
+        """Return a decoded picture (H x W x 3, uint8, RGB) as the network takes it, for `decide`.
+
+        Raises:
+            ImageError: It is no picture, or the network has no place for its size.
+        """
+        return self._checked(self._fit(pixels, self.image))
+
+    def decide(self, batch: Sequence[NDArray[Any]]) -> list[Decision | Measurement]:
+        """Decide about pictures such as `load` gives, in one run of the network when they are of one size.
 
         Args:
-            batch: N x H x W x 3, uint8, H x W as `image.size`.
+            batch: Pictures as the network takes them; with profile `u8` N x H x W x 3, uint8, H x W as `image.size`.
 
         Returns:
             One decision for each picture.
@@ -79,17 +99,23 @@ class Runtime:
         _, probabilities, decided = self.run(batch)
         return [self._decision(*each) for each in zip(probabilities, decided, strict=True)]
 
-    def run(self, batch: Pixels) -> Outputs:
-        """Run the network on resized pixels.
-
-        Args:
-            batch: N x H x W x 3, uint8, H x W as `image.size`.
+    def run(self, batch: Sequence[NDArray[Any]]) -> Outputs:
+        """Run the network on pictures as it takes them; see `decide`.
 
         Returns:
             Logits (N x outputs), probabilities (N x classes; N x 0 with regression) and decisions: the index of the
             class (N), which labels are there (N x classes, 0 or 1), or the value (N).
         """
-        return run_session(self._session, batch)
+        return run_pictures(self._session, batch)
+
+    def _checked(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """Refuse a picture that the network has no place for: profile `u8-matmul` is bound to one camera."""
+        wanted = self._session.get_inputs()[0].shape[1:]
+        if any(isinstance(side, int) and side != given for side, given in zip(wanted, picture.shape, strict=True)):
+            raise ImageError(
+                f"this bundle takes {wanted[0]} x {wanted[1]} pixels, not {' x '.join(map(str, picture.shape[:2]))}"
+            )
+        return picture
 
     def _rgb(self, picture: NDArray[Any]) -> Pixels:
         grey = picture.dtype == np.uint16 and picture.ndim == 2
@@ -134,8 +160,18 @@ def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     return session
 
 
-def run_session(session: onnxruntime.InferenceSession, batch: Pixels) -> Outputs:
-    """Run a loaded model on pixels (N x H x W x 3, uint8); see `Runtime.run`."""
+def run_pictures(session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]]) -> Outputs:
+    """Run a loaded model on pictures, at once where they are of one size, else one by one."""
+    alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
+    if alike:
+        return run_session(session, np.asarray(pictures))
+    parts = [run_session(session, picture[None]) for picture in pictures]
+    logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return logits, probabilities, decision
+
+
+def run_session(session: onnxruntime.InferenceSession, batch: NDArray[Any]) -> Outputs:
+    """Run a loaded model on a batch of its input; see `Runtime.run`."""
     names = [output.name for output in session.get_outputs()]
     found = dict(zip(names, session.run(names, {INPUT: batch}), strict=True))
     return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]

@@ -8,6 +8,7 @@ import pytest
 from src.deploy import bundle as bundle_module
 from src.deploy.bundle import write_bundle, write_refusal
 from src.edge.golden import Golden
+from src.edge.manifest import Manifest
 from tests.deploy.nets import IMAGE, TASK, verdict
 
 PROVENANCE = {"adapter": "12ab", "base": "test", "date": "2025-01-01", "versions": {"torch": "2"}}
@@ -20,7 +21,8 @@ def contents(folder):
 
 def write(folder, model=b"a model"):
     (folder.parent / "other.onnx").write_bytes(model)
-    write_bundle(folder, folder.parent / "other.onnx", IMAGE, TASK, verdict(), GOLDEN, PROVENANCE)
+    manifest = Manifest({}, IMAGE, TASK, "fp32", "u8", PROVENANCE, verdict().summary())
+    write_bundle(folder, folder.parent / "other.onnx", GOLDEN, verdict(), manifest)
 
 
 def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):

@@ -15,7 +15,7 @@ from torch import nn
 
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
-from src.deploy.graph import export_onnx
+from src.deploy.graph import Shape, export_onnx
 from src.edge.runtime import open_session, read_specs, run_session
 from src.spec import QUARTER_TURNS, VIEWS, ImageSpec, TaskSpec
 
@@ -176,3 +176,44 @@ def test_a_model_of_one_batch_size_is_refused(tmp_path):
 def test_specs_are_json(written):
     held = {item.key: item.value for item in onnx.load(written).metadata_props}
     assert json.loads(held["task"])["classes"] == ["a", "b", "c"]
+
+
+def test_file_says_where_it_comes_from(tmp_path):
+    export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx", provenance={"adapter_sha256": "ab", "date": "today"})
+    held = {item.key: item.value for item in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert json.loads(held["provenance"]) == {"adapter_sha256": "ab", "date": "today"}
+
+
+@pytest.mark.parametrize(("opset", "ir"), [(18, 8), (20, 9)])
+def test_the_opset_that_was_asked_for_is_written(tmp_path, opset, ir):
+    export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx", Shape(opset=opset))
+    proto = onnx.load(tmp_path / "model.onnx")
+    assert [(item.domain, item.version) for item in proto.opset_import] == [("", opset)] and proto.ir_version == ir
+    assert run_session(open_session((tmp_path / "model.onnx").read_bytes(), 1), np.zeros((1, *IMAGE.size, 3), np.uint8))
+
+
+@pytest.mark.parametrize("opset", [7, 13, 99])
+def test_an_opset_that_torch_cannot_write_is_refused(tmp_path, opset):
+    with pytest.raises(ValueError, match=r"opset|choose another"):
+        export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx", Shape(opset=opset))
+    assert not list(tmp_path.iterdir())
+
+
+def test_branches_of_training_are_one_convolution_in_the_file(tmp_path):
+    torch.manual_seed(0)
+    model = timm.create_model("repvit_m0_9", pretrained=False, num_classes=3).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    image = replace(IMAGE, size=(64, 64))
+    export_onnx(model, image, task(), tmp_path / "model.onnx")
+    fused = sum(node.op_type == "Conv" for node in onnx.load(tmp_path / "model.onnx").graph.node)
+    assert fused < sum(isinstance(module, nn.Conv2d) for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *image.size, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = model(normalise(torch.from_numpy(pixels), image)).numpy()
+    logits = run_session(open_session((tmp_path / "model.onnx").read_bytes(), 1), pixels)[0]
+    assert np.abs(logits - expected).max() <= 1e-4 * np.abs(expected).max()

@@ -21,7 +21,7 @@ from src.deploy.limits import Budget, Limits, limits
     ],
 )
 def test_each_precision_has_its_limits(precision, diff, changed, drop, broken):
-    found = limits(precision, Budget(max_accuracy_drop=0.03)).broken(diff, 1.0, changed, 1000, drop)
+    found = limits(precision, "u8", Budget(max_accuracy_drop=0.03)).broken(diff, 1.0, changed, 1000, drop)
     assert len(found) == len(broken)
     assert all(text.startswith(start) for text, start in zip(found, broken, strict=True))
 

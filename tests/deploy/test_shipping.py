@@ -10,7 +10,7 @@ import torch
 from src.deploy import shipping as shipping
 from src.deploy.limits import Budget
 from src.deploy.shipping import Candidate, ship
-from src.edge import Runtime, decode
+from src.edge import ImageError, Runtime, decode
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, saved
 
 PROVENANCE = {"adapter": "12ab", "base": "test", "date": "2025-01-01", "versions": {"torch": "2"}}
@@ -138,3 +138,24 @@ def test_the_same_model_gives_the_same_int8_bytes(run, samples):
     before = (run / "edge" / "model.onnx").read_bytes()
     shipped(run, samples, "int8", FREE)
     assert (run / "edge" / "model.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("profile", ["u8-resize", "u8-matmul", "float"])
+def test_every_profile_goes_through_the_gate_and_the_runtime(run, samples, profile, precision):
+    asking = replace(candidate(samples), profile=profile)
+    verdict = ship(asking, {"val": samples}, run, precision, PROVENANCE, FREE)
+    assert verdict.passed, verdict.reasons()
+    assert json.loads((run / "edge" / "manifest.json").read_text())["profile"] == profile
+    runtime = Runtime(run)
+    loaded = runtime.decide([runtime.load(path) for path, _ in samples])
+    decoded = runtime.predict([decode(path) for path, _ in samples])
+    assert loaded == decoded
+    right = [decision.label == label for decision, (_, label) in zip(loaded, samples, strict=True)]
+    assert np.mean(right) == verdict.parity.accuracy_onnx
+
+
+def test_a_camera_of_another_size_is_told_so(run, samples):
+    ship(replace(candidate(samples), profile="u8-matmul"), {"val": samples}, run, "fp32", PROVENANCE)
+    with pytest.raises(ImageError, match="takes 36 x 40 pixels, not 7 x 9"):
+        Runtime(run).predict([np.zeros((7, 9, 3), np.uint8)])

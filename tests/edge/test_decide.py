@@ -19,6 +19,9 @@ class Shades:
     def __init__(self):
         self.runs = []
 
+    def fit(self, pixels):
+        return resize(pixels, IMAGE)
+
     def decide(self, batch):
         self.runs.append(len(batch))
         return [Decision(str(int(each.mean())), 1.0, {}) for each in batch]

@@ -11,6 +11,7 @@ HELD = Manifest(
     image=ImageSpec((6, 4), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2), "bicubic", 0.9, "center"),
     task=TaskSpec("classification", ("bad", "good"), "bad", ("identity", "both")),
     precision="fp32",
+    profile="u8",
     provenance={"adapter": "cd"},
     parity={"images": 3},
 )

@@ -50,7 +50,7 @@ def write_bundle(folder, image=IMAGE, model=None, golden=None):
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     hashes = {name: sha256(content) for name, content in contents.items()}
-    (folder / MANIFEST).write_text(json.dumps(Manifest(hashes, image, TASK, "fp32", {}, {}).to_dict()))
+    (folder / MANIFEST).write_text(json.dumps(Manifest(hashes, image, TASK, "fp32", "u8", {}, {}).to_dict()))
     return folder
 
 
