@@ -132,7 +132,8 @@ def _fixed(
 ) -> dict[int, str]:
     """Return the splits that are no longer open: those that were kept, and of what belongs to an image that has one.
 
-    What the source calls train is open as long as a split has to be cut from it, so it decides nothing by itself.
+    What the source calls train is open as long as a split has to be cut from it, so it decides nothing by itself. It
+    stays train where what decides is a split that the source names: then the source itself parts the unit.
     """
     fixed = dict(kept)
     for unit in units:
@@ -140,9 +141,9 @@ def _fixed(
         if named:
             decided = min(named)[1]
             for position in unit:
-                own = samples[position].split
-                if position not in kept and (own is None or (own == "train" and decided not in given)):
-                    fixed[position] = decided
+                if position not in kept and not _settled(samples[position]):
+                    stays = samples[position].split == "train" and decided in given
+                    fixed[position] = "train" if stays else decided
     return fixed
 
 
@@ -208,7 +209,8 @@ def _ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
     def rank(position: int) -> tuple[str, str, str]:
         sample = samples[position]
         inside = sample.path.relative_to(root).as_posix()
-        return sample.label, sample.stratum or "", hashlib.sha256(f"{seed}/{inside}".encode()).hexdigest()
+        drawn = f"{seed}/{inside}".encode(errors="surrogateescape")  # a file's name may be no UTF-8
+        return sample.label, sample.stratum or "", hashlib.sha256(drawn).hexdigest()
 
     return rank
 

@@ -222,28 +222,45 @@ def test_folds_of_a_source_with_splits_of_its_own_are_refused():
         cut(many(20, "train"), fold=Fold(5, 0))
 
 
-@given(st.data())
-@settings(deadline=None, max_examples=80)
-def test_what_belongs_together_is_parted_by_the_source_alone(data):
+@given(st.sets(st.sampled_from(["train", "val", "test"])), st.data())
+@settings(deadline=None, max_examples=200)
+def test_what_belongs_together_is_parted_by_the_source_alone(given, data):
     count = data.draw(st.integers(12, 40))
-    named = data.draw(st.lists(st.sampled_from([None, None, "train", "val", "test"]), min_size=count, max_size=count))
+    named = data.draw(st.lists(st.sampled_from([None, *sorted(given)]), min_size=count, max_size=count))
     groups = data.draw(st.lists(st.sampled_from([None, *"abcdefgh"]), min_size=count, max_size=count))
-    kept = data.draw(st.dictionaries(st.integers(0, count - 1), st.sampled_from(["train", "val", "test"]), max_size=4))
-    kept = {place: name for place, name in kept.items() if named[place] is None}
+    given = {name for name in named if name}
+    open_splits = {name: {name} if name in ("val", "test") else {"train", "val", "test"} - given for name in given}
+    may = [{"train", "val", "test"} if name is None else {name} | open_splits[name] for name in named]
+    places = data.draw(st.sets(st.integers(0, count - 1), max_size=6))
+    kept = {place: data.draw(st.sampled_from(sorted(may[place]))) for place in sorted(places)}
     samples = [
         Sample(Path(f"/r/{place:03}.png"), "ab"[place % 2], named[place], group=groups[place]) for place in range(count)
     ]
-    digests = [str(place) for place in range(count)]
+    digests = [str(place - place % 7) if place % 5 == 0 else str(place) for place in range(count)]
+    links = data.draw(st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=4))
     try:
-        found = split(samples, digests, Path("/r"), kept=kept)
+        found = split(samples, digests, Path("/r"), kept=kept, links=links, val_fraction=0.5, test_fraction=0.5)
     except TooFewImages:
         return
-    for unit in together(samples, digests, range(count), ()):
-        fixed = {kept.get(place) or named[place] for place in unit} - {None}
-        cut = {"val", "test"} - set(named)
-        if fixed <= {"train"} and cut and not any(place in kept for place in unit):
-            assert len({found[place] for place in unit}) == 1, (unit, fixed)
-        elif len(fixed) == 1:
-            assert {found[place] for place in unit} == fixed
-    assert all(found[place] == name for place, name in kept.items())
-    assert all(found[place] == name for place, name in enumerate(named) if name in ("val", "test"))
+    allowed = [{kept[place]} if place in kept else may[place] for place in range(count)]
+    assert all(name in allowed[place] or named[place] is None for place, name in enumerate(found))
+    for unit in together(samples, digests, range(count), links):
+        if set.intersection(*(allowed[place] for place in unit)):
+            assert len({found[place] for place in unit}) == 1
+
+
+def test_what_the_source_parts_is_parted_no_further():
+    samples = [replace(sample, split="test" if place in (3, 45) else "train") for place, sample in enumerate(many(40))]
+    for seed in range(20):
+        assert cut(samples, seed=seed, links=[(3, 4), (3, 5)])[3:6] == ["test", "train", "train"]
+
+
+def test_an_image_of_train_stays_with_one_that_was_kept_in_train():
+    samples = [replace(sample, group="tray" if place in (3, 79) else None) for place, sample in enumerate(many(40))]
+    samples[79] = replace(samples[79], split="train")
+    assert {cut(samples, seed=seed, kept={3: "train"})[79] for seed in range(20)} == {"train"}
+
+
+def test_a_name_that_is_no_utf8_is_cut_like_any_other():
+    samples = [replace(sample, path=sample.path.with_name(f"\udcff{sample.path.name}")) for sample in many(20)]
+    assert Counter(cut(samples)) == Counter(cut(many(20)))
