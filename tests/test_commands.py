@@ -168,6 +168,10 @@ def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invok
     assert all(
         torch.equal(value, again[name]) for name, value in load_file(runs["lora"] / "adapter.safetensors").items()
     )
+    noted, config = read(run / "data.json"), (run / "config.yaml").read_bytes()
+    (run / "data.json").write_text(json.dumps({**noted, "membership": "of another cut"}))
+    refused(invoke("train", f"resume={run}", "trainer.max_epochs=9"), "are not those that .* began with")
+    assert (run / "config.yaml").read_bytes() == config
 
 
 def test_a_sweep_ends_with_a_table_and_survives_a_failed_run(plates, tmp_path):

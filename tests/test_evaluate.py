@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from src.backbones import image_spec
 from src.evaluate import _refuse_foreign_code, other_data, own_data
+from src.tasks import note_data, used_data
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -45,6 +46,19 @@ def test_images_that_were_trained_on_are_never_judged_unawares(plates, tmp_path,
     with pytest.raises(ValueError, match="one that was trained on may be in val or test now"):
         own_data(own(root, then), judging=True)
     assert own_data(own(root, then)).fingerprint != then["fingerprint"]  # the gate compares, it does not judge
+
+
+def test_images_that_were_trained_on_are_no_other_images(plates, tmp_path):
+    root = Path(shutil.copytree(plates, tmp_path / "plates"))
+    data = own_data(own(root, {}))
+    note_data(tmp_path, data)
+    (root / "good" / "00.png").unlink()
+    trained = own(root, used_data(data))
+    trained.path, trained.task = tmp_path / "adapter.safetensors", SimpleNamespace(classes=("defect", "good"))
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        settings = compose("evaluate", ["adapter=x", "data=folder", f"data.root={root}", "data.cache_dir=null"]).data
+    with pytest.raises(ValueError, match="images to judge were trained on"):
+        other_data(trained, settings)
 
 
 @pytest.mark.parametrize(

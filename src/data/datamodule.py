@@ -173,6 +173,10 @@ class ImageData(LightningDataModule, ABC):
         rows = sorted(f"{each.path.relative_to(self.listing.root).as_posix()}={each.split}" for each in self._samples)
         return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
+    def contents(self, split: str) -> dict[str, Path]:
+        """Return the SHA-256 of every image of a split, without the broken ones, and where one of that content is."""
+        return {self.digests[position]: self._paths[position] for position in self._positions[split]}
+
     def keep_splits(self) -> None:
         """Write the splits into `split_file`, if there is one, so that they hold from now on.
 
