@@ -74,7 +74,7 @@ def split(
         ValueError: A fraction is not between 0 and 1, a class is too small for the splits, or a fold is asked for
             although the source names its splits.
     """
-    rank = _ranking(samples, root, seed)
+    rank = ranking(samples, root, seed)
     given = {sample.split for sample in samples} - {None}
     if fold is not None and given:
         raise ValueError("data.folds cuts its own splits, and this source names them: leave them out, or data.folds")
@@ -97,34 +97,6 @@ def split(
                 assigned[position] = name
     _check(samples, assigned, [name for name in SPLITS if name == "train" or name not in given])
     return assigned
-
-
-def subset(samples: Sequence[Sample], root: Path, limit: int, *, seed: int = 0) -> list[int]:
-    """Choose `limit` images that keep every class in each of its splits.
-
-    Args:
-        samples: Images with their split.
-        root: Folder that every path lies in.
-        limit: How many images to keep.
-        seed: Decides which.
-
-    Returns:
-        Positions of the kept images, ascending.
-
-    Raises:
-        ValueError: The limit is smaller than the number of classes in all splits.
-    """
-    rank = _ranking(samples, root, seed)
-    order = sorted(range(len(samples)), key=lambda position: (str(samples[position].split), rank(position)))
-    cells: dict[tuple[str | None, str], int] = {}
-    for position in order:
-        cells.setdefault((samples[position].split, samples[position].label), position)
-    if limit < len(cells):
-        raise ValueError(f"limit={limit} is too few to keep every class in each split: give {len(cells)} or more")
-    first = set(cells.values())
-    rest = [[position] for position in order if position not in first]
-    wanted = min(1.0, (limit - len(first)) / max(1, len(rest)))
-    return sorted([*first, *(position for unit in _draw(rest, wanted) for position in unit)])
 
 
 def _fixed(
@@ -161,7 +133,7 @@ def _cut(
     for label, own in _by_label(samples, units):
         seen = sum(known == label for known, _ in settled)
         taken = sum(known == label and inside for known, inside in settled)
-        for unit in _draw(own, fraction, seen, taken) or ([] if taken else [min(own, key=len)]):
+        for unit in draw(own, fraction, seen, taken) or ([] if taken else [min(own, key=len)]):
             yield from unit
 
 
@@ -189,7 +161,7 @@ def _ordered(units: Iterable[Unit], rank: Rank) -> list[Unit]:
     return sorted((sorted(unit, key=rank) for unit in units), key=lambda unit: rank(unit[0]))
 
 
-def _draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> list[Unit]:
+def draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> list[Unit]:
     """Draw units along their order so that every run of it gives up its fraction of images, to the nearest unit.
 
     `seen` and `taken` count the images that came before, and those of them that were drawn.
@@ -203,8 +175,8 @@ def _draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> 
     return drawn
 
 
-def _ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
-    """Return the sort key of a position: by class, by stratum, then shuffled."""
+def ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
+    """Return the sort key of a position: by class, by stratum, then shuffled by the seed and the path in `root`."""
 
     def rank(position: int) -> tuple[str, str, str]:
         sample = samples[position]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data import Sample
-from src.data.splits import Fold, split, subset, together
+from src.data.splits import Fold, split, together
 from src.errors import TooFewImages
 
 ROOT = Path()
@@ -132,31 +132,6 @@ def test_copies_do_not_count_as_more_images():
 def test_a_fraction_outside_0_and_1_is_refused(fraction):
     with pytest.raises(ValueError, match="test_fraction must be above 0 and below 1"):
         split([], [], ROOT, test_fraction=fraction)
-
-
-@given(plain(), st.integers(0, 99), st.data())
-@settings(deadline=None, max_examples=60)
-def test_a_subset_has_the_asked_size_and_every_class_in_each_split(samples, seed, data):
-    placed = [
-        replace(sample, split=name) for sample, name in zip(samples, split(samples, names(samples), ROOT), strict=True)
-    ]
-    cells = {(sample.split, sample.label) for sample in placed}
-    limit = data.draw(st.integers(len(cells), len(placed) + 5))
-    kept = subset(placed, ROOT, limit, seed=seed)
-    assert kept == sorted(set(kept))
-    assert len(kept) == min(limit, len(placed))
-    assert {(placed[position].split, placed[position].label) for position in kept} == cells
-    with pytest.raises(ValueError, match=f"give {len(cells)} or more"):
-        subset(placed, ROOT, len(cells) - 1)
-
-
-def test_a_subset_keeps_the_proportions():
-    placed = [
-        Sample(Path(str(index)), "a" if index % 4 else "b", ("train", "train", "test")[index % 3])
-        for index in range(240)
-    ]
-    kept = Counter((placed[position].split, placed[position].label) for position in subset(placed, ROOT, 60))
-    assert kept == pytest.approx({("train", "a"): 30, ("train", "b"): 10, ("test", "a"): 15, ("test", "b"): 5}, abs=1)
 
 
 def many(count, split=None):
