@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from datetime import datetime
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,8 +12,8 @@ with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
 
-    import src.data
-    from src.data import ImageData, transforms
+    from src.data import ImageData
+    from src.data.trusted import require_trusted
     from src.report import print_figures, record, tabulate
     from src.tasks import Trained, predict_logits, read_trained, require_own_cut, require_unseen
 
@@ -48,7 +46,7 @@ def own_data(trained: Trained, judging: bool = False) -> ImageData:
         raise ValueError(
             f"{trained.path} does not say what it was trained on: name images with data=folder data.root=DIR"
         )
-    _refuse_foreign_code(settings)
+    require_trusted(settings)
     data: ImageData = instantiate(OmegaConf.create(settings))(image=trained.image)
     data.setup("fit")
     require_own_cut(trained, data, judging)
@@ -76,33 +74,6 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
         )
     require_unseen(trained, data)
     return data
-
-
-def _refuse_foreign_code(settings: Any) -> None:
-    """Let a file name our own sources and augmentations only: Hydra would call whatever else it names."""
-    if isinstance(settings, dict):
-        target = settings.get("_target_")
-        if target is not None and target not in _trusted():
-            raise ValueError(f"the file asks to run {target}, which is no data source of Graft: do not trust it")
-        for value in settings.values():
-            _refuse_foreign_code(value)
-    elif isinstance(settings, list):
-        for value in settings:
-            _refuse_foreign_code(value)
-    elif isinstance(settings, str) and "${" in settings:
-        raise ValueError(f"the file asks to look up {settings!r}, which no training writes: do not trust it")
-
-
-def _trusted() -> set[str]:
-    """Return the names of our sources and augmentations."""
-    own = [(src.data, name) for name in src.data.__all__] + [(transforms, name) for name in vars(transforms)]
-    made = {f"{module.__name__}.{name}": getattr(module, name) for module, name in own}
-    return {
-        name
-        for name, value in made.items()
-        if (isinstance(value, type) and issubclass(value, ImageData))
-        or (inspect.isfunction(value) and value.__module__ == transforms.__name__)
-    }
 
 
 if __name__ == "__main__":
