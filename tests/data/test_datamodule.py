@@ -1,4 +1,5 @@
 import hashlib
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -292,6 +293,15 @@ def test_splits_in_a_file_are_extended(tmp_path, make_folder, write_image, image
     second = splits()
     assert len(second) == 50 and all(second[path] == split for path, split in first.items())
     assert {split for path, split in second.items() if path not in first} == {"train", "val", "test"}
+
+
+def test_names_that_are_no_utf8_are_cut_and_kept(tmp_path, make_folder, image):
+    root = make_folder(parts__a=12, parts__b=12) / "parts"
+    (root / "a/000.png").rename(os.fsdecode(os.fsencode(root) + b"/a/\xff.png"))
+    first = data(root, image, split_file=str(tmp_path / "splits.csv"))
+    first.keep_splits()
+    other_seed = data(root, image, split_file=str(tmp_path / "splits.csv"), split_seed=7)
+    assert other_seed.membership == first.membership
 
 
 def test_a_fold_needs_both_numbers(image, make_folder):
