@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
 from datetime import datetime
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,12 +12,10 @@ with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
 
-    import src.data
-    from src.data import ImageData, transforms
+    from src.data import ImageData
+    from src.data.trusted import require_trusted
     from src.report import print_figures, record, tabulate
-    from src.tasks import Trained, predict_logits, read_trained
-
-log = logging.getLogger(__name__)
+    from src.tasks import Trained, predict_logits, read_trained, require_own_cut, require_unseen
 
 
 def main(config: DictConfig) -> None:
@@ -41,49 +36,28 @@ def own_data(trained: Trained, judging: bool = False) -> ImageData:
 
     Args:
         trained: The file.
-        judging: Whether figures are to come of it: then images that are not those of the training are refused, unless
-            `data.split_file` held each where it was.
+        judging: Whether figures are to come of it.
 
     Raises:
-        ValueError: The file names no data, the images are gone, or they are cut otherwise than in the training.
+        ValueError: The file names no data, the images are gone, or as `require_own_cut`.
     """
     settings = trained.provenance.get("config", {}).get("data")
     if not isinstance(settings, dict):
         raise ValueError(
             f"{trained.path} does not say what it was trained on: name images with data=folder data.root=DIR"
         )
-    _refuse_foreign_code(settings)
+    require_trusted(settings)
     data: ImageData = instantiate(OmegaConf.create(settings))(image=trained.image)
     data.setup("fit")
-    _require_own_cut(data, trained, judging and settings.get("split_file") is None)
+    require_own_cut(trained, data, judging)
     return data
-
-
-def _require_own_cut(data: ImageData, trained: Trained, strict: bool) -> None:
-    """Refuse splits in which an image that was trained on could be judged."""
-    then = trained.provenance.get("data", {})
-    if "membership" not in then:
-        log.warning("%s is of a version that did not note its splits: they are taken to be the same", trained.path)
-    if data.fingerprint != then.get("fingerprint"):
-        told = f"the images of {data.listing.name} are not those of the training any more"
-        if strict:
-            raise ValueError(
-                f"{told}, so one that was trained on may be in val or test now: judge by new images (data=folder "
-                "data.root=NEW), or train with data.split_file=FILE, which holds every image where it is"
-            )
-        log.warning("%s: figures will differ", told)
-    elif then.get("membership", data.membership) != data.membership:
-        raise ValueError(
-            f"{data.listing.name} is cut into other splits than in the training of {trained.path}, so an image that "
-            "was trained on could be judged: use the version of Graft and the data.split_file of the training"
-        )
 
 
 def other_data(trained: Trained, settings: DictConfig) -> ImageData:
     """Return images that the file was not trained on: their test split if they have one, else all of them.
 
     Raises:
-        ValueError: They have other classes.
+        ValueError: They have other classes, or some were trained on.
     """
     # The pixels that the model was trained on.
     as_trained = {"image_size": None, "crop_pct": None, "crop_mode": None, "bit_depth": None}
@@ -98,34 +72,8 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
             f"{data.listing.name} has the classes {', '.join(data.classes)}, and {trained.path} was trained on "
             f"{', '.join(trained.task.classes)}: rename or add classes"
         )
+    require_unseen(trained, data)
     return data
-
-
-def _refuse_foreign_code(settings: Any) -> None:
-    """Let a file name our own sources and augmentations only: Hydra would call whatever else it names."""
-    if isinstance(settings, dict):
-        target = settings.get("_target_")
-        if target is not None and target not in _trusted():
-            raise ValueError(f"the file asks to run {target}, which is no data source of Graft: do not trust it")
-        for value in settings.values():
-            _refuse_foreign_code(value)
-    elif isinstance(settings, list):
-        for value in settings:
-            _refuse_foreign_code(value)
-    elif isinstance(settings, str) and "${" in settings:
-        raise ValueError(f"the file asks to look up {settings!r}, which no training writes: do not trust it")
-
-
-def _trusted() -> set[str]:
-    """Return the names of our sources and augmentations."""
-    own = [(src.data, name) for name in src.data.__all__] + [(transforms, name) for name in vars(transforms)]
-    made = {f"{module.__name__}.{name}": getattr(module, name) for module, name in own}
-    return {
-        name
-        for name, value in made.items()
-        if (isinstance(value, type) and issubclass(value, ImageData))
-        or (inspect.isfunction(value) and value.__module__ == transforms.__name__)
-    }
 
 
 if __name__ == "__main__":

@@ -36,8 +36,11 @@ with requires("train"):
         frequencies,
         layers,
         metadata,
+        note_data,
         predict_logits,
+        require_same_data,
         specify,
+        used_data,
     )
 
 log = logging.getLogger(__name__)
@@ -71,13 +74,14 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
     pass_gate(task.setting.backbone, data, config)
+    if config.resume is not None:
+        require_same_data(folder, data)
+    data.keep_splits()
     settings = OmegaConf.to_container(config, resolve=True)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "overrides.json", json.dumps(overrides))
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
-    used = {"name": data.listing.name, "fingerprint": data.fingerprint, "membership": data.membership}
-    require_same_data(folder / "data.json", used)
-    data.keep_splits()
+    note_data(folder, data)
     fitted = fit(
         task,
         data,
@@ -93,7 +97,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     predictions = tabulate(logits, {split: data.samples(split) for split in splits}, spec)
     provenance = {
         "config": settings,
-        "data": used,
+        "data": used_data(data),
         "versions": versions(),
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
     }
@@ -139,17 +143,6 @@ def pass_gate(backbone: Backbone, data: ImageData, config: DictConfig) -> None:
             f"the data gate stops this training ({', '.join(finding.kind for finding in audit.stopping)}): see "
             f"{look}, or allow it by name: data.allow=[KIND]"
         )
-
-
-def require_same_data(path: Path, used: dict[str, str]) -> None:
-    """Note the data of a run, or refuse to resume it with other images or splits than it began with.
-
-    Raises:
-        ValueError: The run began with others.
-    """
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != used:
-        raise ValueError(f"resume: the images or their splits are not those of {path}: begin a new training")
-    write_text(path, json.dumps(used))
 
 
 def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:

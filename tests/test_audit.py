@@ -115,15 +115,17 @@ def test_broken_images_are_findings_whatever_they_leave(audit, clean, tmp_path):
 def test_a_training_does_not_begin_on_what_the_gate_stops(invoke, faulty, tmp_path, caplog):
     caplog.set_level("INFO")
     run = tmp_path / "run"
-    asked = (f"data.root={faulty}", f"run_dir={run}", "+experiment=crops", *TINY)
+    kept = tmp_path / "splits.csv"
+    asked = (f"data.root={faulty}", f"data.split_file={kept}", f"run_dir={run}", "+experiment=crops", *TINY)
     ended = invoke("train", *asked)
     assert ended.code == 1 and "the data gate stops this training" in ended.err
     assert "labels: none examined (the backbone has random weights)" in caplog.text
     assert not run.exists()
     look = re.search(r"see (python -m src\.audit .*), or allow it", ended.err).group(1)
     assert look == (
-        f"python -m src.audit data.image_size=64 data.cache_dir=null data.root={faulty} "
+        f"python -m src.audit data.split_file={kept} data.image_size=64 data.cache_dir=null data.root={faulty} "
         "backbone.name=test_efficientnet backbone.weights=none"
     )
     ended = invoke("audit", *shlex.split(look)[3:], f"output={tmp_path / 'audit'}")
     assert ended.code == 1 and json.loads((tmp_path / "audit/audit.json").read_text())["images"] > 100
+    assert not kept.exists()

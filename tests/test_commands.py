@@ -180,6 +180,10 @@ def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invok
     assert all(
         torch.equal(value, again[name]) for name, value in load_file(runs["lora"] / "adapter.safetensors").items()
     )
+    noted, config = read(run / "data.json"), (run / "config.yaml").read_bytes()
+    (run / "data.json").write_text(json.dumps({**noted, "membership": "of another cut"}))
+    refused(invoke("train", f"resume={run}", "trainer.max_epochs=9"), "are not those that .* began with")
+    assert (run / "config.yaml").read_bytes() == config
 
 
 def test_a_sweep_ends_with_a_table_and_survives_a_failed_run(plates, tmp_path):
@@ -257,12 +261,15 @@ def test_a_weighted_table_trains_and_resumes_to_the_same(invoke, plates, tmp_pat
     lines = [f"{path},{path.parent},{1 + number % 3}" for number, path in enumerate(paths)]
     table.write_text("\n".join(["path,class,weight", *lines]))
     source = ("data=table", f"data.table={table}", f"data.root={plates}", "data.columns={label: class}")
-    common = (*source, *TINY, "trainer.max_epochs=2")
+    common = (*source, *TINY, "trainer.max_epochs=2", f"data.split_file={tmp_path / 'splits.csv'}")
     callback = ["+callbacks.off._target_=tests.test_commands.BreakOff", f"+callbacks.off.flag={flag}"]
     with pytest.raises(RuntimeError, match="power"):
         invoke("train", *common, *callback, f"run_dir={broken}")
+    kept = (tmp_path / "splits.csv").read_text()
+    assert len(kept.splitlines()) == 1 + len(paths)  # from the first step on
     assert invoke("train", f"resume={broken}").code == 0
     assert invoke("train", *common, f"run_dir={whole}").code == 0
+    assert (tmp_path / "splits.csv").read_text() == kept
     ours, theirs = (load_file(run / "adapter.safetensors") for run in (broken, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from src.backbones import image_spec
-from src.evaluate import _refuse_foreign_code, other_data, own_data
+from src.evaluate import other_data, own_data
+from src.tasks import note_data, used_data
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -47,25 +47,14 @@ def test_images_that_were_trained_on_are_never_judged_unawares(plates, tmp_path,
     assert own_data(own(root, then)).fingerprint != then["fingerprint"]  # the gate compares, it does not judge
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"_target_": "os.system"},
-        {"_target_": "src.data.files.write_text", "path": "x", "text": "y"},
-        {"_target_": "src.data.FolderData", "augment": {"_target_": "src.data.transforms.torch.hub.load"}},
-        {"_target_": "src.data.Listing"},
-        {"_target_": "${oc.env:X}"},
-        {"_target_": "src.data.FolderData", "root": "${oc.create:{_target_: os.system}}"},
-        {"_target_": "src.data.FolderData", "columns": [{"_target_": "builtins.exec"}]},
-    ],
-)
-def test_a_file_names_our_sources_and_augmentations_only(settings):
-    with pytest.raises(ValueError, match="do not trust it"):
-        _refuse_foreign_code(settings)
-
-
-def test_every_source_that_ships_is_trusted():
-    for path in (CONF / "data").glob("[!_]*.yaml"):
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = compose("train", overrides=[f"data={path.stem}"])
-        _refuse_foreign_code(OmegaConf.to_container(composed, resolve=True)["data"])
+def test_images_that_were_trained_on_are_no_other_images(plates, tmp_path):
+    root = Path(shutil.copytree(plates, tmp_path / "plates"))
+    data = own_data(own(root, {}))
+    note_data(tmp_path, data)
+    (root / "good" / "00.png").unlink()
+    trained = own(root, used_data(data))
+    trained.path, trained.task = tmp_path / "adapter.safetensors", SimpleNamespace(classes=("defect", "good"))
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        settings = compose("evaluate", ["adapter=x", "data=folder", f"data.root={root}", "data.cache_dir=null"]).data
+    with pytest.raises(ValueError, match="images to judge were trained on"):
+        other_data(trained, settings)

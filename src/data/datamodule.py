@@ -24,8 +24,9 @@ from src.data.quality.collection import Collection
 from src.data.quality.duplicates import Duplicates, find_duplicates
 from src.data.quality.gate import allowed_kinds
 from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
+from src.data.quick import require_cells, subset, without_parted
 from src.data.sampler import EpochSampler
-from src.data.splits import Fold, subset, together
+from src.data.splits import Fold, together
 from src.data.splitting import Splitting
 from src.data.targets import soft_targets, targets, weights
 from src.data.transforms import Augment, none
@@ -173,6 +174,10 @@ class ImageData(LightningDataModule, ABC):
         rows = sorted(f"{each.path.relative_to(self.listing.root).as_posix()}={each.split}" for each in self._samples)
         return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
+    def contents(self, split: str) -> dict[str, Path]:
+        """Return the SHA-256 of every image of a split, without the broken ones, and where one of that content is."""
+        return {self.digests[position]: self._paths[position] for position in self._positions[split]}
+
     def keep_splits(self) -> None:
         """Write the splits into `split_file`, if there is one, so that they hold from now on.
 
@@ -260,32 +265,27 @@ class ImageData(LightningDataModule, ABC):
     def _split(self) -> list[Sample]:
         """Read the images and return those in use, each with its split; equal pictures are never parted."""
         listing = self.listing
-        if self._limit is None:
-            self._read(listing.samples)
-            names = self._splitting.names(listing, self.duplicates.near)
-            blind = self._splitting.names(listing) if self.duplicates.near else names
-            near = self.duplicates.near
-            self._parted = sum(blind[one] != blind[two] and names[one] == names[two] for one, two in near)
-            return _named(listing.samples, names)
-        # A quick run reads what it uses alone, so it learns of equal pictures when the splits are cut: one is dropped.
-        samples = self._limited(_named(listing.samples, self._splitting.names(listing)))
+        if self._limit is not None:
+            return self._quick(self._limit)
+        self._read(listing.samples)
+        near = self.duplicates.near
+        names = self._splitting.names(listing, near)
+        blind = self._splitting.names(listing) if near else names
+        self._parted = sum(blind[one] != blind[two] and names[one] == names[two] for one, two in near)
+        return _named(listing.samples, names)
+
+    def _quick(self, limit: int) -> list[Sample]:
+        """Read what a quick run uses alone: it learns of equal pictures when the splits are cut, and drops some."""
+        given = self.listing.samples
+        named = _named(given, self._splitting.names(self.listing))
+        free = {sample.path for sample, own in zip(named, given, strict=True) if sample.split != own.split}
+        samples = drawn = self._limited(named)
         self._read(samples)
-        cut = {sample.path for sample in listing.samples if sample.split is None}
-        parted = [(samples[left], samples[right]) for left, right in self.duplicates.near]
-        parted = [(left, right) for left, right in parted if left.split != right.split]
-        dropped = {(right if right.path in cut else left).path for left, right in parted} & cut
-        if not dropped:
-            return samples
-        rest = [sample for sample in samples if sample.path not in dropped]
-        lost = {(each.label, each.split) for each in samples} - {(each.label, each.split) for each in rest}
-        if lost:
-            label, name = min(lost)
-            raise ValueError(
-                f"data.limit={self._limit} leaves class {label!r} without an image in {name}, as equal pictures of two "
-                "splits are dropped: raise it"
-            )
-        self._read(rest)
-        return rest
+        while len(rest := without_parted(samples, self.duplicates.near + self.duplicates.exact, free)) < len(samples):
+            samples = rest
+            self._read(samples)
+        require_cells(drawn, samples, limit)
+        return samples
 
     def _audited(self) -> list[Sample]:
         """Read the images and return them with their splits; those of the source alone where no others can be cut."""

@@ -20,7 +20,8 @@ def read_membership(path: Path, listing: Listing) -> dict[int, str]:
     """Return the split of every image that the file knows, by its position.
 
     An image is known by its content, so that a renamed one stays, or else by its path inside the root, so that a
-    retouched one does.
+    retouched one does. Of several rows with its content the one with its path counts, of several with its path the
+    last.
 
     Args:
         path: The file; when it is not there, no image is known.
@@ -29,19 +30,13 @@ def read_membership(path: Path, listing: Listing) -> dict[int, str]:
     Raises:
         ValueError: The file is not what `write_membership` writes; the message names the line.
     """
-    rows = _rows(path)
-    by_path = {inside: split for inside, _, split in rows}
-    by_content = {digest: split for _, digest, split in reversed(rows)}
-    found = {}
-    for position, (inside, digest) in enumerate(zip(listing.inside, listing.digests, strict=True)):
-        split = by_content.get(digest) or by_path.get(inside)
-        if split is not None:
-            found[position] = split
-    return found
+    return _known(_rows(path), listing)
 
 
 def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> None:
-    """Write the split of every image, beside and then renamed; rows of images that are gone stay.
+    """Add a row for every image that is new by its path or content, and write the file beside and then rename it.
+
+    Rows that are there stay as they are, also those of images that are gone.
 
     Args:
         path: The file; its folder is made, and a lock lies beside it.
@@ -53,25 +48,37 @@ def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> Non
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        known = read_membership(path, listing)
-        for position, split in known.items():
+        rows = _rows(path)
+        for position, split in _known(rows, listing).items():
             if splits[position] != split:
                 raise ValueError(
                     f"{path} has {listing.inside[position]} in {split}, and this run would have it in "
                     f"{splits[position]}: another run wrote the file meanwhile, start again"
                 )
-        rows = {inside: (inside, digest, split) for inside, digest, split in _rows(path)}
-        for inside, digest, split in zip(listing.inside, listing.digests, splits, strict=True):
-            rows[inside] = (inside, digest, split)
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerows([HEADER, *(rows[inside] for inside in sorted(rows))])
-        write_text(path, buffer.getvalue(), errors="surrogateescape")
+        old = {row[:2] for row in rows}
+        new = [row for row in zip(listing.inside, listing.digests, splits, strict=True) if row[:2] not in old]
+        if new:
+            buffer = io.StringIO()
+            csv.writer(buffer, lineterminator="\n").writerows([HEADER, *rows, *sorted(new)])
+            write_text(path, buffer.getvalue(), errors="surrogateescape")
+
+
+def _known(rows: Sequence[Row], listing: Listing) -> dict[int, str]:
+    of_both = {(inside, digest): split for inside, digest, split in rows}
+    of_content = {digest: split for _, digest, split in reversed(rows)}
+    of_path = {inside: split for inside, _, split in rows}
+    found = {}
+    for position, (inside, digest) in enumerate(zip(listing.inside, listing.digests, strict=True)):
+        split = of_both.get((inside, digest)) or of_content.get(digest) or of_path.get(inside)
+        if split is not None:
+            found[position] = split
+    return found
 
 
 def _rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
+    # A spreadsheet may have saved it, and a name may be no UTF-8.
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         try:
             lines = list(csv.reader(file))
@@ -79,15 +86,15 @@ def _rows(path: Path) -> list[Row]:
             raise ValueError(f"{path} is no table of splits ({error}): give another data.split_file") from error
     if not lines or lines[0] != HEADER:
         raise ValueError(f"{path} does not begin with {','.join(HEADER)}: give another data.split_file")
-    rows, seen = [], set[str]()
+    rows, seen = [], set[tuple[str, str]]()
     for number, line in enumerate(lines[1:], 2):
         if not any(line):
             continue
-        if len(line) != 3 or line[2] not in SPLITS or line[0] in seen:
+        if len(line) != 3 or line[2] not in SPLITS or (line[0], line[1]) in seen:
             raise ValueError(
-                f"{path}, line {number}: {','.join(line)!r} must be a path that no other line has, its SHA-256 and "
-                f"one of {', '.join(SPLITS)}: correct or remove the line"
+                f"{path}, line {number}: {','.join(line)!r} must be a path, the SHA-256 of its image, which no other "
+                f"line has with that path, and one of {', '.join(SPLITS)}: correct or remove the line"
             )
-        seen.add(line[0])
+        seen.add((line[0], line[1]))
         rows.append((line[0], line[1], line[2]))
     return rows

@@ -74,7 +74,7 @@ def split(
         ValueError: A fraction is not between 0 and 1, a class is too small for the splits, or a fold is asked for
             although the source names its splits.
     """
-    rank = _ranking(samples, root, seed)
+    rank = ranking(samples, root, seed)
     given = {sample.split for sample in samples} - {None}
     if fold is not None and given:
         raise ValueError("data.folds cuts its own splits, and this source names them: leave them out, or data.folds")
@@ -99,40 +99,13 @@ def split(
     return assigned
 
 
-def subset(samples: Sequence[Sample], root: Path, limit: int, *, seed: int = 0) -> list[int]:
-    """Choose `limit` images that keep every class in each of its splits.
-
-    Args:
-        samples: Images with their split.
-        root: Folder that every path lies in.
-        limit: How many images to keep.
-        seed: Decides which.
-
-    Returns:
-        Positions of the kept images, ascending.
-
-    Raises:
-        ValueError: The limit is smaller than the number of classes in all splits.
-    """
-    rank = _ranking(samples, root, seed)
-    order = sorted(range(len(samples)), key=lambda position: (str(samples[position].split), rank(position)))
-    cells: dict[tuple[str | None, str], int] = {}
-    for position in order:
-        cells.setdefault((samples[position].split, samples[position].label), position)
-    if limit < len(cells):
-        raise ValueError(f"limit={limit} is too few to keep every class in each split: give {len(cells)} or more")
-    first = set(cells.values())
-    rest = [[position] for position in order if position not in first]
-    wanted = min(1.0, (limit - len(first)) / max(1, len(rest)))
-    return sorted([*first, *(position for unit in _draw(rest, wanted) for position in unit)])
-
-
 def _fixed(
     samples: Sequence[Sample], units: Iterable[Unit], kept: Mapping[int, str], given: Set[str | None], rank: Rank
 ) -> dict[int, str]:
     """Return the splits that are no longer open: those that were kept, and of what belongs to an image that has one.
 
-    What the source calls train is open as long as a split has to be cut from it, so it decides nothing by itself.
+    What the source calls train is open as long as a split has to be cut from it, so it decides nothing by itself. It
+    stays train where what decides is a split that the source names: then the source itself parts the unit.
     """
     fixed = dict(kept)
     for unit in units:
@@ -140,9 +113,9 @@ def _fixed(
         if named:
             decided = min(named)[1]
             for position in unit:
-                own = samples[position].split
-                if position not in kept and (own is None or (own == "train" and decided not in given)):
-                    fixed[position] = decided
+                if position not in kept and not _settled(samples[position]):
+                    stays = samples[position].split == "train" and decided in given
+                    fixed[position] = "train" if stays else decided
     return fixed
 
 
@@ -160,7 +133,7 @@ def _cut(
     for label, own in _by_label(samples, units):
         seen = sum(known == label for known, _ in settled)
         taken = sum(known == label and inside for known, inside in settled)
-        for unit in _draw(own, fraction, seen, taken) or ([] if taken else [min(own, key=len)]):
+        for unit in draw(own, fraction, seen, taken) or ([] if taken else [min(own, key=len)]):
             yield from unit
 
 
@@ -188,7 +161,7 @@ def _ordered(units: Iterable[Unit], rank: Rank) -> list[Unit]:
     return sorted((sorted(unit, key=rank) for unit in units), key=lambda unit: rank(unit[0]))
 
 
-def _draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> list[Unit]:
+def draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> list[Unit]:
     """Draw units along their order so that every run of it gives up its fraction of images, to the nearest unit.
 
     `seen` and `taken` count the images that came before, and those of them that were drawn.
@@ -202,13 +175,14 @@ def _draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> 
     return drawn
 
 
-def _ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
-    """Return the sort key of a position: by class, by stratum, then shuffled."""
+def ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
+    """Return the sort key of a position: by class, by stratum, then shuffled by the seed and the path in `root`."""
 
     def rank(position: int) -> tuple[str, str, str]:
         sample = samples[position]
         inside = sample.path.relative_to(root).as_posix()
-        return sample.label, sample.stratum or "", hashlib.sha256(f"{seed}/{inside}".encode()).hexdigest()
+        drawn = f"{seed}/{inside}".encode(errors="surrogateescape")  # a file's name may be no UTF-8
+        return sample.label, sample.stratum or "", hashlib.sha256(drawn).hexdigest()
 
     return rank
 

@@ -91,7 +91,7 @@ class TableData(ImageData):
         """
         present, rows = read_rows(self.table)
         names = self._names(present)
-        place = self.root.resolve()
+        place = Path(os.path.abspath(self.root))  # a link keeps its name, wherever it leads
         aim = self._aim(names, present)
         samples = [self._sample(number, _own(cells, names), place, aim) for number, cells in rows]
         numbers = [number for number, _ in rows]
@@ -147,7 +147,7 @@ class TableData(ImageData):
         return {name: own for name, own in names.items() if own in present}
 
     def _sample(self, number: int, cells: Mapping[str, str], place: Path, aim: Target) -> Sample:
-        """Return the image of a row; `place` is the resolved root."""
+        """Return the image of a row; `place` is the absolute root."""
         row, split = f"row {number} of {self.table}", cells.get("split", "")
         aimed = read_aim(row, cells[aim], aim, self._classes)
         if split and split.lower() not in SPLIT_NAMES:
@@ -163,7 +163,7 @@ class TableData(ImageData):
     def _path(self, row: str, cell: str, place: Path) -> Path:
         if not cell:
             raise ValueError(f"{row} has no path: fill it in or remove the row")
-        found = (place / cell).resolve()
+        found = Path(os.path.normpath(place / cell))
         if not found.is_relative_to(place):
             raise ValueError(
                 f"{row}: {cell} leads out of {self.root}: set data.root=DIR to a folder that holds all images"

@@ -14,6 +14,7 @@ from src.tasks.regression import RegressionTask
 from src.tasks.restore import Trained, metadata, read_trained
 from src.tasks.schedule import warmup_cosine
 from src.tasks.specify import frequencies, specify
+from src.tasks.used_data import note_data, require_own_cut, require_same_data, require_unseen, used_data
 
 __all__ = [
     "ClassificationTask",
@@ -34,8 +35,13 @@ __all__ = [
     "frequencies",
     "layers",
     "metadata",
+    "note_data",
     "predict_logits",
     "read_trained",
+    "require_own_cut",
+    "require_same_data",
+    "require_unseen",
     "specify",
+    "used_data",
     "warmup_cosine",
 ]

@@ -1,3 +1,6 @@
+import hashlib
+import os
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -250,6 +253,28 @@ def test_a_quick_run_drops_one_of_equal_pictures_that_its_splits_part(copied, im
         assert len(collection.samples) in (58, 59)
 
 
+def test_a_quick_run_drops_copies_and_chains_until_nothing_is_in_two_splits(copied, image):
+    shutil.copy(copied / "a/029.jpg", copied / "a/030.jpg")  # a second file of a dropped picture
+    COPIES["gamma"](scene(0)).save(copied / "a/028.png")
+    for seed in range(12):
+        data = FolderData(copied, image=image, split_seed=seed, limit=61)
+        data.setup()
+        assert not data.collection().across(data.duplicates.near + data.duplicates.exact)
+        gone = {path.name for path in (copied / "a").iterdir()} - {s.path.name for s in data.collection().samples}
+        assert gone <= {"000.png", "028.png", "029.jpg", "030.jpg"}
+
+
+def test_a_quick_run_drops_one_of_two_copies_that_were_kept_apart(tmp_path, make_folder, image):
+    root = make_folder(parts__a=12, parts__b=12) / "parts"
+    shutil.copy(root / "a/000.png", root / "a/copy.png")
+    content = hashlib.sha256((root / "a/000.png").read_bytes()).hexdigest()
+    file = tmp_path / "splits.csv"
+    file.write_text(f"path,sha256,split\na/000.png,{content},train\na/copy.png,{content},test\n")
+    assert data(root, image, split_file=str(file)).collection().across([(0, 12)])
+    quick = data(root, image, split_file=str(file), limit=25)
+    assert len(quick.digests) == 24 and not quick.duplicates.exact
+
+
 def test_splits_in_a_file_are_extended(tmp_path, make_folder, write_image, image):
     root = make_folder(parts__a=20, parts__b=20) / "parts"
     file = tmp_path / "kept/splits.csv"
@@ -268,6 +293,15 @@ def test_splits_in_a_file_are_extended(tmp_path, make_folder, write_image, image
     second = splits()
     assert len(second) == 50 and all(second[path] == split for path, split in first.items())
     assert {split for path, split in second.items() if path not in first} == {"train", "val", "test"}
+
+
+def test_names_that_are_no_utf8_are_cut_and_kept(tmp_path, make_folder, image):
+    root = make_folder(parts__a=12, parts__b=12) / "parts"
+    (root / "a/000.png").rename(os.fsdecode(os.fsencode(root) + b"/a/\xff.png"))
+    first = data(root, image, split_file=str(tmp_path / "splits.csv"))
+    first.keep_splits()
+    other_seed = data(root, image, split_file=str(tmp_path / "splits.csv"), split_seed=7)
+    assert other_seed.membership == first.membership
 
 
 def test_a_fold_needs_both_numbers(image, make_folder):

@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,47 @@ def test_a_renamed_and_a_retouched_image_stay_and_a_lost_one_is_remembered(listi
     write_image(samples[2].path, 77)
     later = Listing("plates", listing.root, (Sample(renamed, "a"), samples[2]), ("a", "b"), None)
     assert read_membership(file, later) == {0: "val", 1: "test"}
+    before = file.read_text()
     write_membership(file, later, ["val", "test"])
-    assert len(file.read_text().splitlines()) == 6  # the two that are gone keep their place
+    assert file.read_text().startswith(before)  # those that are gone keep their place
+    digests = [each.digests[at] for each, at in ((listing, 1), (later, 1))]
+    new = [("a/renamed.png", digests[0], "val"), ("b/000.png", digests[1], "test")]
+    assert file.read_text()[len(before) :] == "".join(",".join(row) + "\n" for row in new)
+
+
+def test_a_content_that_was_replaced_is_known_when_it_comes_back(listing, tmp_path, write_image):
+    file, (first, *_) = tmp_path / "splits.csv", listing.samples
+    write_membership(file, listing, ["train", "val", "test", "train"])
+    old = first.path.read_bytes()
+    write_image(first.path, 77)
+    write_membership(
+        file, Listing("plates", listing.root, listing.samples, ("a", "b"), None), ["train", "val", "test", "train"]
+    )
+    back = first.path.with_name("back.png")
+    back.write_bytes(old)
+    later = Listing("plates", listing.root, (Sample(back, "a"), first), ("a", "b"), None)
+    assert read_membership(file, later) == {0: "train", 1: "train"}
+
+
+def test_copies_that_the_source_parts_are_known_by_their_paths(listing, tmp_path):
+    file, (first, second, *_) = tmp_path / "splits.csv", listing.samples
+    second.path.write_bytes(first.path.read_bytes())
+    parted = Listing("plates", listing.root, (first, second), ("a", "b"), None)
+    write_membership(file, parted, ["train", "test"])
+    assert read_membership(file, parted) == {0: "train", 1: "test"}
+    before = file.read_bytes()
+    write_membership(file, parted, ["train", "test"])
+    assert file.read_bytes() == before
+
+
+def test_runs_that_write_at_once_lose_nothing(tmp_path, write_image):
+    file, count = tmp_path / "splits.csv", 12
+    paths = [write_image(tmp_path / "a" / f"{number}.png", number) for number in range(count)]
+    listings = [Listing("plates", tmp_path, (Sample(path, "a"),), ("a", "b"), None) for path in paths]
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(lambda each: write_membership(file, each, ["val"]), listings))
+    whole = Listing("plates", tmp_path, tuple(Sample(path, "a") for path in paths), ("a", "b"), None)
+    assert read_membership(file, whole) == dict.fromkeys(range(count), "val")
 
 
 def test_two_images_that_swapped_their_names_keep_the_split_of_their_content(listing, tmp_path):

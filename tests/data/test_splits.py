@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data import Sample
-from src.data.splits import Fold, split, subset, together
+from src.data.splits import Fold, split, together
 from src.errors import TooFewImages
 
 ROOT = Path()
@@ -134,31 +134,6 @@ def test_a_fraction_outside_0_and_1_is_refused(fraction):
         split([], [], ROOT, test_fraction=fraction)
 
 
-@given(plain(), st.integers(0, 99), st.data())
-@settings(deadline=None, max_examples=60)
-def test_a_subset_has_the_asked_size_and_every_class_in_each_split(samples, seed, data):
-    placed = [
-        replace(sample, split=name) for sample, name in zip(samples, split(samples, names(samples), ROOT), strict=True)
-    ]
-    cells = {(sample.split, sample.label) for sample in placed}
-    limit = data.draw(st.integers(len(cells), len(placed) + 5))
-    kept = subset(placed, ROOT, limit, seed=seed)
-    assert kept == sorted(set(kept))
-    assert len(kept) == min(limit, len(placed))
-    assert {(placed[position].split, placed[position].label) for position in kept} == cells
-    with pytest.raises(ValueError, match=f"give {len(cells)} or more"):
-        subset(placed, ROOT, len(cells) - 1)
-
-
-def test_a_subset_keeps_the_proportions():
-    placed = [
-        Sample(Path(str(index)), "a" if index % 4 else "b", ("train", "train", "test")[index % 3])
-        for index in range(240)
-    ]
-    kept = Counter((placed[position].split, placed[position].label) for position in subset(placed, ROOT, 60))
-    assert kept == pytest.approx({("train", "a"): 30, ("train", "b"): 10, ("test", "a"): 15, ("test", "b"): 5}, abs=1)
-
-
 def many(count, split=None):
     return [Sample(Path(f"/root/{label}/{number:03}.png"), label, split) for label in "ab" for number in range(count)]
 
@@ -222,28 +197,45 @@ def test_folds_of_a_source_with_splits_of_its_own_are_refused():
         cut(many(20, "train"), fold=Fold(5, 0))
 
 
-@given(st.data())
-@settings(deadline=None, max_examples=80)
-def test_what_belongs_together_is_parted_by_the_source_alone(data):
+@given(st.sets(st.sampled_from(["train", "val", "test"])), st.data())
+@settings(deadline=None, max_examples=200)
+def test_what_belongs_together_is_parted_by_the_source_alone(given, data):
     count = data.draw(st.integers(12, 40))
-    named = data.draw(st.lists(st.sampled_from([None, None, "train", "val", "test"]), min_size=count, max_size=count))
+    named = data.draw(st.lists(st.sampled_from([None, *sorted(given)]), min_size=count, max_size=count))
     groups = data.draw(st.lists(st.sampled_from([None, *"abcdefgh"]), min_size=count, max_size=count))
-    kept = data.draw(st.dictionaries(st.integers(0, count - 1), st.sampled_from(["train", "val", "test"]), max_size=4))
-    kept = {place: name for place, name in kept.items() if named[place] is None}
+    given = {name for name in named if name}
+    open_splits = {name: {name} if name in ("val", "test") else {"train", "val", "test"} - given for name in given}
+    may = [{"train", "val", "test"} if name is None else {name} | open_splits[name] for name in named]
+    places = data.draw(st.sets(st.integers(0, count - 1), max_size=6))
+    kept = {place: data.draw(st.sampled_from(sorted(may[place]))) for place in sorted(places)}
     samples = [
         Sample(Path(f"/r/{place:03}.png"), "ab"[place % 2], named[place], group=groups[place]) for place in range(count)
     ]
-    digests = [str(place) for place in range(count)]
+    digests = [str(place - place % 7) if place % 5 == 0 else str(place) for place in range(count)]
+    links = data.draw(st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=4))
     try:
-        found = split(samples, digests, Path("/r"), kept=kept)
+        found = split(samples, digests, Path("/r"), kept=kept, links=links, val_fraction=0.5, test_fraction=0.5)
     except TooFewImages:
         return
-    for unit in together(samples, digests, range(count), ()):
-        fixed = {kept.get(place) or named[place] for place in unit} - {None}
-        cut = {"val", "test"} - set(named)
-        if fixed <= {"train"} and cut and not any(place in kept for place in unit):
-            assert len({found[place] for place in unit}) == 1, (unit, fixed)
-        elif len(fixed) == 1:
-            assert {found[place] for place in unit} == fixed
-    assert all(found[place] == name for place, name in kept.items())
-    assert all(found[place] == name for place, name in enumerate(named) if name in ("val", "test"))
+    allowed = [{kept[place]} if place in kept else may[place] for place in range(count)]
+    assert all(name in allowed[place] or named[place] is None for place, name in enumerate(found))
+    for unit in together(samples, digests, range(count), links):
+        if set.intersection(*(allowed[place] for place in unit)):
+            assert len({found[place] for place in unit}) == 1
+
+
+def test_what_the_source_parts_is_parted_no_further():
+    samples = [replace(sample, split="test" if place in (3, 45) else "train") for place, sample in enumerate(many(40))]
+    for seed in range(20):
+        assert cut(samples, seed=seed, links=[(3, 4), (3, 5)])[3:6] == ["test", "train", "train"]
+
+
+def test_an_image_of_train_stays_with_one_that_was_kept_in_train():
+    samples = [replace(sample, group="tray" if place in (3, 79) else None) for place, sample in enumerate(many(40))]
+    samples[79] = replace(samples[79], split="train")
+    assert {cut(samples, seed=seed, kept={3: "train"})[79] for seed in range(20)} == {"train"}
+
+
+def test_a_name_that_is_no_utf8_is_cut_like_any_other():
+    samples = [replace(sample, path=sample.path.with_name(f"\udcff{sample.path.name}")) for sample in many(20)]
+    assert Counter(cut(samples)) == Counter(cut(many(20)))

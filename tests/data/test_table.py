@@ -144,11 +144,16 @@ def test_values_are_kept_and_cut_by_their_range(write_table, image):
         TableData(table, image=image, target="labels").read()
 
 
-def test_a_link_that_leads_out_of_the_root_is_refused(write_table, image):
-    table = write_table("path,label", "link.png,a")
-    (table.parent / "i" / "link.png").symlink_to(table)
-    with pytest.raises(ValueError, match=r"link\.png leads out of"):
-        TableData(table, table.parent / "i", image=image).read()
+def test_an_image_may_be_a_link_and_keeps_its_name(write_table, image, tmp_path):
+    table = write_table("path,label", "link.png,a", f"{tmp_path}/root/b/000.png,b")
+    (tmp_path / "root").symlink_to(tmp_path / "i")
+    (tmp_path / "i" / "link.png").symlink_to(tmp_path / "i/a/000.png")
+    (tmp_path / "i" / "out.png").symlink_to(tmp_path / "elsewhere.png")
+    (tmp_path / "i/a/001.png").rename(tmp_path / "elsewhere.png")
+    listing = TableData(table, tmp_path / "root", image=image).read()
+    assert [sample.path for sample in listing.samples] == [tmp_path / "root/link.png", tmp_path / "root/b/000.png"]
+    table = write_table("path,label", "out.png,a", "b/000.png,b")
+    assert TableData(table, tmp_path / "root", image=image).read().inside == ("out.png", "b/000.png")
 
 
 def test_known_classes_are_held_to(write_table, image):

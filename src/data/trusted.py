@@ -1,0 +1,50 @@
+"""What the data settings of a file that somebody sends may name: Hydra would call whatever it is told."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Set
+from typing import Any
+
+import src.data
+from src.data import transforms
+
+SOURCES = frozenset(
+    f"src.data.{name}"
+    for name, value in inspect.getmembers(src.data, inspect.isclass)
+    if name in src.data.__all__ and issubclass(value, src.data.ImageData) and not inspect.isabstract(value)
+)
+AUGMENTS = frozenset(
+    f"{transforms.__name__}.{name}"
+    for name, value in inspect.getmembers(transforms, inspect.isfunction)
+    if value.__module__ == transforms.__name__
+)
+_HYDRA = ("_target_", "_partial_")  # of Hydra's own keys, those that our configs use
+
+
+def require_trusted(settings: dict[str, Any]) -> None:
+    """Refuse settings that build anything but one of our sources, with one of our augmentations.
+
+    Raises:
+        ValueError: They name other code, steer how Hydra calls it, or look something up on this machine.
+    """
+    if "_target_" not in settings:
+        raise ValueError("the file names no data source of Graft: do not trust it")
+    _examine(settings, SOURCES)
+
+
+def _examine(settings: Any, allowed: Set[str]) -> None:
+    if isinstance(settings, dict):
+        target = settings.get("_target_")
+        if target is not None and str(target) not in allowed:
+            raise ValueError(f"the file asks to run {target}, which is no data source of Graft: do not trust it")
+        for key, value in settings.items():
+            if str(key).startswith("_") and str(key).endswith("_") and key not in _HYDRA:
+                raise ValueError(f"the file sets {key}, which no training writes: do not trust it")
+            _examine(key, AUGMENTS)
+            _examine(value, AUGMENTS)
+    elif isinstance(settings, list):
+        for value in settings:
+            _examine(value, AUGMENTS)
+    elif isinstance(settings, str) and "${" in settings:
+        raise ValueError(f"the file asks to look up {settings!r}, which no training writes: do not trust it")

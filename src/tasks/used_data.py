@@ -1,0 +1,110 @@
+"""What data a training used: noted in its file and its run folder, and held to by what resumes or judges it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from src.data import ImageData
+from src.data.files import write_text
+from src.tasks.restore import Trained
+
+log = logging.getLogger(__name__)
+
+NAME = "data.json"
+
+
+def used_data(data: ImageData) -> dict[str, str]:
+    """Return what names the data and how it is split, for the provenance of a trained file."""
+    return {"name": data.listing.name, "fingerprint": data.fingerprint, "membership": data.membership}
+
+
+def note_data(folder: Path, data: ImageData) -> None:
+    """Write `data.json` into the run folder: `used_data`, and the content (SHA-256) of every image to train on."""
+    noted = {**used_data(data), "trained": sorted(data.contents("train"))}
+    write_text(folder / NAME, json.dumps(noted, indent=0) + "\n")
+
+
+def require_same_data(folder: Path, data: ImageData) -> None:
+    """Refuse to resume a run with other images or splits than it began with.
+
+    Raises:
+        ValueError: The run began with others.
+    """
+    noted = _noted(folder)
+    if noted is None:
+        log.warning("%s did not note its data: it is taken to be the same", folder)
+    elif any(noted[key] != value for key, value in used_data(data).items()):
+        raise ValueError(
+            f"resume: the images or their splits are not those that {folder} began with: bring them back "
+            "(data.split_file included), or begin a new training"
+        )
+
+
+def require_own_cut(trained: Trained, data: ImageData, judging: bool) -> None:
+    """Refuse splits in which an image that was trained on could be judged.
+
+    Args:
+        trained: The file.
+        data: What it was trained on, cut again.
+        judging: Whether figures are to come of it; else other images are told and taken.
+
+    Raises:
+        ValueError: Equal images are cut otherwise, or some were trained on, or that cannot be told.
+    """
+    then = trained.provenance.get("data", {})
+    name, changed = data.listing.name, data.fingerprint != then.get("fingerprint")
+    if changed:
+        log.warning("the images of %s are not those of the training any more: figures will differ", name)
+    if "membership" not in then:
+        log.warning("%s is of a version that did not note its splits: they are taken to be the same", trained.path)
+    elif not changed and then["membership"] != data.membership:
+        raise ValueError(
+            f"{name} is cut into other splits than in the training of {trained.path}, so an image that was trained on "
+            "could be judged: use the version of Graft and the data.split_file of the training, or train anew"
+        )
+    elif changed and judging and not require_unseen(trained, data):
+        raise ValueError(
+            f"the images of {name} have changed, and beside {trained.path} is no {NAME} of its run, so one that was "
+            "trained on may be in val or test now: evaluate the run folder, or judge by other images "
+            "(data=folder data.root=NEW)"
+        )
+
+
+def require_unseen(trained: Trained, data: ImageData) -> bool:
+    """Refuse to judge images that were trained on, known by their content.
+
+    Returns:
+        Whether the run noted what it was trained on, so that this could be told.
+
+    Raises:
+        ValueError: Some were.
+    """
+    noted = _noted(Path(trained.path).parent)
+    if noted is None or noted["membership"] != trained.provenance.get("data", {}).get("membership"):
+        return False
+    seen = set(noted["trained"])
+    judged = {**data.contents("val"), **data.contents("test")}
+    both = sorted(path for content, path in judged.items() if content in seen)
+    if both:
+        raise ValueError(
+            f"images to judge were trained on ({len(both)}, {both[0]} first): leave them out, or judge by other "
+            "images (data=folder data.root=NEW); a training with data.split_file=FILE holds every image where it is"
+        )
+    return True
+
+
+def _noted(folder: Path) -> dict[str, Any] | None:
+    """Return what a run noted, or None where there is nothing."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        noted: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if set(noted) >= {"name", "fingerprint", "membership", "trained"}:
+            return noted
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): bring it back, or remove it") from error
+    return None
