@@ -53,7 +53,7 @@ class FloatCamera(Camera):
 
 
 class ResizedCamera(Camera):
-    """Profile `u8-resize`, behind the nodes that resize: pixels of the network's size that were not rounded."""
+    """Profile `u8-resize`, behind the nodes that resize: pixels of the network's size, as float32."""
 
     def example(self) -> Tensor:
         """Return two blank pictures."""
@@ -77,7 +77,9 @@ class MatMulCamera(Camera):
     def enter(self, pixels: Tensor) -> Tensor:
         """Resize and crop by two products, then bring the pixels to the network's scale."""
         x = pixels.permute(0, 3, 1, 2).float()
-        x = torch.matmul(torch.matmul(self.rows, x), self.columns)  # type: ignore[arg-type]
+        # Across, then down, each to whole grey levels: what Pillow does, and the network was trained on.
+        x = torch.matmul(x, self.columns).round().clamp(0, 255)  # type: ignore[arg-type]
+        x = torch.matmul(self.rows, x).round().clamp(0, 255)  # type: ignore[arg-type]
         return normalise(x.permute(0, 2, 3, 1), self.image)
 
     def example(self) -> Tensor:

@@ -20,7 +20,7 @@ _RESIZED = "camera.resized"
 def prepend_resize(model: onnx.ModelProto, image: ImageSpec) -> None:
     """Let `model`, which takes resized pixels as N x H x W x 3 of float32, take uint8 of any height and width.
 
-    The rounding of sizes is that of `src.edge.preprocess`, in float64 as there; pixels are not rounded.
+    The rounding of sizes is that of `src.edge.preprocess`, in float64 as there.
     """
     graph = _Prelude()
     tall, wide = (math.floor(side / image.crop_pct) for side in image.size)
@@ -45,12 +45,12 @@ def prepend_resize(model: onnx.ModelProto, image: ImageSpec) -> None:
     first = graph.whole(starts)
     ends = graph.add("Add", [first, graph.int64(list(image.size))])
     x = graph.add("Cast", [graph.add("Transpose", [INPUT], perm=[0, 3, 1, 2])], to=TensorProto.FLOAT)
-    # All four sides, because onnxruntime 1.32 mistakes `axes` when it moves the transpose of an int8 graph.
-    sides = graph.add("Concat", [graph.add("Shape", [INPUT], end=1), graph.int64([3]), graph.whole(lengths)], axis=0)
-    x = graph.add(
-        "Resize", [x, "", "", sides], mode=_MODES[image.interpolation], antialias=1,
-        coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.5,
-    )  # fmt: skip
+    whole = graph.whole(lengths)
+    sides_of = [graph.add("Slice", [whole, graph.int64([i]), graph.int64([i + 1])]) for i in (0, 1)]
+    taken = graph.add("Shape", [INPUT], start=1, end=2)
+    # Across, then down, each to whole grey levels: what Pillow does, and the network was trained on.
+    for side in ([taken, sides_of[1]], sides_of):
+        x = graph.resize(x, side, _MODES[image.interpolation])
     x = graph.add("Slice", [x, first, ends, graph.int64([2, 3])])
     graph.add("Transpose", [x], _RESIZED, perm=[0, 2, 3, 1])
     graph.prepend(model)
@@ -67,6 +67,19 @@ class _Prelude:
         name = output or f"camera.{len(self._nodes)}"
         self._nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
         return name
+
+    def resize(self, x: str, lengths: list[str], mode: str) -> str:
+        """Resize N x 3 x H x W to whole grey levels."""
+        # All four sides, because onnxruntime 1.32 mistakes `axes` when it moves the transpose of an int8 graph.
+        sides = self.add("Concat", [self.add("Shape", [INPUT], end=1), self.int64([3]), *lengths], axis=0)
+        x = self.add(
+            "Resize", [x, "", "", sides], mode=mode, antialias=1,
+            coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.5,
+        )  # fmt: skip
+        return self.add("Clip", [self.add("Round", [x]), self.float32(0), self.float32(255)])
+
+    def float32(self, value: float) -> str:
+        return self._constant(np.array(value, np.float32))
 
     def int64(self, value: list[int]) -> str:
         return self._constant(np.array(value, np.int64))

@@ -36,7 +36,7 @@ def test_every_profile_gives_the_logits_of_resized_pixels(tmp_path, spec, profil
         if profile == "u8-matmul" or not (tmp_path / "other.onnx").exists():
             export_onnx(model, image, TASK, tmp_path / "other.onnx", Shape(profile, taken=size[::-1]))
         logits, _, decision = run(tmp_path / "other.onnx", [FITS[profile](item, image) for item in pictures])
-        allowed = 1e-5 if profile == "float" else 0.01
+        allowed = {"float": 1e-5, "u8-matmul": 0.002, "u8-resize": 0.01}[profile]
         assert np.abs(logits - expected).max() <= allowed * np.abs(expected).max()
         np.testing.assert_array_equal(decision, logits.argmax(axis=1))
 
