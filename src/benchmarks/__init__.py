@@ -2,7 +2,7 @@
 
 from src.benchmarks import data, step, switch, targets
 from src.benchmarks.machine import machine
-from src.benchmarks.suite import Options, Row, Suite, choose
+from src.benchmarks.suite import Options, Row, Suite, Summary, choose
 from src.benchmarks.table import markdown, terminal
 
 SUITES: dict[str, Suite] = {
@@ -12,4 +12,4 @@ SUITES: dict[str, Suite] = {
     "targets": targets.SUITE,
 }
 
-__all__ = ["SUITES", "Options", "Row", "Suite", "choose", "machine", "markdown", "terminal"]
+__all__ = ["SUITES", "Options", "Row", "Suite", "Summary", "choose", "machine", "markdown", "terminal"]

@@ -14,14 +14,16 @@ from src.benchmarks.suite import Row, Suite
 MISSING = "\N{EN DASH}"
 
 
-def markdown(name: str, suite: Suite, machine: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """Write the page of a benchmark: machine, table, errors and notes."""
+def markdown(
+    name: str, suite: Suite, machine: Mapping[str, Any], rows: Sequence[Row], lines: Sequence[str] = ()
+) -> str:
+    """Write the page of a benchmark: machine, table, errors, the lines of its summary, and notes."""
     headings = [*suite.labels, *(column.heading for column in suite.columns)]
-    lines = [headings, ["---"] * len(suite.labels) + ["---:"] * len(suite.columns)]
-    lines += [_cells(row, suite) for row in rows]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    cells = [headings, ["---"] * len(suite.labels) + ["---:"] * len(suite.columns)]
+    cells += [_cells(row, suite) for row in rows]
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells)
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
-    notes = "\n".join(f"- {note}" for note in (*errors(suite, rows), *suite.notes))
+    notes = "\n".join(f"- {note}" for note in (*errors(suite, rows), *lines, *suite.notes))
     return f"# Benchmark: {name}\n\n{facts}\n\n{table}\n\n{notes}\n"
 
 
@@ -40,7 +42,7 @@ def terminal(suite: Suite, rows: Sequence[Row]) -> Table:
 
 def errors(suite: Suite, rows: Sequence[Row]) -> list[str]:
     """Return a line for every row that could not be measured."""
-    return [f"{', '.join(row[label] for label in suite.labels)}: {row['error']}" for row in rows if "error" in row]
+    return [f"{', '.join(str(row[label]) for label in suite.labels)}: {row['error']}" for row in rows if "error" in row]
 
 
 def ratio(value: float) -> str:
@@ -61,5 +63,5 @@ def _cells(row: Row, suite: Suite) -> list[str]:
     ]
 
 
-def _group(row: Row) -> tuple[Any, Any]:
-    return row["model"], row.get("precision")
+def _group(row: Row) -> tuple[Any, ...]:
+    return tuple(row.get(label) for label in ("model", "precision", "dataset", "seed"))
