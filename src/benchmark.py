@@ -34,8 +34,8 @@ def main(config: DictConfig) -> None:
     rows: list[Row] = []
     for row in suite.run(asked):
         rows.append(row)
-        write(folder, name, about, rows, suite.summarise(asked, rows))
-    summary = suite.summarise(asked, rows)
+        write(folder, name, about, rows, suite.summarise(asked, rows, about))
+    summary = suite.summarise(asked, rows, about)
     write(folder, name, about, rows, summary)
     console = Console(width=100)
     console.print(terminal(suite, rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +81,7 @@ class Summary:
     page: str = ""
 
 
-def _no_summary(options: Options, rows: Sequence[Row]) -> Summary:
+def _no_summary(options: Options, rows: Sequence[Row], machine: Mapping[str, Any]) -> Summary:
     return Summary()
 
 
@@ -95,7 +95,7 @@ class Suite:
         notes: How to read the figures, a sentence each.
         labels: The keys that tell the rows apart.
         options: The fields of `Options` that it follows.
-        summarise: Says what follows from the rows so far.
+        summarise: Says what follows from the rows so far, on which machine.
     """
 
     run: Callable[[Options], Iterable[Row]]
@@ -103,7 +103,7 @@ class Suite:
     notes: tuple[str, ...]
     labels: tuple[str, ...] = ("model", "method", "precision")
     options: tuple[str, ...] = ("models", "methods", "precisions", "steps", "batch", "image_size")
-    summarise: Callable[[Options, Sequence[Row]], Summary] = _no_summary
+    summarise: Callable[[Options, Sequence[Row], Mapping[str, Any]], Summary] = _no_summary
 
 
 def choose(option: str, asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

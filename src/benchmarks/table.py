@@ -20,7 +20,7 @@ def markdown(
     """Write the page of a benchmark: machine, table, errors, the lines of its summary, and notes."""
     headings = [*suite.labels, *(column.heading for column in suite.columns)]
     cells = [headings, ["---"] * len(suite.labels) + ["---:"] * len(suite.columns)]
-    cells += [_cells(row, suite) for row in rows]
+    cells += [_cells(row, suite, suite.labels) for row in rows]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells)
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
     notes = "\n".join(f"- {note}" for note in (*errors(suite, rows), *lines, *suite.notes))
@@ -28,15 +28,19 @@ def markdown(
 
 
 def terminal(suite: Suite, rows: Sequence[Row]) -> Table:
-    """Return the table for a terminal of 100 columns."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    for label in suite.labels:
+    """Return the table for a terminal of 100 columns; a label that all rows share stands in its title."""
+    labels = [label for label in suite.labels if len(rows) < 2 or len({row[label] for row in rows}) > 1]
+    shared = ", ".join(f"{label} {rows[0][label]}" for label in suite.labels if label not in labels)
+    table = Table(
+        title=Text(shared) if shared else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=0
+    )
+    for label in labels:
         table.add_column(label, overflow="fold")
     for column in suite.columns:
         table.add_column(column.heading.replace(" / ", "\n/"), justify="right")
     for place, row in enumerate(rows):
         last = place + 1 == len(rows) or _group(rows[place + 1]) != _group(row)
-        table.add_row(*map(Text, _cells(row, suite)), end_section=last)
+        table.add_row(*map(Text, _cells(row, suite, labels)), end_section=last)
     return table
 
 
@@ -55,10 +59,10 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def _cells(row: Row, suite: Suite) -> list[str]:
+def _cells(row: Row, suite: Suite, labels: Sequence[str]) -> list[str]:
     figures = [(column, row.get(column.key)) for column in suite.columns]
     return [
-        *(str(row[label]) for label in suite.labels),
+        *(str(row[label]) for label in labels),
         *(MISSING if value is None else column.write(value) for column, value in figures),
     ]
 
