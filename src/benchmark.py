@@ -34,7 +34,9 @@ def main(config: DictConfig) -> None:
     rows: list[Row] = []
     for row in suite.run(asked):
         rows.append(row)
-        write(folder, name, about, rows, suite.summarise(asked, rows, about))
+        if row not in asked.done:
+            known = [*rows, *still_to_come(suite, asked.done, rows)]
+            write(folder, name, about, known, suite.summarise(asked, known, about))
     summary = suite.summarise(asked, rows, about)
     write(folder, name, about, rows, summary)
     console = Console(width=100)
@@ -71,6 +73,12 @@ def earlier(folder: Path) -> tuple[Row, ...]:
         return tuple(json.loads(path.read_text(encoding="utf-8"))["rows"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no rows of a benchmark ({error}): choose another output") from error
+
+
+def still_to_come(suite: Suite, done: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Return the earlier rows that have not come again: until they do, the file keeps them."""
+    seen = {tuple(row[label] for label in suite.labels) for row in rows}
+    return [row for row in done if tuple(row.get(label) for label in suite.labels) not in seen]
 
 
 def write(folder: Path, name: str, about: dict[str, Any], rows: Sequence[Row], summary: Summary) -> None:

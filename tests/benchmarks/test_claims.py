@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from src.benchmarks import claims
 from src.benchmarks.claims import EPOCHS, SUITE, command
 from src.benchmarks.contenders import CONTENDERS
 from src.benchmarks.suite import Options
@@ -60,8 +61,8 @@ def test_a_real_training_of_two_methods_has_every_promised_figure(invoke, root, 
     assert set(full) >= set(promised) and set(graft) >= set(promised)
     assert full["seconds_to_full_score"] == full["curve"][0]["seconds"] and full["peak_mib"] > 0
     assert graft["forgetting_max_abs"] == 0 < full["forgetting_max_abs"]
-    claims = {(claim["dataset"], claim["claim"]): claim["passed"] for claim in result["claims"]}
-    assert claims["plates", "forgetting"] is True and claims["all", "forgetting"] is True
+    passed = {(claim["dataset"], claim["claim"]): claim["passed"] for claim in result["claims"]}
+    assert passed["plates", "forgetting"] is True and passed["all", "forgetting"] is True
     page = (tmp_path / "out/claims.html").read_text()
     assert page.count("<svg") == 1 and "<script" not in page
 
@@ -104,13 +105,28 @@ def test_a_benchmark_that_is_killed_keeps_its_rows_and_goes_on_from_them(invoke,
     assert ended.code == 0 and [t.method for t in trained] == ["graft", "peft"]  # the failed one is tried again
     rows = json.loads((out / "benchmark.json").read_text())["rows"]
     assert rows[0] == before[0] and rows[1]["seconds_to_full_score"] == 20
+    (out / "benchmark.json").write_text(json.dumps({"rows": rows[1:]}))
     del trained[:]
-    invoke("benchmark", *arguments, "methods=[full]", "epochs=3", f"output={out}")
-    assert len(trained) == 1  # another training
-    monkeypatch.setattr("src.benchmarks.claims.measured", killed)
-    with pytest.raises(Killed):
-        invoke("benchmark", *arguments, "methods=[full,graft]", "epochs=3", f"output={out}")
-    assert [row["method"] for row in json.loads((out / "benchmark.json").read_text())["rows"]] == ["full"]
+
+    def second_dies(*arguments):
+        monkeypatch.setattr("src.benchmarks.claims.measured", killed)
+        return first(*arguments)
+
+    first = claims.measured
+    monkeypatch.setattr("src.benchmarks.claims.measured", second_dies)
+    with pytest.raises(Killed):  # after full, at head; graft comes later, and stays
+        invoke("benchmark", *arguments, "methods=[full,head,graft]", f"output={out}")
+    kept = json.loads((out / "benchmark.json").read_text())["rows"]
+    assert [row["method"] for row in kept] == ["full", "graft", "peft"]
+
+
+def test_a_training_by_other_settings_is_another_one(invoke, root, tmp_path, trained):
+    arguments = (*TINY, f"datasets_root={root}", "datasets=[plates]", "seeds=[0]", "methods=[full]")
+    for number, changed in enumerate(("epochs=3", "epochs=4", "limit=30", "epochs=4"), start=1):
+        invoke("benchmark", *arguments, changed, f"output={tmp_path / 'out'}")
+        assert len(trained) == number
+    invoke("benchmark", *arguments, "epochs=4", f"output={tmp_path / 'out'}")
+    assert len(trained) == 4
 
 
 @pytest.mark.parametrize(
