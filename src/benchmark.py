@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -14,25 +16,32 @@ with requires("train"):
     from rich.console import Console
     from rich.text import Text
 
-    from src.benchmarks import SUITES, Options, Suite, choose, machine, markdown, terminal
+    from src.benchmarks import SUITES, Options, Row, Suite, Summary, choose, machine, markdown, terminal
     from src.benchmarks.table import errors
     from src.report import write_text
 
+RESULT = "benchmark.json"
+LISTS = ("models", "methods", "precisions", "images", "datasets", "seeds")
+SINGLE = ("steps", "batch", "image_size", "datasets_root", "epochs", "limit", "weights")
+
 
 def main(config: DictConfig) -> None:
-    """Run one suite and write what it measured."""
+    """Run one suite and write what it measured, after every row anew: a benchmark that is killed keeps what it had."""
     (name,) = choose("suite", [config.suite], SUITES)
     logging.getLogger("src.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
-    suite, about = SUITES[name], machine()
-    rows = suite.run(options(config, suite))
-    result = {"machine": about, "notes": list(suite.notes), "rows": rows}
-    folder = Path(config.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "benchmark.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
-    write_text(folder / "benchmark.md", markdown(name, suite, about, rows))
+    suite, about, folder = SUITES[name], machine(), Path(config.output)
+    asked = options(config, suite)
+    rows: list[Row] = []
+    for row in suite.run(asked):
+        rows.append(row)
+        if row not in asked.done:
+            known = [*rows, *still_to_come(suite, asked.done, rows)]
+            write(folder, name, about, known, suite.summarise(asked, known, about))
+    summary = suite.summarise(asked, rows, about)
+    write(folder, name, about, rows, summary)
     console = Console(width=100)
     console.print(terminal(suite, rows))
-    for line in (*errors(suite, rows), f"written to {folder}"):
+    for line in (*errors(suite, rows), *summary.lines, f"written to {folder}"):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -42,8 +51,8 @@ def options(config: DictConfig, suite: Suite) -> Options:
     Raises:
         ValueError: It asks for what the suite does not follow, or for numbers with which nothing can be measured.
     """
-    names = {key: tuple(config[key]) for key in ("models", "methods", "precisions", "images")}
-    asked = Options(**names, steps=config.steps, batch=config.batch, image_size=config.image_size)
+    given: dict[str, Any] = {key: tuple(config[key]) for key in LISTS} | {key: config[key] for key in SINGLE}
+    asked = Options(**given, done=earlier(Path(config.output)) if "done" in suite.options else ())
     plain = Options()
     for option in vars(plain):
         if getattr(asked, option) != getattr(plain, option) and option not in suite.options:
@@ -51,5 +60,37 @@ def options(config: DictConfig, suite: Suite) -> Options:
     return asked
 
 
+def earlier(folder: Path) -> tuple[Row, ...]:
+    """Return the rows that a benchmark left in `folder`.
+
+    Raises:
+        ValueError: What is there is no result of a benchmark.
+    """
+    path = folder / RESULT
+    if not path.exists():
+        return ()
+    try:
+        return tuple(json.loads(path.read_text(encoding="utf-8"))["rows"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds no rows of a benchmark ({error}): choose another output") from error
+
+
+def still_to_come(suite: Suite, done: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Return the earlier rows that have not come again: until they do, the file keeps them."""
+    seen = {tuple(row[label] for label in suite.labels) for row in rows}
+    return [row for row in done if tuple(row.get(label) for label in suite.labels) not in seen]
+
+
+def write(folder: Path, name: str, about: dict[str, Any], rows: Sequence[Row], summary: Summary) -> None:
+    """Write the files of a suite, each whole or not at all."""
+    suite = SUITES[name]
+    result = {"machine": about, "notes": list(suite.notes), **summary.facts, "rows": rows}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "benchmark.md", markdown(name, suite, about, rows, summary.lines))
+    if summary.page:
+        write_text(folder / f"{name}.html", summary.page, errors="replace")
+
+
 if __name__ == "__main__":
-    run(main, "benchmark", paths=("output",))
+    run(main, "benchmark", paths=("output", "datasets_root", "weights"))

@@ -28,7 +28,7 @@ def machine() -> dict[str, Any]:
         "has_bf16": "avx512_bf16" in present or "amx_bf16" in present,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "load": list(os.getloadavg()),
+        "load": [round(average, 2) for average in os.getloadavg()],
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": platform.platform(),
         "python": platform.python_version(),

@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,8 +99,7 @@ def peaks(interval: float = 0.01) -> Iterator[dict[str, int]]:
 
     def sample() -> None:
         while True:
-            held = _held()
-            found.update({name: max(found.get(name, 0), size) for name, size in held.items()})
+            found.update({f"peak_{name}": max(found.get(f"peak_{name}", 0), size) for name, size in held().items()})
             if over.wait(interval):
                 return
 
@@ -112,8 +112,9 @@ def peaks(interval: float = 0.01) -> Iterator[dict[str, int]]:
         thread.join()
 
 
-def _held() -> dict[str, int]:
-    names = {"RssAnon:": "peak_anonymous_bytes", "VmRSS:": "peak_resident_bytes"}
+def held() -> dict[str, int]:
+    """Return this process's `anonymous_bytes` and `resident_bytes` now; empty where there is no Linux to ask."""
+    names = {"RssAnon:": "anonymous_bytes", "VmRSS:": "resident_bytes"}
     status = Path("/proc/self/status")
     lines = [line.split() for line in status.read_text().splitlines()] if status.exists() else []
     return {names[words[0]]: int(words[1]) * 1024 for words in lines if words and words[0] in names}
@@ -130,6 +131,15 @@ def fresh_processes() -> Iterator[ProcessPoolExecutor]:
     context.set_forkserver_preload([__name__, "peft"])
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as executor:
         yield executor
+
+
+def measured(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Return what a function measures in a new process, or the `error` of what it could not do or was killed for."""
+    try:
+        with fresh_processes() as processes:
+            return processes.submit(function, *arguments).result()
+    except Exception as error:  # whatever a method cannot do is its row in the table
+        return {"error": " ".join(str(error).split()) or type(error).__name__}
 
 
 def _peak_rss() -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from src.backbones import image_spec
-from src.benchmarks.measure import fresh_processes, interleaved, peak_memory, saved_bytes
+from src.benchmarks.measure import interleaved, measured, peak_memory, saved_bytes
 from src.benchmarks.methods import ALPHA, METHODS, RANK
 from src.benchmarks.suite import Column, Options, Row, Suite, choose
 from src.benchmarks.table import count, ratio
@@ -53,23 +52,14 @@ def _compare(case: Case, methods: Sequence[str], steps: int) -> list[Row]:
     """Return one row for each method on one case, the case in a process of its own."""
     rows = {method: _labels(case, method) for method in methods}
     for method, row in rows.items():
-        row |= _measured(peak_memory, case, method)
+        row |= measured(peak_memory, case, method)
     able = [method for method, row in rows.items() if "error" not in row]
-    together = _measured(side_by_side, case, able, steps)
+    together = measured(side_by_side, case, able, steps)
     for method in able:
         rows[method] |= together if "error" in together else together[method]
     for row in rows.values():
         row |= _ratios(row, rows)
     return list(rows.values())
-
-
-def _measured(function: Callable[..., Row], *args: Any) -> Row:
-    """Return what a function measures in a new process, or the `error` of what it could not do or was killed for."""
-    try:
-        with fresh_processes() as processes:
-            return processes.submit(function, *args).result()
-    except Exception as error:  # whatever a method cannot do is its row in the table
-        return {"error": " ".join(str(error).split()) or type(error).__name__}
 
 
 def side_by_side(case: Case, methods: Sequence[str], steps: int) -> dict[str, Row]:

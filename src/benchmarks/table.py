@@ -14,33 +14,39 @@ from src.benchmarks.suite import Row, Suite
 MISSING = "\N{EN DASH}"
 
 
-def markdown(name: str, suite: Suite, machine: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """Write the page of a benchmark: machine, table, errors and notes."""
+def markdown(
+    name: str, suite: Suite, machine: Mapping[str, Any], rows: Sequence[Row], lines: Sequence[str] = ()
+) -> str:
+    """Write the page of a benchmark: machine, table, errors, the lines of its summary, and notes."""
     headings = [*suite.labels, *(column.heading for column in suite.columns)]
-    lines = [headings, ["---"] * len(suite.labels) + ["---:"] * len(suite.columns)]
-    lines += [_cells(row, suite) for row in rows]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    cells = [headings, ["---"] * len(suite.labels) + ["---:"] * len(suite.columns)]
+    cells += [_cells(row, suite, suite.labels) for row in rows]
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells)
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
-    notes = "\n".join(f"- {note}" for note in (*errors(suite, rows), *suite.notes))
+    notes = "\n".join(f"- {note}" for note in (*errors(suite, rows), *lines, *suite.notes))
     return f"# Benchmark: {name}\n\n{facts}\n\n{table}\n\n{notes}\n"
 
 
 def terminal(suite: Suite, rows: Sequence[Row]) -> Table:
-    """Return the table for a terminal of 100 columns."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    for label in suite.labels:
+    """Return the table for a terminal of 100 columns; a label that all rows share stands in its title."""
+    labels = [label for label in suite.labels if len(rows) < 2 or len({row[label] for row in rows}) > 1]
+    shared = ", ".join(f"{label} {rows[0][label]}" for label in suite.labels if label not in labels)
+    table = Table(
+        title=Text(shared) if shared else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=0
+    )
+    for label in labels:
         table.add_column(label, overflow="fold")
     for column in suite.columns:
         table.add_column(column.heading.replace(" / ", "\n/"), justify="right")
     for place, row in enumerate(rows):
         last = place + 1 == len(rows) or _group(rows[place + 1]) != _group(row)
-        table.add_row(*map(Text, _cells(row, suite)), end_section=last)
+        table.add_row(*map(Text, _cells(row, suite, labels)), end_section=last)
     return table
 
 
 def errors(suite: Suite, rows: Sequence[Row]) -> list[str]:
     """Return a line for every row that could not be measured."""
-    return [f"{', '.join(row[label] for label in suite.labels)}: {row['error']}" for row in rows if "error" in row]
+    return [f"{', '.join(str(row[label]) for label in suite.labels)}: {row['error']}" for row in rows if "error" in row]
 
 
 def ratio(value: float) -> str:
@@ -53,13 +59,13 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def _cells(row: Row, suite: Suite) -> list[str]:
+def _cells(row: Row, suite: Suite, labels: Sequence[str]) -> list[str]:
     figures = [(column, row.get(column.key)) for column in suite.columns]
     return [
-        *(str(row[label]) for label in suite.labels),
+        *(str(row[label]) for label in labels),
         *(MISSING if value is None else column.write(value) for column, value in figures),
     ]
 
 
-def _group(row: Row) -> tuple[Any, Any]:
-    return row["model"], row.get("precision")
+def _group(row: Row) -> tuple[Any, ...]:
+    return tuple(row.get(label) for label in ("model", "precision", "dataset", "seed"))

@@ -52,7 +52,7 @@ class ElpvData(ImageData):
         Raises:
             ValueError: The package is not installed.
         """
-        root = _root()
+        root = package_root()
         with (root / "labels.csv").open(newline="") as file:
             rows = list(csv.reader(file, delimiter=" ", skipinitialspace=True))
         samples = tuple(self._sample(root / name, float(probability), kind) for name, probability, kind in rows)
@@ -71,7 +71,12 @@ class ElpvData(ImageData):
         return Sample(path, binary, stratum=stratum, soft=(1 - probability, probability) if self.soft_labels else None)
 
 
-def _root() -> Path:
+def package_root() -> Path:
+    """Return the folder of the installed pictures.
+
+    Raises:
+        ValueError: The package is not installed.
+    """
     package = find_spec("elpv_dataset")
     if package is None or not package.submodule_search_locations:
         raise ValueError('the ELPV images are not installed: run pip install -e ".[demo]"')

@@ -9,10 +9,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from src.report import units
 
 
-def environment() -> Environment:
-    """Return the templates of this folder, with what writes figures; a name that is missing is an error."""
+def environment(*folders: Path) -> Environment:
+    """Return the templates of this folder and of others, with what writes figures; a missing name is an error."""
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, *folders]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -20,5 +20,6 @@ def environment() -> Environment:
     )
     made.filters |= {"count": units.count, "size": units.size, "duration": units.duration}
     made.filters["score"] = lambda value: units.figure("", value)
+    made.filters["rate"] = lambda value: units.figure("accuracy", value)
     made.filters["number"] = lambda text: f"{float(text):.4g}"
     return made

@@ -37,7 +37,7 @@ def quick(monkeypatch):
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr("src.benchmarks.step.fresh_processes", Here)
+    monkeypatch.setattr("src.benchmarks.measure.fresh_processes", Here)
 
 
 def measured(invoke, folder, *overrides):

@@ -23,3 +23,14 @@ def test_the_terminals_table_fits_a_hundred_columns(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100 and any("1,234,567" in line for line in lines)
     assert errors(SUITE, ROWS) == ["a|b, peft, fp32: cannot"]
+
+
+def test_a_label_that_all_rows_share_stands_once(capsys):
+    Console(width=100).print(terminal(SUITE, [*ROWS, {**ROWS[0], "precision": "bf16"}]))
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].strip() == "model a|b" and shown.count("a|b") == 1 and "bf16" in shown
+
+
+def test_the_lines_of_a_summary_stand_between_errors_and_notes():
+    page = markdown("step", SUITE, {}, ROWS, ["a verdict"]).splitlines()
+    assert page[-3:] == ["- a|b, peft, fp32: cannot", "- a verdict", "- a note"]

@@ -1,0 +1,66 @@
+"""What suite `claims` compares: each way to adapt, with its learning rate and how to undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from src.benchmarks.methods import ALPHA, RANK
+from src.benchmarks.peft_adaptation import Peft
+from src.lora import Injection, inject, injection_of, remove
+from src.lora.targets import sites
+from src.tasks import Full, Lora
+from src.tasks.adaptation import Adaptation
+
+FULL_RATE, HEAD_RATE, LORA_RATE = 3e-4, 1.5e-3, 1.5e-3
+
+
+@dataclass(frozen=True)
+class AttentionLora(Lora):
+    """LoRA on the attention where the backbone has any, else on its convolutions."""
+
+    def prepare(self, model: nn.Module) -> Injection:
+        """Inject the adapters."""
+        attends = any("attention" in site.roles for site in sites(model))
+        return inject(model, **{**vars(self), "targets": "attention" if attends else "conv"})
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One method.
+
+    Attributes:
+        adaptation: How the backbone is made to learn.
+        learning_rate: The same on every data set.
+        undo: Gives the backbone without what was added to it, in place.
+    """
+
+    adaptation: Adaptation
+    learning_rate: float
+    undo: Callable[[nn.Module], nn.Module]
+
+    def targets(self, model: nn.Module) -> str | None:
+        """Return the layers in which Graft has adapted `model`, as `lora.targets`; None where there are none."""
+        injection = injection_of(model)
+        if injection is None:
+            return None
+        targets = injection.settings.targets
+        return (targets if isinstance(targets, str) else ", ".join(targets)) or None
+
+
+def _itself(model: nn.Module) -> nn.Module:
+    return model
+
+
+_PEFT = Peft()
+CONTENDERS = {
+    "full": Contender(Full(), FULL_RATE, _itself),
+    "head": Contender(Lora(RANK, ALPHA, targets=()), HEAD_RATE, remove),
+    "graft": Contender(Lora(RANK, ALPHA, targets="dense"), LORA_RATE, remove),
+    "graft_attention": Contender(AttentionLora(RANK, ALPHA), LORA_RATE, remove),
+    "graft_all": Contender(Lora(RANK, ALPHA, targets="all"), LORA_RATE, remove),
+    "dora": Contender(Lora(RANK, ALPHA, targets="dense", kind="dora"), LORA_RATE, remove),
+    "peft": Contender(_PEFT, LORA_RATE, _PEFT.remove),
+}

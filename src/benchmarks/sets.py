@@ -1,0 +1,60 @@
+"""The data sets of suite `claims`: which are there, and how each is read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Unpack
+
+from src.data import ElpvData, FolderData, ImageData
+from src.data.elpv import package_root
+from src.data.loading import Loading
+
+ELPV = "elpv"
+SETS = (ELPV, "plantvillage_apple", "tomato_freshness", "xsdd")
+ROOT = Path("../shared/datasets")
+
+
+def find_sets(asked: Sequence[str], root: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the data sets that are there, and why each other one is not.
+
+    Args:
+        asked: Names of sets; empty for all of `SETS` and every other folder in `root`.
+        root: The folder of folders.
+
+    Raises:
+        ValueError: A name is neither one of `SETS` nor a folder.
+    """
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    known = tuple(dict.fromkeys((*SETS, *(name for name in folders if not name.startswith(".")))))
+    for name in asked:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(
+                f"datasets={name} is unknown{hint}: choose from {', '.join(known)}, or name a folder in {root}"
+            )
+    wanted = tuple(dict.fromkeys(asked)) or known
+    absent = {name: reason for name in wanted if (reason := _absence(name, root))}
+    return tuple(name for name in wanted if name not in absent), absent
+
+
+def open_set(name: str, root: Path, **loading: Unpack[Loading]) -> ImageData:
+    """Return a data set as the experiments read it: the whole picture; soft labels where experts were in doubt."""
+    loading["crop_pct"] = 1.0
+    if name == ELPV:
+        return ElpvData(soft_labels=True, **loading)
+    loading["crop_mode"] = "squash"
+    return FolderData(root / name, **loading)
+
+
+def _absence(name: str, root: Path) -> str:
+    """Say why a set is not there, or nothing."""
+    if name != ELPV:
+        return "" if (root / name).is_dir() else f"{root / name} is not there: set datasets_root to the folder of sets"
+    try:
+        package_root()
+    except ValueError as error:
+        return str(error)
+    return ""

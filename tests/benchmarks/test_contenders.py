@@ -1,0 +1,37 @@
+import pytest
+
+from src.backbones import create_backbone
+from src.benchmarks.contenders import CONTENDERS
+from src.benchmarks.methods import shared_layers
+from src.lora import injection_of
+from src.lora.targets import select
+
+
+@pytest.mark.parametrize(("name", "word"), [("test_vit", "attention"), ("test_efficientnet", "conv")])
+def test_attention_is_adapted_where_there_is_any(name, word):
+    model = create_backbone(name, "none", 3)[0]
+    expected = [site.name for site in select(model, word)]
+    contender = CONTENDERS["graft_attention"]
+    contender.adaptation.prepare(model)
+    assert [layer.name for layer in injection_of(model).layers] == expected and contender.targets(model) == word
+
+
+@pytest.mark.parametrize(
+    ("method", "targets"), [("full", None), ("head", None), ("graft", "dense"), ("graft_all", "all"), ("peft", None)]
+)
+def test_each_says_what_it_adapts_and_can_be_undone(method, targets):
+    model = create_backbone("test_efficientnet", "none", 3)[0]
+    keys, contender = list(model.state_dict()), CONTENDERS[method]
+    contender.adaptation.prepare(model)
+    assert contender.targets(model) == targets
+    assert list(contender.undo(model).state_dict()) == keys
+
+
+def test_graft_dora_and_peft_adapt_the_same_layers():
+    shared = shared_layers(create_backbone("test_efficientnet", "none", 3)[0])
+    for method in ("graft", "dora"):
+        model = create_backbone("test_efficientnet", "none", 3)[0]
+        CONTENDERS[method].adaptation.prepare(model)
+        assert [layer.name for layer in injection_of(model).layers] == shared
+    rates = {CONTENDERS[method].learning_rate for method in CONTENDERS if method not in ("full", "head")}
+    assert len(rates) == 1
