@@ -29,7 +29,7 @@ KINDS_SHOWN = 6
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a finding."""
+    """One picture of a finding; its path is that inside the root of the source."""
 
     path: str
     label: str
@@ -76,7 +76,8 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
             command=command,
             audit=content,
             verdict=verdict(audit),
-            findings=[_shown(finding, audit, bit_depth) for finding in audit.findings],
+            root=listing.root,
+            findings=[_shown(finding, audit, listing.root, bit_depth) for finding in audit.findings],
             splits=list(next(iter(content["counts"].values()))),
             labels=audit.collection.labels.describe(),
             quantiles=_quantiles(content),
@@ -90,7 +91,7 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
 def verdict(audit: Audit) -> str:
     """Say on one line whether a training may begin."""
     if audit.stopping:
-        return f"A training would stop: {'; '.join(finding.text for finding in audit.stopping)}"
+        return f"A training would stop: {', '.join(map(_words, audit.stopping))}."
     if not audit.findings:
         return "Nothing was found: a training may begin."
     warnings = sum(not finding.stops for finding in audit.findings)
@@ -111,25 +112,29 @@ def print_audit(console: Console, audit: Audit, folder: Path) -> None:
             table.add_row(mark, Text(finding.kind), Text(finding.text))
         console.print(table)
     console.print(Text(f"labels: {audit.collection.labels.describe()}"), soft_wrap=True)
-    console.print(Text(verdict(audit).partition(":")[0] if audit.stopping else verdict(audit)), soft_wrap=True)
+    console.print(Text(verdict(audit)), soft_wrap=True)
     console.print(Text(f"written to {folder / 'audit.html'}"), soft_wrap=True)
 
 
-def _shown(finding: Finding, audit: Audit, bit_depth: int) -> Shown:
+def _words(finding: Finding) -> str:
+    return finding.kind.replace("_", " ")
+
+
+def _shown(finding: Finding, audit: Audit, root: Path, bit_depth: int) -> Shown:
     paired = any(len(together) > 1 for together in finding.images)
     most = PAIRS if paired else SHOWN
     return Shown(
-        finding.kind.replace("_", " ").capitalize(),
+        _words(finding).capitalize(),
         finding.text,
         finding in audit.stopping,
         finding.stops and finding not in audit.stopping,
         paired,
-        tuple(_pictures(together, audit, bit_depth) for together in finding.images[:most]),
+        tuple(_pictures(together, audit, root, bit_depth) for together in finding.images[:most]),
         max(0, len(finding.images) - most),
     )
 
 
-def _pictures(positions: Sequence[int], audit: Audit, bit_depth: int) -> tuple[Picture, ...]:
+def _pictures(positions: Sequence[int], audit: Audit, root: Path, bit_depth: int) -> tuple[Picture, ...]:
     data = audit.collection
     remarks = {suspect.position: f"looks like {suspect.suggested}" for suspect in data.labels.suspects}
     remarks |= dict(data.errors)
@@ -137,7 +142,8 @@ def _pictures(positions: Sequence[int], audit: Audit, bit_depth: int) -> tuple[P
     for position in positions:
         sample = data.samples[position]
         picture = thumbnail(sample.path, bit_depth)
-        found.append(Picture(str(sample.path), sample.label, sample.split or OPEN, remarks.get(position, ""), picture))
+        inside = sample.path.relative_to(root).as_posix()
+        found.append(Picture(inside, sample.label, sample.split or OPEN, remarks.get(position, ""), picture))
     return tuple(found)
 
 
@@ -151,5 +157,8 @@ def _quantiles(content: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _kinds(counts: dict[str, int]) -> str:
-    told = ", ".join(f"{name}: {count:,}" for name, count in list(counts.items())[:KINDS_SHOWN])
+    """Say how many there are of each kind, the most common first; no line ends inside one."""
+    told = ", ".join(
+        f"{name} ({count:,})".replace(" ", "\N{NO-BREAK SPACE}") for name, count in [*counts.items()][:KINDS_SHOWN]
+    )
     return told + (f" and {len(counts) - KINDS_SHOWN} more" if len(counts) > KINDS_SHOWN else "")

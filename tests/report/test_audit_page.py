@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,7 @@ from tests.data.quality.test_gate import collection
 
 
 def written(tmp_path, audit):
-    listing = Listing("parts <b>", tmp_path, (), ("a", "b"), None, "CC0", ("A note.",))
+    listing = Listing("parts <b>", Path("/"), (), ("a", "b"), None, "CC0", ("A note.",))
     write_audit(tmp_path, audit, listing, 16, "2026-01-02", "python -m src.audit data.root=parts")
     return (tmp_path / "audit.html").read_text(), json.loads((tmp_path / "audit.json").read_text())
 
@@ -33,6 +34,7 @@ def test_the_page_says_what_was_found_and_shows_it(tmp_path):
     assert "parts &lt;b&gt;" in page and "A note." in page and "CC0" in page
     assert "Exact duplicates across splits" in page and "stops a training" in page and "looks like a" in page
     assert page.count("data:image/jpeg;base64,") == 7 and "image cannot<br>be opened" in page
+    assert "<bdi><wbr>r/<wbr>005.png</bdi>" in page  # the root is told once
     assert f"and {len(pairs) - PAIRS} more" in page
     assert content == audit.to_dict() and content["duplicates"]["exact_pairs"] == 13
 
@@ -44,11 +46,12 @@ def test_a_clean_set_may_begin(tmp_path):
 
 def test_verdict_and_lines_tell_stops_warnings_and_what_is_allowed(tmp_path):
     data = collection(duplicates=Duplicates(((0, 4), (0, 2)), (), 0, 0))
-    assert verdict(check(data)).startswith("A training would stop: 1 pair of equal files in unlike splits")
+    assert verdict(check(data)).removesuffix(".") == "A training would stop: exact duplicates across splits"
     allowed = check(data, ["exact_duplicates_across_splits"])
     assert verdict(allowed) == "A training may begin: nothing stops it, 1 warning, 1 allowed."
     out = io.StringIO()
     print_audit(Console(file=out, width=100), check(data), tmp_path)
+    assert verdict(check(data)) in out.getvalue()
     assert "stops" in out.getvalue() and "warns" in out.getvalue() and str(tmp_path / "audit.html") in out.getvalue()
 
 

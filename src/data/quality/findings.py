@@ -40,7 +40,8 @@ class Finding:
 def unreadable(data: Collection) -> Iterator[Finding]:
     """Find files that cannot be decoded."""
     if data.errors:
-        text = f"{_files(len(data.errors))} cannot be read: repair or remove them"
+        them = "it" if len(data.errors) == 1 else "them"
+        text = f"{_files(len(data.errors))} cannot be read: repair or remove {them}"
         yield Finding("unreadable", text, tuple((position,) for position in sorted(data.errors)))
 
 
@@ -140,7 +141,7 @@ def sizes(data: Collection) -> Iterator[Finding]:
     shorter = np.minimum(data.facts["width"], data.facts["height"])
     small = [position for position in data.readable if 2 * shorter[position] < data.side]
     if small:
-        text = f"{_files(len(small))} below half the network's {data.side} pixels: there is little to see in them"
+        text = f"{_files(len(small))} below half the network's {data.side} pixels: there is little to see"
         yield Finding("small_images", text, tuple((position,) for position in small))
     areas = (data.facts["width"].astype(np.int64) * data.facts["height"])[data.readable]
     if len(areas) and areas.max() > LARGER * areas.min():

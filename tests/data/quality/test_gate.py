@@ -92,6 +92,7 @@ def test_unreadable_files_are_named_and_count_for_nothing_else():
     data = collection(errors={5: "cut short"})
     data.facts[5] = np.zeros((), FACTS)
     assert {kind: finding.images for kind, finding in found(data).items()} == {"unreadable": ((5,),)}
+    assert found(data)["unreadable"].text == "1 image cannot be read: repair or remove it"
     assert check(data).to_dict()["errors"] == {"/r/005.png": "cut short"}
 
 
