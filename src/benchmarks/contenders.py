@@ -14,7 +14,7 @@ from src.lora.targets import sites
 from src.tasks import Full, Lora
 from src.tasks.adaptation import Adaptation
 
-FULL_RATE, HEAD_RATE, LORA_RATE = 3e-4, 1.5e-3, 1.5e-3
+FULL_RATE, HEAD_RATE, LORA_RATE = 1e-4, 1.5e-3, 1.5e-3
 
 
 @dataclass(frozen=True)
