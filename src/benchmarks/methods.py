@@ -21,6 +21,13 @@ def shared_layers(model: nn.Module) -> list[str]:
     return [site.name for site in select(model, "dense") if isinstance(site.module, (nn.Linear, nn.Conv2d))]
 
 
+def keep_statistics(model: nn.Module) -> None:
+    """Keep every norm with running statistics in eval mode, in place."""
+    for module in model.modules():
+        if any(name.startswith("running_") for name in module._buffers):
+            freeze_norm(module)
+
+
 def full(model: nn.Module) -> nn.Module:
     """Train every weight."""
     return model
@@ -52,9 +59,7 @@ def peft(model: nn.Module) -> nn.Module:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError as error:
         raise ValueError(f'{error.name} is not installed: pip install -e ".[dev]" to compare with PEFT') from error
-    for module in model.modules():
-        if any(name.startswith("running_") for name in module._buffers):
-            freeze_norm(module)
+    keep_statistics(model)
     names = "|".join(re.escape(name) for name in shared_layers(model))  # a string is matched whole, a list by endings
     adapted: nn.Module = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=int(ALPHA), target_modules=names))
     for classifier in classifiers(model):

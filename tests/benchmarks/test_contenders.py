@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from src.backbones import create_backbone
 from src.benchmarks.contenders import CONTENDERS
@@ -35,3 +36,13 @@ def test_graft_dora_and_peft_adapt_the_same_layers():
         assert [layer.name for layer in injection_of(model).layers] == shared
     rates = {CONTENDERS[method].learning_rate for method in CONTENDERS if method not in ("full", "head")}
     assert len(rates) == 1
+
+
+def test_full_fine_tuning_trains_every_weight_on_the_statistics_it_came_with():
+    model = create_backbone("test_efficientnet", "none", 3)[0]
+    CONTENDERS["full"].adaptation.prepare(model)
+    model.train()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    model(torch.randn(4, 3, 64, 64)).square().sum().backward()
+    assert before and all(torch.equal(value, before[name]) for name, value in model.named_buffers())
+    assert all(parameter.grad is not None for parameter in model.parameters())
