@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from src.benchmarks.contenders import CONTENDERS
 from src.benchmarks.suite import Row
@@ -71,6 +71,7 @@ def curves(rows: Sequence[Row], label: str) -> str:
             _draw(axes, method, [row["curve"] for row in rows if row["method"] == method and "curve" in row])
         axes.set(xlabel="Seconds of training, the head's start and validation included", xlim=(0, None))
         axes.set_title("Balanced accuracy on validation", loc="left", fontsize=12, fontweight="bold")
+        axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole percents
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
         figure.legend(loc="outside lower center", ncols=len(LINES))
         return svg(figure, label)
