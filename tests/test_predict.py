@@ -1,10 +1,12 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from PIL import Image
 from torch import nn
 
 from src.deploy import Candidate, ship
-from src.edge import Runtime, decode
+from src.edge import ImageError, Runtime, decode
 from src.spec import ImageSpec, TaskSpec
+from tests.edge.test_preprocess import BROKEN
 
 ROOT = Path(__file__).parents[1]
 IMAGE = ImageSpec((8, 6), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear", 1.0, "squash")
@@ -154,8 +157,9 @@ def test_ctrl_c_keeps_what_was_decided(bundle, many, tmp_path):
     while not (partial.exists() and partial.stat().st_size):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    process.communicate()
+    errors = process.communicate()[1]
     kept = lines(output.read_text())
+    assert errors == f"{len(kept)} decided, 0 broken\n"
     assert process.returncode == 130 and 0 < len(kept) < 400 and not partial.exists()
     assert [line["path"] for line in kept] == sorted(str(path) for path in many.iterdir())[: len(kept)]
 
@@ -217,6 +221,36 @@ def test_very_many_pictures_run_in_flat_memory_with_exact_counts(bundle, tmp_pat
         assert max(held[2:]) - held[1] < 20_000  # KiB
 
 
+def test_malformed_pictures_are_refused_or_decided_as_decoding_has_it(bundle, tmp_path):
+    """Every broken file of the decoder's own tests, and pictures that are only strange."""
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    for name, (data, _) in BROKEN.items():
+        (folder / name).write_bytes(data)
+    noise = np.random.default_rng(0).integers(0, 256, (16, 20, 4), dtype=np.uint8)
+    for mode in ("1", "L", "P", "RGB", "RGBA", "CMYK"):
+        Image.fromarray(noise, "RGBA" if mode == "RGBA" else None).convert(mode).save(folder / f"{mode}.tif")
+    Image.fromarray(noise[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
+    Image.fromarray(noise[..., 0].astype(np.float32)).save(folder / "float.tiff")
+    Image.fromarray(noise[..., 0].astype(np.int32) * 70000).save(folder / "wide.tiff")
+    Image.new("RGB", (1, 1)).save(folder / "dot.webp")
+    (folder / "nowhere.png").symlink_to(folder / "gone.png")
+    (folder / "jpeg.png").write_bytes((folder / "cut.jpg").read_bytes())
+    ended = predict(f"model={bundle}", f"input={folder}", "batch_size=3")
+    found, runtime, decided = lines(ended.stdout), Runtime(bundle), 0
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr
+    assert [line["path"] for line in found] == sorted(str(path) for path in folder.iterdir() if path.exists())
+    for line in found:
+        try:
+            (expected,) = runtime.predict([decode(line["path"])])
+        except ImageError as error:
+            assert line == {"path": line["path"], "error": str(error)} and "\n" not in line["error"]
+        else:
+            assert line["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
+            decided += 1
+    assert ended.stderr == f"{decided} decided, {len(found) - decided} broken\n" and decided == 8
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -230,3 +264,34 @@ def test_very_many_pictures_run_in_flat_memory_with_exact_counts(bundle, tmp_pat
 def test_wrong_options_are_one_line(bundle, pictures, override, message):
     ended = predict(f"model={bundle}", f"input={pictures / 'notes.txt'}", override)
     assert ended.returncode == 2 and message in ended.stderr and ended.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_base_install_decides_without_torch(bundle, pictures, tmp_path):
+    """A new environment, a copy of the sources, and `pip install` without any extra."""
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, tmp_path / "graft" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "graft")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+
+    def execute(*arguments):
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        line = [str(python), *arguments]
+        return subprocess.run(
+            line, cwd=tmp_path / "graft", env=environment, capture_output=True, text=True, check=False
+        )
+
+    installed = execute("-m", "pip", "install", "-q", ".")
+    assert installed.returncode == 0, installed.stderr
+    names = {each["name"].lower() for each in json.loads(execute("-m", "pip", "list", "--format=json").stdout)}
+    assert {"numpy", "pillow", "onnxruntime", "hydra-core"} <= names
+    assert not names & {"torch", "timm", "onnx", "lightning", "av", "scipy", "safetensors"}
+    shutil.copytree(bundle / "edge", tmp_path / "edge")
+    copies = ("output=lines.csv", "annotate=copies", "watch=true", "idle=1")
+    for options in ((), copies):
+        ended = execute("-m", "src.predict", f"model={tmp_path / 'edge'}", f"input={pictures}", *options)
+        assert ended.returncode == 0 and ended.stderr == "3 decided, 2 broken\n"
+    ended = execute("-m", "src.predict", f"model={tmp_path / 'edge'}", "input=clip.mp4")
+    assert (ended.returncode, ended.stderr) == (2, 'error: videos and cameras need PyAV: pip install -e ".[video]"\n')

@@ -44,14 +44,26 @@ class Video(Source):
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Yield the frames; `seconds` is the time in the video."""
-        path, number, seconds = _public(self.address), 0, 0.0
+        seconds = 0.0
+        for number, picture in enumerate(self._pictures()):
+            if stop.is_set():
+                return
+            if not isinstance(picture, str) and picture.time is not None:
+                seconds = picture.time
+            facts = {"frame": number, "seconds": round(seconds, 3)}
+            name = f"{Path(self.address).stem}-{number:06}"
+            yield Frame(_public(self.address), name, partial(_pixels, picture), facts)
+
+    def _pictures(self) -> Iterator[VideoFrame | str]:
+        started = False
         try:
-            for number, picture in enumerate(_pictures(self.address)):
-                seconds = seconds if isinstance(picture, str) or picture.time is None else picture.time
-                facts = {"frame": number, "seconds": round(seconds, 3)}
-                yield Frame(path, f"{Path(path).stem}-{number:06}", partial(_pixels, picture), facts)
+            for picture in _pictures(self.address):
+                started = True
+                yield picture
         except _BrokenOff as error:
-            raise ValueError(f"{path} cannot be read as a video after {number} frames: {error}") from error
+            if not started:
+                raise ValueError(f"{_public(self.address)} cannot be read as a video: {error}") from error
+            yield f"the rest cannot be read: {error}"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 import logging
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from src.edge import ImageError, stream
 from src.edge.inputs import find_source
@@ -38,7 +40,7 @@ def serve():
     """Serve bytes on loopback, one list of answers for each request in turn; an answer is sent and the line is cut."""
     servers = []
 
-    def start(*answers, content="video/x-matroska"):
+    def start(*answers, content="video/x-matroska", promised=None):
         left = list(answers)
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,6 +50,8 @@ def serve():
                     return
                 self.send_response(200)
                 self.send_header("Content-Type", content)
+                if promised:
+                    self.send_header("Content-Length", str(promised))
                 self.end_headers()
                 self.wfile.write(left.pop(0))
 
@@ -77,7 +81,7 @@ def test_every_frame_of_a_file_comes_in_order_with_its_time(tmp_path):
 
 def test_a_broken_video_is_one_line(tmp_path):
     (tmp_path / "text.mp4").write_text("hello")
-    with pytest.raises(ValueError, match=r"text\.mp4 cannot be read as a video after 0 frames"):
+    with pytest.raises(ValueError, match=r"text\.mp4 cannot be read as a video: Invalid data"):
         frames(Video(str(tmp_path / "text.mp4")))
 
 
@@ -98,6 +102,32 @@ def test_a_broken_frame_is_an_image_error(tmp_path):
     assert (good, broken) == (9, 1)
 
 
+def test_a_file_that_cannot_be_read_to_its_end_keeps_what_came_before(serve, tmp_path):
+    whole = write_video(tmp_path / "clip.mkv", [60] * 30).read_bytes()
+    address = serve(whole[: len(whole) * 2 // 3], promised=len(whole)).replace("/stream", "/clip.mkv")
+    found = frames(find_source(address))
+    assert len(found) > 5 and shades(found[:-1]) == pytest.approx([60] * (len(found) - 1), abs=4)
+    with pytest.raises(ImageError, match="the rest cannot be read"):
+        found[-1].read(16)
+    assert found[-1].facts["frame"] == len(found) - 1 and "secret" not in found[0].path
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, -90])
+def test_a_video_of_a_turned_phone_is_upright(turn):
+    """`rotation` is what the file asks to turn by, counter-clockwise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+
+    class Turned:
+        is_corrupt, rotation = False, turn
+
+        def to_ndarray(self, format):
+            return pixels
+
+    upright = stream._pixels(Turned(), 16)
+    assert np.array_equal(upright, np.asarray(Image.fromarray(pixels).rotate(turn, expand=True)))
+    assert upright.flags["C_CONTIGUOUS"]
+
+
 def test_a_stream_that_breaks_off_is_opened_again_and_given_up_in_the_end(serve, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(stream, "FIRST_PAUSE", 0.01)
     caplog.set_level(logging.WARNING)
@@ -116,6 +146,45 @@ def test_a_camera_that_was_never_there_is_an_error(serve):
     assert "secret" not in str(caught.value)
 
 
+def test_a_silent_camera_is_left(monkeypatch):
+    monkeypatch.setattr(stream, "PATIENCE", (0.2, 0.2))
+    with (
+        socket.socket() as listener,
+        pytest.raises(ValueError, match=r"gives no picture \(it was silent for too long\)"),
+    ):
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        frames(Camera(f"http://127.0.0.1:{listener.getsockname()[1]}/live", retries=8))
+
+
+def test_a_usb_camera_is_opened_as_one(monkeypatch):
+    opened = []
+
+    def refuse(address, **options):
+        opened.append((address, options["format"]))
+        raise av.error.FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(av, "open", refuse)
+    with pytest.raises(ValueError, match=r"/dev/video7 gives no picture \(No such file or directory\)"):
+        frames(find_source("/dev/video7"))
+    assert opened == [("/dev/video7", "v4l2")]
+
+
+def test_the_frames_of_a_camera_that_serves_jpegs(serve, tmp_path):
+    """The frame in the middle is cut; each of the others has its shade."""
+    parts = []
+    for shade in range(20, 140, 20):
+        Image.new("RGB", SIDE, (shade,) * 3).save(tmp_path / "a.jpg")
+        data = (tmp_path / "a.jpg").read_bytes()
+        data = data[:350] if shade == 80 else data
+        parts.append(b"--cut\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(data), data))
+    found = frames(Camera(serve(b"".join(parts), content="multipart/x-mixed-replace; boundary=cut"), retries=0))
+    assert len(found) == 6
+    with pytest.raises(ImageError, match="broken frame"):
+        found.pop(3).read(16)
+    assert shades(found) == pytest.approx([20, 40, 60, 100, 120], abs=3)
+
+
 def test_a_slow_consumer_gets_the_newest_frames_and_is_told_of_the_others(serve, tmp_path, monkeypatch):
     monkeypatch.setattr(stream, "QUEUE", 3)
     address = serve(write_video(tmp_path / "long.mkv", range(10, 250, 4)).read_bytes())
@@ -132,6 +201,7 @@ def test_what_is_a_video_and_what_a_camera():
     assert is_video("a/clip.MP4") and is_video("http://host/clip.mp4") and not is_video("a/b.png")
     assert is_camera("rtsp://host/1") and is_camera("http://host/live") and is_camera("/dev/video0")
     assert not is_camera("http://host/clip.mp4") and not is_camera("a.png")
+    assert is_camera("http://camera/video.mjpeg") and is_camera("rtsp://camera/clip.mp4")  # neither has an end
 
 
 def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):

@@ -68,6 +68,37 @@ def test_new_and_changed_pictures_come_and_old_ones_do_not_come_again(tmp_path):
     assert seen == ["a.png", "b.png", "a.png"]
 
 
+def test_an_empty_file_is_not_there_yet(tmp_path):
+    (tmp_path / "a.png").touch()
+    assert names(Watch(tmp_path, idle=0.3)) == []
+
+
+def test_a_folder_that_is_away_for_a_while_is_not_decided_again(tmp_path):
+    folder, away, seen = tmp_path / "in", tmp_path / "away", []
+    folder.mkdir()
+    picture(folder / "a.png")
+
+    def leave_and_return():
+        folder.rename(away)
+        time.sleep(0.3)
+        away.rename(folder)
+        picture(folder / "b.png")
+
+    for frame in Watch(folder, idle=1).frames(threading.Event()):
+        seen.append(frame.name)
+        if seen == ["a.png"]:
+            mover = threading.Timer(0.2, leave_and_return)
+            mover.start()
+    mover.join()
+    assert seen == ["a.png", "b.png"]
+
+
+def test_folders_in_each_other_are_held(tmp_path):
+    watched = Watch(tmp_path / "in")
+    assert watched.holds(tmp_path) and watched.holds(tmp_path / "in/out") and watched.holds(tmp_path / "in")
+    assert not watched.holds(tmp_path / "out")
+
+
 def test_stop_ends_it(tmp_path):
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import pytest
 
@@ -29,6 +30,15 @@ def test_a_csv_has_a_column_for_everything(tmp_path):
     assert list(rows[0]) == ["path", "frame", "label", "score", "p_bad", "p_good", "ms", "error"]
     assert list(rows[0].values()) == ["a, b.png", "7", "good", "0.75", "0.25", "0.75", "1.5", ""]
     assert (rows[1]["error"], rows[1]["label"], rows[1]["frame"]) == ("c.png: broken", "", "8")
+
+
+def test_a_name_that_is_no_text_opens_from_the_csv(tmp_path):
+    name = os.fsdecode(b"\xff, \xc3\xa9.png")
+    with open_lines(str(tmp_path / "a.csv"), TASK, ()) as write:
+        write({"path": name, "error": "broken\nin two lines"})
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["path"], row["error"]) == (name, "broken\nin two lines")
 
 
 def test_values_have_a_column_of_their_own(tmp_path):
