@@ -123,6 +123,8 @@ class TaskSpec(_Spec):
                 )
         elif len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"a task needs at least two classes with different names, not {list(self.classes)}")
+        if self.kind == "multilabel" and any(JOINT in name for name in self.classes):
+            raise ValueError(f"a label may not hold {JOINT!r}, which stands between labels: rename it")
         if self.positive is not None and self.positive not in self.classes:
             raise ValueError(f"the positive class {self.positive!r} is not among {', '.join(self.classes)}")
         if not self.views or not set(self.views) <= set(VIEWS):

@@ -44,6 +44,8 @@ with requires("train"):
     )
 
 log = logging.getLogger(__name__)
+
+RAISED = ("class_weights", "logit_adjustment")  # what would count a rare class twice beside a balanced draw
 # What of the data and the backbone an audit makes no use of.
 TRAINING_ONLY = ("augment", "batch_size", "num_workers", "on_error", "seed")
 
@@ -107,7 +109,8 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     about = describe(config, data, task, provenance, overrides)
     write_report(folder, about)
     summary(Console(), folder, metrics, about, next_commands(folder, predictions.paths[-1]))
-    return float(metrics["val"][SCORES[spec.kind]])
+    score = metrics["val"][SCORES[spec.kind]]
+    return float("nan") if score is None else float(score)
 
 
 def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
@@ -117,6 +120,10 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     data: ImageData = instantiate(config.data)(image=backbone.image_spec())
     data.setup()
     make = instantiate(config.task)
+    if config.data.get("balanced") and any((config.task.get("imbalance") or {}).get(key) for key in RAISED):
+        raise ValueError(
+            "data.balanced draws rare classes often already: leave it out, or task.imbalance.class_weights"
+        )
     spec = specify(make.func.kind, data, config.views)
     adaptation = instantiate(config.lora, _convert_="all")
     setting = Setting(backbone, adaptation, data.image, spec, config.seed, frequencies(data))

@@ -16,10 +16,15 @@ FEWEST = 8  # images of a range, so that every split has some
 
 
 def by_rarest(samples: Sequence[Sample]) -> list[Sample]:
-    """Give every sample its rarest label as `label`, or `NO_LABEL`, so that the splits share out what is scarce."""
+    """Give every sample its rarest label as `label`, or `NO_LABEL`, so that the splits share out what is scarce.
+
+    A few samples without labels go with the commonest one: nobody has to have them in every split.
+    """
     count = Counter(name for sample in samples for name in sample.labels or ())
+    few = sum(not sample.labels for sample in samples) < FEWEST
+    empty = max(count, key=lambda name: (count[name], name)) if few and count else NO_LABEL
     return [
-        replace(sample, label=min(sample.labels, key=lambda name: (count[name], name)) if sample.labels else NO_LABEL)
+        replace(sample, label=min(sample.labels, key=lambda name: (count[name], name)) if sample.labels else empty)
         for sample in samples
     ]
 

@@ -5,6 +5,7 @@ Linear probing first keeps the pretrained features from being distorted (LP-FT, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -67,7 +68,7 @@ def fit_head(
         weight, bias = _fitted((train[0] - mean) / std, train[1], head.out_features, penalty, loss, weights)
         weight, bias = weight / std, bias - (weight / std) @ mean
         value = float(score(F.linear(val[0], weight, bias), val[1]))
-        if chosen is None or value > best:  # a score can be undefined, as R2 of one image is
+        if chosen is None or math.isnan(best) or value > best:  # a score can be undefined, as R2 of one image is
             best, chosen = value, (weight, bias)
     assert chosen is not None
     with torch.no_grad():

@@ -30,7 +30,7 @@ class Imbalance:
     def __post_init__(self) -> None:
         """Refuse negative powers, which would make rare classes count less."""
         for name, value in vars(self).items():
-            if value < 0:
+            if not value >= 0:
                 raise ValueError(f"task.imbalance.{name}={value} must be 0 or more")
 
     def weights(self, frequencies: Sequence[float]) -> Tensor:

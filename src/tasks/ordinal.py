@@ -36,7 +36,7 @@ class OrdinalTask(ClassificationTask):
         Raises:
             ValueError: The spread is not above 0.
         """
-        if spread <= 0:
+        if not spread > 0:
             raise ValueError(f"task.spread={spread} must be above 0: 0.1 is nearly the grade alone")
         super().__init__(setting, **options)
         grades = torch.arange(len(setting.task.classes), dtype=torch.float32)

@@ -9,7 +9,6 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef, R2Score
 
-from src.backbones.outputs import interpret
 from src.tasks.base import Setting, VisionTask
 
 
@@ -31,18 +30,21 @@ class RegressionTask(VisionTask):
 
     def losses(self, logits: Tensor, targets: Tensor, smooth: bool = False) -> Tensor:
         """Return the loss of every image, with its value (N x 1)."""
-        task = self.setting.task
-        return F.huber_loss(logits, (targets - task.center) / task.scale, reduction="none", delta=self._delta).mean(1)
+        return F.huber_loss(logits, self._standard(targets), reduction="none", delta=self._delta).mean(1)
 
     def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the decided values and the true ones (N)."""
-        return interpret(logits, self.setting.task)[1], targets[:, 0]
+        """Return the decided values and the true ones (N), standardised: in float32, R2 loses large offsets."""
+        return logits[:, 0], self._standard(targets)[:, 0]
 
     def metrics(self) -> dict[str, Metric]:
-        """Return mean absolute error, root mean squared error, R2 and Pearson's correlation."""
+        """Return mean absolute error and root mean squared error in the values' unit, R2 and Pearson's correlation."""
+        scale = self.setting.task.scale
         return {
-            "mean_absolute_error": MeanAbsoluteError(),
-            "root_mean_squared_error": MeanSquaredError(squared=False),
+            "mean_absolute_error": MeanAbsoluteError() * scale,
+            "root_mean_squared_error": MeanSquaredError(squared=False) * scale,
             "r2": R2Score(),
             "pearson": PearsonCorrCoef(),
         }
+
+    def _standard(self, targets: Tensor) -> Tensor:
+        return (targets - self.setting.task.center) / self.setting.task.scale

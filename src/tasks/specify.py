@@ -14,6 +14,7 @@ from src.spec import TaskSpec
 
 log = logging.getLogger(__name__)
 
+LEAST_SPREAD = 1e-5  # of the mean: float32 holds 7 digits
 LEARNT = {"classification": "label", "ordinal": "label", "multilabel": "labels", "regression": "value"}
 _WORDS = {"label": "one label", "labels": "any number of labels", "value": "a number"}
 
@@ -40,8 +41,14 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
         values = [sample.value for sample in data.samples("train") if sample.value is not None]
         if min(values) == max(values):
             raise ValueError(f"every value of train is {values[0]:g}, so there is nothing to learn")
-        spread = statistics.pstdev(values)
-        return TaskSpec(kind, data.classes, None, tuple(views), statistics.fmean(values), spread)
+        center, spread = statistics.fmean(values), statistics.pstdev(values)
+        if spread < LEAST_SPREAD * abs(center):
+            raise ValueError(
+                f"the values differ by {spread:.3g} around {center:.6g}, too little for float32: take off a constant"
+            )
+        if len({sample.value for sample in data.samples("val")}) < 2:
+            raise ValueError("val has one value only, which no score can tell apart: give it more images")
+        return TaskSpec(kind, data.classes, None, tuple(views), center, spread)
     if kind == "ordinal":
         log.info("grades, lowest first: %s", " < ".join(data.classes))
     return TaskSpec(kind, data.classes, data.positive, tuple(views))

@@ -9,10 +9,11 @@ from src.data.listing import Sample
 
 
 def test_the_rarest_label_decides():
-    given = [("a",), ("a", "b"), (), ("c", "b", "a"), ("a", "b")]
+    given = [("a",), ("a", "b"), *[()] * 8, ("c", "b", "a"), ("a", "b")]
     cut = by_rarest([Sample(Path(str(place)), "", labels=labels) for place, labels in enumerate(given)])
-    assert [each.label for each in cut] == ["a", "b", "(none)", "c", "b"]
+    assert [each.label for each in cut] == ["a", "b", *["(none)"] * 8, "c", "b"]
     assert [each.labels for each in cut] == given
+    assert [each.label for each in by_rarest([each for each in cut[:3]])] == ["a", "b", "a"]  # too few for every split
 
 
 def test_ranges_hold_about_as_many_values_each_and_do_not_overlap():

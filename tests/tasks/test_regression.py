@@ -30,3 +30,13 @@ def test_metrics_are_scikit_learns_in_the_values_unit(make_task):
     }
     found = metrics.compute()
     assert {name: float(found[name]) for name in expected} == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("center", "scale"), [(0.002, 0.001), (10_000.0, 1.0), (100_000.0, 5.0)])
+def test_what_steers_the_training_does_not_depend_on_the_unit(make_task, center, scale):
+    task = make_task(RegressionTask, "value", center=center, scale=scale)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(300, 1, generator=generator)
+    near = logits + 0.5 * torch.randn(300, 1, generator=generator)
+    expected = sklearn_metrics.r2_score(near[:, 0], logits[:, 0])
+    assert float(task._score(logits, center + scale * near)) == pytest.approx(expected, abs=0.01)

@@ -28,8 +28,12 @@ LABELLED = data({"label": "a"}, {"label": "b"}, {"label": "a"}, {"label": "b"})
 SEVERAL = data(
     {"label": "a", "labels": ("a", "b")}, {"label": "b", "labels": ("b",)}, {"label": "(none)", "labels": ()}
 )
-VALUED = data(
-    {"label": "x", "value": 1.0}, {"label": "x", "value": 4.0}, {"label": "y", "value": 9.0}, classes=("value",)
+VALUED = Data(
+    [
+        Sample(Path("x"), "x", split=split, value=value)
+        for split, value in (("train", 1.0), ("train", 4.0), ("val", 9.0), ("val", 2.0))
+    ],
+    ("value",),
 )
 
 
@@ -60,3 +64,14 @@ def test_frequencies_are_those_of_train():
     assert frequencies(LABELLED) == pytest.approx((2 / 3, 1 / 3))
     assert frequencies(SEVERAL) == pytest.approx((0.5, 1.0))
     assert frequencies(VALUED) == ()
+
+
+def test_values_that_float32_or_a_score_cannot_tell_apart_are_refused():
+    def valued(*values):
+        splits = ("train", "train", "val", "val")
+        return Data([Sample(Path("x"), "x", s, value=v) for s, v in zip(splits, values, strict=True)], ("value",))
+
+    with pytest.raises(ValueError, match="too little for float32: take off a constant"):
+        specify("regression", valued(1.7e9, 1.7e9 + 5, 1.7e9, 1.7e9 + 1))
+    with pytest.raises(ValueError, match="val has one value only"):
+        specify("regression", valued(1.0, 2.0, 3.0, 3.0))

@@ -17,11 +17,14 @@ def point(predictions: Predictions, positive: str | None) -> Figures:
     """
     true, decided = torch.from_numpy(predictions.target_values), torch.from_numpy(predictions.predicted_values)
     varied, moved = bool((true != true[0]).any()), bool((decided != decided[0]).any())
+    # In standard deviations of the true values: torchmetrics takes small squares for none, and loses large offsets.
+    center, scale = true.mean(), true.std(correction=0) if varied else 1.0
+    near, exact = (decided - center) / scale, (true - center) / scale
     return {
         "mean_absolute_error": float(mean_absolute_error(decided, true)),
         "root_mean_squared_error": float(mean_squared_error(decided, true, squared=False)),
-        "r2": float(r2_score(decided, true)) if varied else None,
-        "pearson": float(pearson_corrcoef(decided, true)) if varied and moved else None,
+        "r2": float(r2_score(near, exact)) if varied else None,
+        "pearson": float(pearson_corrcoef(near, exact)) if varied and moved else None,
     }
 
 
