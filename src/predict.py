@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import closing
 from itertools import islice
@@ -20,6 +21,7 @@ def main(config: DictConfig) -> None:
     Raises:
         ValueError: The bundle or the input cannot be used, or not one picture could be decided.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped keeps its lines too
     batch_size, threads = _count(config, "batch_size"), _count(config, "threads")
     most = None if config.max_images is None else _count(config, "max_images")
     source = find_source(str(config.input), _flag(config, "watch"), _seconds(config), _count(config, "retries", 0))
@@ -32,11 +34,11 @@ def main(config: DictConfig) -> None:
             closing(decide(runtime, source, batch_size, keep_originals=annotator is not None)) as pictures,
         ):
             for picture in islice(pictures, most):
-                if annotator:
-                    annotator.write(picture)
                 line = picture.line()
                 write(line)
                 tally.add(line)
+                if annotator:
+                    annotator.write(picture)
     except BrokenPipeError:  # the reader, such as `head`, has enough; stdout must not be flushed again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:

@@ -150,13 +150,14 @@ def test_a_reader_that_had_enough_ends_it_quietly(bundle, many):
     assert process.wait() == 0 and errors.endswith(" decided, 0 broken\n") and errors.count("\n") == 1
 
 
-def test_ctrl_c_keeps_what_was_decided(bundle, many, tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_decided(bundle, many, tmp_path, how):
     output = tmp_path / "out" / "lines.jsonl"
     partial = output.with_name(".lines.jsonl.partial")
     process = started(f"model={bundle}", f"input={many}", f"output={output}")
     while not (partial.exists() and partial.stat().st_size):
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     errors = process.communicate()[1]
     kept = lines(output.read_text())
     assert errors == f"{len(kept)} decided, 0 broken\n"

@@ -44,11 +44,33 @@ def changed(before: NDArray[Any], after: NDArray[Any], task: TaskSpec, most: flo
 
 
 def accuracy(decided: NDArray[Any], targets: NDArray[Any], task: TaskSpec) -> float:
-    """Return the part of the decisions that are right; R2 with regression, 0 where all values are the same."""
+    """Return the part of the decisions that are right; R2 with regression.
+
+    Raises:
+        ValueError: All values of a regression are the same.
+    """
     if task.kind != "regression":
         return float((decided == targets).mean())
     spread = float(((targets - targets.mean()) ** 2).mean())
-    return 1 - float(((decided - targets) ** 2).mean()) / spread if spread else 0.0
+    if not spread:
+        raise ValueError("all values are the same, so the gate cannot tell a good file from a bad one: add images")
+    return 1 - float(((decided - targets) ** 2).mean()) / spread
+
+
+def recall(decided: NDArray[Any], targets: NDArray[Any], task: TaskSpec) -> float | None:
+    """Return the recall of the positive class, or the mean over the classes or labels that some images have.
+
+    None with regression, and where no image has the positive class.
+    """
+    if task.kind == "regression":
+        return None
+    classes = np.arange(len(task.classes))
+    there, said = (
+        each.astype(bool) if task.kind == "multilabel" else each[:, None] == classes for each in (targets, decided)
+    )
+    counted = classes if task.positive is None else [task.classes.index(task.positive)]
+    found = [float(said[there[:, index], index].mean()) for index in counted if there[:, index].any()]
+    return float(np.mean(found)) if found else None
 
 
 def auroc(probabilities: NDArray[np.float32], targets: NDArray[Any], task: TaskSpec) -> float | None:

@@ -15,14 +15,14 @@ class Limits:
     Attributes:
         relative_logit_diff: Largest difference of a logit, as a part of the largest logit; None for any.
         changed_decisions: Part of the pictures that may get another class, 0 to 1; None for any.
-        accuracy_drop: What the accuracy may fall by, 0 to 1.
+        accuracy_drop: What the accuracy may fall by, 0 to 1, and the recall of what must not pass.
     """
 
     relative_logit_diff: float | None = 1e-4
     changed_decisions: float | None = 0.0
     accuracy_drop: float = 0.0
 
-    def broken(self, diff: float, scale: float, changed: int, images: int, drop: float) -> list[str]:
+    def broken(self, diff: float, scale: float, changed: int, images: int, drop: float, lost: float = 0.0) -> list[str]:
         """Return what is not kept, each in a few words.
 
         Args:
@@ -31,6 +31,7 @@ class Limits:
             changed: Pictures with another class.
             images: Number of pictures.
             drop: What the accuracy fell by.
+            lost: What `src.deploy.decisions.recall` fell by: on rare defects, accuracy hardly tells.
         """
         found = []
         allowed = float("inf") if self.relative_logit_diff is None else self.relative_logit_diff * scale
@@ -40,6 +41,8 @@ class Limits:
             found.append(f"{changed} changed decisions, {int(self.changed_decisions * images)} allowed")
         if not drop <= self.accuracy_drop + _NONE:
             found.append(f"accuracy fell by {drop:.4f}, {self.accuracy_drop:.4f} allowed")
+        if not lost <= self.accuracy_drop + _NONE:
+            found.append(f"recall fell by {lost:.4f}, {self.accuracy_drop:.4f} allowed")
         return found
 
 
@@ -60,6 +63,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Refuse a budget that means nothing."""
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"{name} must be a number, not {value!r}")
         if not 0 <= self.max_accuracy_drop < 1:
             raise ValueError(f"max_accuracy_drop must be from 0 to 1, such as 0.005, not {self.max_accuracy_drop}")
         if not self.min_speedup >= 0:

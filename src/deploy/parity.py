@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.deploy.decisions import Samples, accuracy, auroc, changed, named, targets_of
+from src.deploy.decisions import Samples, accuracy, auroc, changed, named, recall, targets_of
 from src.deploy.limits import Limits
 from src.edge.runtime import Outputs
 from src.spec import TaskSpec
@@ -17,6 +17,7 @@ from src.spec import TaskSpec
 WORST = 5
 FREE = 0.02  # where any difference of logits is allowed, a value counts as changed from this part of the scale on
 ROUNDING = 1e-4  # of R2
+FOLLOWS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Parity:
         changed_decisions: Pictures with another decision than before; of values, see `changed`.
         accuracy_torch: Part of the model's decisions that are right, 0 to 1; R2 with regression.
         accuracy_onnx: Accuracy of the stage on the same pictures.
+        recall_torch: Recall of the positive class, or the mean over classes or labels; None with regression.
+        recall_onnx: That of the stage.
         auroc_torch: Area under the model's ROC curve; None where one class only is there.
         auroc_onnx: That of the stage.
         worst: The pictures with the largest differences, worst first: path, difference and both decisions.
@@ -48,6 +51,8 @@ class Parity:
     changed_decisions: int
     accuracy_torch: float
     accuracy_onnx: float
+    recall_torch: float | None
+    recall_onnx: float | None
     auroc_torch: float | None
     auroc_onnx: float | None
     worst: tuple[dict[str, Any], ...]
@@ -61,7 +66,9 @@ class Parity:
     def broken(self) -> list[str]:
         """Return the limits that the stage does not keep, each in a few words."""
         drop = self.accuracy_torch - self.accuracy_onnx
-        return self.limits.broken(self.max_abs_logit_diff, self.logit_scale, self.changed_decisions, self.images, drop)
+        lost = 0.0 if self.recall_torch is None or self.recall_onnx is None else self.recall_torch - self.recall_onnx
+        diff = self.max_abs_logit_diff
+        return self.limits.broken(diff, self.logit_scale, self.changed_decisions, self.images, drop, lost)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON-ready values; a figure that is not finite becomes null."""
@@ -92,6 +99,9 @@ def judge(
     if not np.isfinite(expected[0]).all():
         raise ValueError("the model's logits are not finite, the training diverged: train with a lower learning rate")
     difference = np.abs(found[0] - expected[0])
+    chances = np.abs(found[1] - expected[1]).max(initial=0.0)
+    if not chances <= difference.max() + FOLLOWS:  # a probability moves less than its logits, or it is not theirs
+        difference = np.full_like(difference, np.inf)
     if task.kind == "regression":  # R2 moves with every rounding, where a part of decisions stays
         limits = replace(limits, accuracy_drop=max(limits.accuracy_drop, ROUNDING))
     before, after, scale = expected[2], found[2], float(np.abs(expected[0]).max())
@@ -107,6 +117,8 @@ def judge(
         changed_decisions=int(other.sum()),
         accuracy_torch=accuracy(before, targets, task),
         accuracy_onnx=accuracy(after, targets, task),
+        recall_torch=recall(before, targets, task),
+        recall_onnx=recall(after, targets, task),
         auroc_torch=auroc(expected[1], targets, task),
         auroc_onnx=auroc(found[1], targets, task),
         worst=_worst(samples, task, difference.max(axis=1), before, after, other),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -10,6 +11,8 @@ from src.edge.decide import Decided
 from src.edge.frames import Source
 from src.edge.preprocess import Pixels
 from src.spec import Decision, Measurement
+
+log = logging.getLogger(__name__)
 
 
 class Annotator:
@@ -32,15 +35,18 @@ class Annotator:
             raise ValueError(f"annotate={folder} lies where the pictures of input are: choose a folder outside")
 
     def write(self, decided: Decided) -> None:
-        """Write the picture as a JPEG, under its own name and `.jpg`; a broken one is left out."""
+        """Write the picture as a JPEG, under its own name and `.jpg`; leave out and tell what cannot be written."""
         original, decision = decided.picture.original, decided.decision
         if original is None or decision is None:
             return
-        path = self.folder / f"{decided.picture.frame.name}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        draw(original, _told(decision)).save(partial, "JPEG", quality=90)
-        partial.replace(path)
+        try:
+            path = self.folder / f"{decided.picture.frame.name}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.partial")
+            draw(original, _told(decision)).save(partial, "JPEG", quality=90)
+            partial.replace(path)
+        except OSError as error:  # too large for a JPEG, too long a name, a full disk: the decision stands
+            log.warning("no annotated copy of %s: %s", decided.picture.frame.path, error)
 
 
 def _told(decision: Decision | Measurement) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
 from src.edge.ahead import ReadAhead
 from src.edge.frames import Prepared, Source, prepare
+from src.edge.preprocess import ImageError
 from src.edge.runtime import Runtime
 from src.spec import Decision, Measurement
 
@@ -63,7 +64,13 @@ def _prepared(source: Source, stop: Event, runtime: Runtime, keep_originals: boo
 def _run(runtime: Runtime, batch: list[Prepared]) -> list[Decided]:
     begin = time.perf_counter()
     good = [picture.pixels for picture in batch if picture.pixels is not None]
-    decisions = iter(runtime.decide(good) if good else ())
+    try:
+        decisions = iter(runtime.decide(good) if good else ())
+    except ImageError as error:
+        if len(batch) > 1:  # only those are left out that cannot be decided
+            return [decided for picture in batch for decided in _run(runtime, [picture])]
+        broken = replace(batch[0], pixels=None, error=f"{batch[0].frame.path}: {error}")
+        return [Decided(broken, None, broken.ms)]
     share = (time.perf_counter() - begin) * 1000 / max(len(good), 1)
     return [
         Decided(picture, None if picture.pixels is None else next(decisions), picture.ms + share) for picture in batch

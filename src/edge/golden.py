@@ -56,7 +56,10 @@ class Golden:
                     [held[f"{kind}_{number}"] for number in range(sum(name.startswith(kind) for name in held))]
                     for kind in ("input", "output")
                 )
-                return cls(inputs, tuple(outputs), float(held["tolerance"]))
+                tolerance = float(held["tolerance"])
+                if not inputs or not 0 < tolerance < 1:
+                    raise ValueError(f"{len(inputs)} inputs and a tolerance of {tolerance:g} prove nothing")
+                return cls(inputs, tuple(outputs), tolerance)
         except (AttributeError, KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{GOLDEN} cannot be read ({error}): export the model again") from error
 

@@ -95,8 +95,13 @@ class Runtime:
 
         Returns:
             One decision for each picture.
+
+        Raises:
+            ImageError: The network gives no finite numbers for a picture: no decision is better than a wrong one.
         """
-        _, probabilities, decided = self.run(batch)
+        logits, probabilities, decided = self.run(batch)
+        if not np.isfinite(logits).all():
+            raise ImageError("the network gives no finite numbers for this picture, so it cannot be decided")
         return [self._decision(*each) for each in zip(probabilities, decided, strict=True)]
 
     def run(self, batch: Sequence[NDArray[Any]]) -> Outputs:

@@ -16,7 +16,7 @@ import numpy as np
 
 from src.edge.ahead import ReadAhead
 from src.edge.frames import Frame, Source
-from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, Pixels
+from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, Pixels, scale_grey
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -157,12 +157,16 @@ def _pixels(picture: VideoFrame | str, bit_depth: int) -> Pixels:
         raise ImageError(f"broken frame: {picture}")
     if picture.is_corrupt:
         raise ImageError("broken frame: parts of it are missing")
-    return np.ascontiguousarray(np.rot90(picture.to_ndarray(format="rgb24"), round(picture.rotation / 90)))
+    if picture.format.name.startswith("gray16"):  # a camera's levels lie low in the 16 bits
+        rgb = scale_grey(picture.to_ndarray(format="gray16le"), bit_depth)
+    else:
+        rgb = picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    return np.ascontiguousarray(np.rot90(rgb, round(picture.rotation / 90)))
 
 
 def _public(address: str) -> str:
-    """Return the address without the user and the password in it."""
-    parts = urlsplit(address)
-    if "://" not in address or "@" not in parts.netloc:
+    """Return the address without what may be a password: user, query and fragment."""
+    if "://" not in address:
         return address
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -74,7 +74,8 @@ def saved(folder, count, start=0):
 
 
 def parity(stage="fp32", diff=0.0, accuracy=1.0, limits=None, changed=0):
-    return Parity(stage, "val", 100, diff, diff, 1.0, changed, 1.0, accuracy, 1.0, accuracy, (), limits or Limits())
+    figures = (1.0, accuracy, None, None, 1.0, accuracy)
+    return Parity(stage, "val", 100, diff, diff, 1.0, changed, *figures, (), limits or Limits())
 
 
 def verdict():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from src.deploy.decisions import accuracy, auroc, changed, named, targets_of
+from src.deploy.decisions import accuracy, auroc, changed, named, recall, targets_of
 from src.spec import TaskSpec
 
 LABELS, VALUE = TaskSpec("multilabel", ("rust", "scab")), TaskSpec("regression", ("value",), center=5, scale=2)
@@ -36,9 +36,22 @@ def test_accuracy_and_areas_are_scikit_learns():
     random = np.random.default_rng(0)
     values, near = random.normal(size=40), random.normal(size=40)
     assert accuracy(near, values, VALUE) == pytest.approx(reference.r2_score(values, near))
-    assert accuracy(np.ones(3), np.ones(3), VALUE) == 0.0
+    with pytest.raises(ValueError, match="all values are the same"):
+        accuracy(np.ones(3), np.ones(3), VALUE)
     there, chances = random.integers(0, 2, (40, 2)), random.random((40, 2))
     assert auroc(chances, there, LABELS) == pytest.approx(reference.roc_auc_score(there, chances))
     assert accuracy(chances > 0.5, there, LABELS) == pytest.approx(((chances > 0.5) == there).mean())
     assert auroc(np.zeros((3, 0)), np.ones(3), VALUE) is None
     assert named(np.array([1, 0]), LABELS) == "rust" and named(1, CLASSES) == "b" and named(2.5, VALUE) == 2.5
+
+
+def test_recall_is_scikit_learns():
+    random = np.random.default_rng(0)
+    true, said = random.integers(0, 3, 60), random.integers(0, 3, 60)
+    assert recall(said, true, CLASSES) == pytest.approx(reference.recall_score(true, said, average="macro"))
+    two = TaskSpec("classification", ("bad", "good"), "bad")
+    assert recall(said % 2, true % 2, two) == pytest.approx(reference.recall_score(true % 2, said % 2, pos_label=0))
+    assert recall(np.ones(4, int), np.ones(4, int), two) is None
+    there, found = random.integers(0, 2, (40, 2)), random.integers(0, 2, (40, 2))
+    assert recall(found, there, LABELS) == pytest.approx(reference.recall_score(there, found, average="macro"))
+    assert recall(np.ones(3), np.zeros(3), VALUE) is None

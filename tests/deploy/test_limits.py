@@ -38,3 +38,15 @@ def test_half_a_point_and_a_fifth_are_the_budget():
 def test_a_budget_that_means_nothing_is_refused(values):
     with pytest.raises(ValueError, match=f"{next(iter(values))} must be .* such as"):
         Budget(**values)
+
+
+def test_a_rare_defect_that_is_never_found_breaks_int8_though_accuracy_stays():
+    int8 = limits("int8", "u8", Budget())
+    assert int8.broken(1.0, 1.0, 80, 1000, 0.0, 0.8) == ["recall fell by 0.8000, 0.0050 allowed"]
+    assert not int8.broken(1.0, 1.0, 80, 1000, 0.0, -0.1)
+
+
+@pytest.mark.parametrize("values", [{"max_accuracy_drop": "half"}, {"min_speedup": None}, {"min_speedup": True}])
+def test_a_budget_is_made_of_numbers(values):
+    with pytest.raises(ValueError, match="must be a number"):
+        Budget(**values)

@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,3 +159,28 @@ def test_labels_and_values_are_compared_too(tmp_path, samples, kind):
 def test_auroc_is_none_with_one_class_only(onnx_path, samples):
     parity = check_parity(network(), IMAGE, TASK, onnx_path, samples[::2], "test")
     assert parity.auroc_torch is None and parity.auroc_onnx is None and parity.passed
+
+
+def test_a_file_that_finds_no_defect_any_more_is_refused_whatever_its_accuracy():
+    truths = [(Path("x"), "bad")] * 5 + [(Path("x"), "good")] * 95
+    logits = np.tile(np.float32([-1, 1]), (100, 1))
+    logits[:8] *= -1  # five found, three alarms
+    blind = np.tile(np.float32([-1, 1]), (100, 1))
+
+    def outputs(values):
+        chances = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+        return values, chances, values.argmax(axis=1)
+
+    parity = judge(truths, TASK, outputs(logits), outputs(blind), "int8", "val", Limits(None, None, 0.03))
+    assert parity.accuracy_torch - parity.accuracy_onnx <= 0.03 and not parity.passed
+    assert parity.broken() == ["recall fell by 1.0000, 0.0300 allowed"]
+
+
+def test_probabilities_that_are_not_those_of_the_logits_are_refused():
+    truths = [(Path("x"), "bad"), (Path("x"), "good")]
+    logits = np.float32([[1, -1], [-1, 1]])
+    chances = np.float32([[0.88, 0.12], [0.12, 0.88]])
+    right = (logits, chances, np.array([0, 1]))
+    for wrong in (chances * np.nan, chances[::-1]):
+        assert not judge(truths, TASK, right, (logits, wrong, right[2]), "fp32", "val", Limits()).passed
+    assert judge(truths, TASK, right, right, "fp32", "val", Limits()).passed

@@ -43,3 +43,13 @@ def test_originals_are_never_touched(tmp_path):
             Annotator(str(folder), find_source(str(root)))
     with pytest.raises(ValueError, match="is a file: name a folder"):
         Annotator(str(root / "a.png"), find_source(str(root)))
+
+
+def test_a_copy_that_cannot_be_written_costs_no_decision(tmp_path, caplog):
+    root = tmp_path / "in"
+    root.mkdir()
+    Image.fromarray(PIXELS).save(root / "a.png")
+    annotator = Annotator(str(tmp_path / "out"), find_source(str(root)))
+    frame = Frame("a.png", "n" * 250, lambda _: PIXELS)
+    annotator.write(Decided(Prepared(frame, 1.0, PIXELS, PIXELS), Decision("good", 0.75, {}), 1.0))
+    assert "no annotated copy of a.png" in caplog.text

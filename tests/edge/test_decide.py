@@ -82,3 +82,16 @@ def test_originals_are_kept_on_request_only():
     pixels = next(decide(Shades(), Pictures(1), keep_originals=True)).picture
     assert pixels.original.shape == (9, 9, 3) and np.array_equal(pixels.pixels, resize(pixels.original, IMAGE))
     assert next(decide(Shades(), Pictures(1))).picture.original is None
+
+
+def test_a_picture_without_finite_numbers_is_broken_and_its_neighbours_are_decided():
+    class Fragile(Shades):
+        def decide(self, batch):
+            if any(int(each.mean()) == 7 for each in batch):
+                raise ImageError("no finite numbers")
+            return super().decide(batch)
+
+    lines = [each.line() for each in decide(Fragile(), Pictures(12), 4)]
+    assert [line["path"] for line in lines] == [f"{number}.png" for number in range(12)]
+    assert [number for number, line in enumerate(lines) if "error" in line] == [4, 7, 9]
+    assert lines[7] == {"path": "7.png", "error": "7.png: no finite numbers"} and lines[6]["label"] == "6"

@@ -42,3 +42,10 @@ def test_pickles_are_never_loaded(tmp_path):
     np.savez(tmp_path / "evil.npz", input_0=np.array([{"a": 1}], dtype=object), tolerance=1.0)
     with pytest.raises(ValueError, match="cannot be read"):
         Golden.from_bytes((tmp_path / "evil.npz").read_bytes())
+
+
+@pytest.mark.parametrize("tolerance", [0.0, np.inf, np.nan, 1.0])
+def test_a_tolerance_that_proves_nothing_is_refused(tolerance):
+    golden = held()
+    with pytest.raises(ValueError, match="prove nothing"):
+        Golden.from_bytes(Golden(golden.inputs, golden.outputs, tolerance).to_bytes())

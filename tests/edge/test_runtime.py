@@ -252,3 +252,11 @@ def test_labels_and_values_are_told_as_such():
     assert runtime._decision(np.float32([0.1, 0.2, 0.3]), np.array([0, 0, 0])).label == ""
     runtime.task = TaskSpec("regression", ("value",))
     assert runtime._decision(np.zeros(0, np.float32), np.float32(1.5)) == Measurement(1.5)
+
+
+def test_numbers_that_are_not_finite_are_no_decision(bundle, monkeypatch):
+    runtime = Runtime(bundle)
+    found = runtime.run(np.zeros((1, 6, 4, 3), np.uint8))
+    monkeypatch.setattr(runtime, "run", lambda _: (found[0] * np.nan, *found[1:]))
+    with pytest.raises(ImageError, match="no finite numbers"):
+        runtime.predict(pictures(1))

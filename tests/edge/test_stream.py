@@ -2,6 +2,7 @@ import logging
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,7 +119,7 @@ def test_a_video_of_a_turned_phone_is_upright(turn):
     pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
 
     class Turned:
-        is_corrupt, rotation = False, turn
+        is_corrupt, rotation, format = False, turn, SimpleNamespace(name="yuv420p")
 
         def to_ndarray(self, format):
             return pixels
@@ -208,3 +209,19 @@ def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(ValueError, match=r'pip install -e "\.\[video\]"'):
         frames(Video(str(tmp_path / "clip.mp4")))
+
+
+def test_deep_grey_frames_have_the_white_of_the_training(tmp_path):
+    with av.open(str(tmp_path / "deep.mkv"), "w") as container:
+        track = container.add_stream("ffv1", rate=10)
+        track.width, track.height, track.pix_fmt = *SIDE, "gray16le"
+        levels = np.full((SIDE[1], SIDE[0]), 2047, np.uint16)
+        container.mux(track.encode(av.VideoFrame.from_ndarray(levels, format="gray16le")))
+        container.mux(track.encode())
+    (frame,) = frames(Video(str(tmp_path / "deep.mkv")))
+    assert frame.read(12).mean() == pytest.approx(127, abs=1) and frame.read(16).mean() == pytest.approx(8, abs=1)
+
+
+def test_a_password_in_the_query_is_not_told():
+    assert stream._public("http://h/live?user=admin&password=secret#x") == "http://h/live"
+    assert stream._public("rtsp://u:secret@h:554/1") == "rtsp://h:554/1" and stream._public("a?b.mp4") == "a?b.mp4"
