@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
@@ -15,32 +13,13 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from src.tasks.base import Setting, VisionTask
-from src.tasks.imbalance import Imbalance
+from src.tasks.labels import LabelTask
 
 
-class ClassificationTask(VisionTask):
+class ClassificationTask(LabelTask):
     """Cross-entropy over the classes."""
 
     kind = "classification"
-
-    def __init__(
-        self,
-        setting: Setting,
-        label_smoothing: float = 0.0,
-        imbalance: Imbalance = Imbalance(),  # noqa: B008  frozen
-        **options: Any,
-    ) -> None:
-        """Keep the choices.
-
-        Args:
-            setting: Backbone, adaptation, image and task.
-            label_smoothing: Part of each target that is spread over all classes in training, 0 to 1.
-            imbalance: How rare classes are raised.
-            **options: As `VisionTask`.
-        """
-        super().__init__(setting, **options)
-        self._label_smoothing, self._imbalance = label_smoothing, imbalance
 
     def losses(self, logits: Tensor, targets: Tensor, smooth: bool = False) -> Tensor:
         """Return the cross-entropy of every image, with class indices or probabilities."""
@@ -54,7 +33,7 @@ class ClassificationTask(VisionTask):
         each = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
         if imbalance.class_weights:
             each = each * _of_truth(imbalance.weights(frequencies).to(logits.device), targets)
-        return each * imbalance.focus(_of_truth(logits.softmax(1), targets)) if imbalance.focal else each
+        return each * imbalance.focus(_distance(logits.softmax(1), targets)) if imbalance.focal else each
 
     def metrics(self) -> dict[str, Metric]:
         """Return accuracy, balanced accuracy, F1, AUROC, average precision and the confusion matrix.
@@ -74,6 +53,11 @@ class ClassificationTask(VisionTask):
 
 
 def _of_truth(values: Tensor, targets: Tensor) -> Tensor:
-    """Return the value of every image's true class (N): of K values or N x K, weighted where the truth is soft."""
-    soft = F.one_hot(targets, values.shape[-1]) if targets.ndim == 1 else targets
-    return (values * soft).sum(1)
+    """Return the value of every image's true class (N), of K values, weighted where the truth is soft."""
+    return values[targets] if targets.ndim == 1 else targets @ values
+
+
+def _distance(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Return how far every image is from its truth (N), 0 to 1: half the sum of the differences (total variation)."""
+    soft = F.one_hot(targets, probabilities.shape[1]) if targets.ndim == 1 else targets
+    return (probabilities - soft).abs().sum(1) / 2

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+NEAREST = 1e-6
 LEAST = 1e-4  # of the images: no class counts as rarer, so that one picture never outweighs the rest
 
 
@@ -20,7 +21,8 @@ class Imbalance:
             0.5 goes half of the way.
         logit_adjustment: What is added to the logits in the loss alone, in units of log f (tau of Menon et al., arXiv
             2007.07314); 1 aims at balanced accuracy.
-        focal: Power of 1 - p by which certain images count less (gamma of Lin et al., arXiv 1708.02002).
+        focal: Power of the distance from the truth, 1 - p where that is certain, by which images that are told well
+            count less (gamma of Lin et al., arXiv 1708.02002; with soft truths as in arXiv 2006.04388).
     """
 
     class_weights: float = 0.0
@@ -52,9 +54,9 @@ class Imbalance:
         """Return what is added to the logits of several labels (K)."""
         return self.logit_adjustment * torch.logit(_bounded(frequencies))
 
-    def focus(self, probability: Tensor) -> Tensor:
-        """Return by how much an image counts whose truth has this probability."""
-        return (1 - probability).clamp_min(0) ** self.focal
+    def focus(self, distance: Tensor) -> Tensor:
+        """Return by how much images count that are so far from their truth, 0 to 1."""
+        return distance.clamp_min(NEAREST) ** self.focal  # at 0 a power below 1 has no gradient
 
 
 def _bounded(frequencies: Sequence[float]) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
@@ -15,32 +13,13 @@ from torchmetrics.classification import (
     MultilabelF1Score,
 )
 
-from src.tasks.base import Setting, VisionTask
-from src.tasks.imbalance import Imbalance
+from src.tasks.labels import LabelTask
 
 
-class MultilabelTask(VisionTask):
+class MultilabelTask(LabelTask):
     """Binary cross-entropy of every label, averaged over the labels."""
 
     kind = "multilabel"
-
-    def __init__(
-        self,
-        setting: Setting,
-        label_smoothing: float = 0.0,
-        imbalance: Imbalance = Imbalance(),  # noqa: B008  frozen
-        **options: Any,
-    ) -> None:
-        """Keep the choices.
-
-        Args:
-            setting: Backbone, adaptation, image and task.
-            label_smoothing: By how much presence and absence move towards one half in training, 0 to 1.
-            imbalance: How rare labels are raised.
-            **options: As `VisionTask`.
-        """
-        super().__init__(setting, **options)
-        self._label_smoothing, self._imbalance = label_smoothing, imbalance
 
     def losses(self, logits: Tensor, targets: Tensor, smooth: bool = False) -> Tensor:
         """Return the loss of every image, with its labels (N x labels, 0 to 1)."""
@@ -52,8 +31,7 @@ class MultilabelTask(VisionTask):
         raised = imbalance.odds_weights(frequencies).to(logits.device) if imbalance.class_weights else None
         each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=raised, reduction="none")
         if imbalance.focal:
-            probability = logits.sigmoid()
-            each = each * imbalance.focus(targets * probability + (1 - targets) * (1 - probability))
+            each = each * imbalance.focus((logits.sigmoid() - targets).abs())
         return each.mean(1)
 
     def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from src.data import ImageData
-from src.data.targets import targets
+from src.data.targets import soft_targets, weights
 from src.spec import TaskSpec
 
 log = logging.getLogger(__name__)
@@ -55,12 +55,14 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
 
 
 def frequencies(data: ImageData) -> tuple[float, ...]:
-    """Return the part of the training images that has each class, in the order of the classes; none with values."""
+    """Return the part of the training that each class has, in the order of the classes; none with values.
+
+    Soft labels and the weights of the images count as they do in the loss.
+    """
     if data.listing.target == "value":
         return ()
-    aims = targets(data.samples("train"), data.classes)
-    if data.listing.target == "labels":
-        present = torch.stack([torch.as_tensor(aim) for aim in aims]).mean(0)
-    else:
-        present = torch.bincount(torch.tensor(aims), minlength=len(data.classes)) / len(aims)
-    return tuple(present.tolist())
+    samples, whole = data.samples("train"), torch.eye(len(data.classes))
+    aims = [whole[aim] if isinstance(aim, int) else aim for aim in soft_targets(samples, data.classes)]
+    counts = weights(samples)
+    present = torch.stack(aims) if counts is None else torch.stack(aims) * counts[:, None]
+    return tuple(present.mean(0).tolist())

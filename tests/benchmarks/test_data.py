@@ -44,7 +44,8 @@ def test_the_warm_part_decodes_nothing(tmp_path, monkeypatch):
     read_cold(tmp_path / "images", tmp_path / "cache", "test_efficientnet", 16)
     monkeypatch.setattr("src.data.contents.decode", None)
     monkeypatch.setattr("src.data.cache.load", None)
-    read_warm(tmp_path / "images", tmp_path / "cache", "test_efficientnet", 16, 4)
+    row = read_warm(tmp_path / "images", tmp_path / "cache", "test_efficientnet", 16, 4)
+    assert row["open_images_per_second"] > 0 and row["epoch_images_per_second"] > 0
 
 
 def test_a_large_set_gets_a_small_input_and_a_fault_is_its_row(monkeypatch):

@@ -64,3 +64,25 @@ def test_a_class_that_is_missing_or_alone_stays_finite():
 def test_a_negative_power_is_refused():
     with pytest.raises(ValueError, match=r"task\.imbalance\.focal=-1 must be 0 or more"):
         Imbalance(focal=-1)
+
+
+@pytest.mark.parametrize("focal", [0.5, 1.0, 2.0])
+def test_the_focal_loss_of_a_soft_truth_is_smallest_at_that_truth(make_task, focal):
+    task = make_task(ClassificationTask, "a", "b", "c", frequencies=FREQUENCIES, imbalance=Imbalance(focal=focal))
+    truth = torch.tensor([[0.1, 0.8, 0.1]])
+    logits = truth.log().clone().requires_grad_()
+    at_truth = task.losses(logits, truth)
+    (gradient,) = torch.autograd.grad(at_truth.sum(), logits)
+    assert gradient.isfinite().all()
+    for other in (torch.tensor([[0.02, 0.96, 0.02]]), torch.tensor([[0.2, 0.6, 0.2]]), torch.tensor([[0.1, 0.1, 0.8]])):
+        assert task.losses(other.log(), truth) > at_truth
+    several = make_task(MultilabelTask, "a", "b", "c", frequencies=FREQUENCIES, imbalance=Imbalance(focal=focal))
+    half = torch.full((1, 3), 0.5)
+    assert several.losses(torch.ones(1, 3), half) > several.losses(torch.zeros(1, 3), half)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.5, float("nan")])
+def test_label_smoothing_is_a_part(make_task, smoothing):
+    for cls in (ClassificationTask, MultilabelTask):
+        with pytest.raises(ValueError, match=r"task\.label_smoothing=.* must be from 0 to 1"):
+            make_task(cls, "a", "b", label_smoothing=smoothing)

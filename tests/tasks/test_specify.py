@@ -75,3 +75,10 @@ def test_values_that_float32_or_a_score_cannot_tell_apart_are_refused():
         specify("regression", valued(1.7e9, 1.7e9 + 5, 1.7e9, 1.7e9 + 1))
     with pytest.raises(ValueError, match="val has one value only"):
         specify("regression", valued(1.0, 2.0, 3.0, 3.0))
+
+
+def test_soft_labels_and_weights_count_in_frequencies_as_in_the_loss():
+    soft = data({"label": "a", "soft": (0.75, 0.25)}, {"label": "b"}, {"label": "a"})
+    assert frequencies(soft) == pytest.approx((0.375, 0.625))
+    heavy = data({"label": "a", "weight": 3.0}, {"label": "b", "weight": 1.0}, {"label": "b"})
+    assert frequencies(heavy) == pytest.approx((0.75, 0.25))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from src.report.metrics import LABELS, compute, headline, intervals, measure
+from src.report.metrics.measure import _KINDS
 from tests.report.fakes import grades, labels, predictions, values
 
 KINDS = {"classification": predictions, "ordinal": grades, "multilabel": labels, "regression": values}
@@ -40,8 +41,6 @@ def test_the_headline_is_what_the_kind_is_steered_by():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_resample_has_the_figures_of_the_repeated_rows(kind):
-    from src.report.metrics.measure import _KINDS
-
     rows = KINDS[kind](images=30, seed=2)
     generator = np.random.default_rng(1)
     for images in (1, 2, 30, 30, 30):
