@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,7 +16,9 @@ with requires("train"):
     from src.data import ImageData
     from src.data.trusted import require_trusted
     from src.report import print_figures, record, tabulate
-    from src.tasks import Trained, predict_logits, read_trained, require_own_cut, require_unseen
+    from src.tasks import Trained, predict_logits, read_trained, require_learnt, require_own_cut, require_unseen
+
+log = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
@@ -67,12 +70,15 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
         raise ValueError(
             f"{data.listing.name} is what {trained.path} was trained on: leave out data= to use its test split"
         )
-    if data.classes != trained.task.classes:
+    require_learnt(trained.task.kind, data)
+    if not set(data.classes) <= set(trained.task.classes):
         raise ValueError(
             f"{data.listing.name} has the classes {', '.join(data.classes)}, and {trained.path} was trained on "
             f"{', '.join(trained.task.classes)}: rename or add classes"
         )
-    require_unseen(trained, data)
+    data.classes = trained.task.classes  # in the order of the logits; a lot need not have every class
+    if not require_unseen(trained, data):
+        log.warning("no data.json beside %s: images that it was trained on would be judged unawares", trained.path)
     return data
 
 

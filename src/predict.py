@@ -7,12 +7,13 @@ import signal
 import sys
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from src.command import run
-from src.edge import Annotator, Runtime, decide, find_source, open_lines
+from src.edge import Annotator, Runtime, decide, find_bundle, find_source, open_lines
 
 
 def main(config: DictConfig) -> None:
@@ -25,6 +26,8 @@ def main(config: DictConfig) -> None:
     batch_size, threads = _count(config, "batch_size"), _count(config, "threads")
     most = None if config.max_images is None else _count(config, "max_images")
     source = find_source(str(config.input), _flag(config, "watch"), _seconds(config), _count(config, "retries", 0))
+    for key in ("output", "annotate"):
+        _require_outside(config, key)
     annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
     runtime = Runtime(str(config.model), threads=threads)
     tally = Tally()
@@ -48,6 +51,13 @@ def main(config: DictConfig) -> None:
         why = "no picture could be decided, the error of each line says why" if tally.broken else "no picture came"
         raise ValueError(f"{tally}: {why}")
     print(tally, file=sys.stderr)
+
+
+def _require_outside(config: DictConfig, key: str) -> None:
+    """Refuse to write into the bundle: it would not be served with a file that does not belong to it."""
+    bundle = find_bundle(str(config.model)).resolve()
+    if config[key] is not None and Path(str(config[key])).resolve().is_relative_to(bundle):
+        raise ValueError(f"{key}={config[key]} lies in the bundle {bundle}: choose a place outside")
 
 
 class Tally:

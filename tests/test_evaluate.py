@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from src.backbones import image_spec
 from src.evaluate import other_data, own_data
+from src.spec import TaskSpec
 from src.tasks import note_data, used_data
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -17,7 +18,7 @@ CONF = Path(__file__).parents[1] / "conf"
 
 def test_other_images_are_cut_as_the_model_was_trained(plates):
     image = replace(image_spec("test_efficientnet"), size=(48, 48), crop_mode="center", crop_pct=0.8, bit_depth=12)
-    task = SimpleNamespace(classes=("defect", "good"))
+    task = SimpleNamespace(kind="classification", classes=("defect", "good"))
     trained = SimpleNamespace(image=image, task=task, provenance={}, path="adapter.safetensors")
     choices = ["data=folder", f"data.root={plates}", "data.cache_dir=null", "data.bit_depth=14"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -53,8 +54,24 @@ def test_images_that_were_trained_on_are_no_other_images(plates, tmp_path):
     note_data(tmp_path, data)
     (root / "good" / "00.png").unlink()
     trained = own(root, used_data(data))
-    trained.path, trained.task = tmp_path / "adapter.safetensors", SimpleNamespace(classes=("defect", "good"))
+    trained.path, trained.task = tmp_path / "adapter.safetensors", TaskSpec("classification", ("defect", "good"))
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settings = compose("evaluate", ["adapter=x", "data=folder", f"data.root={root}", "data.cache_dir=null"]).data
     with pytest.raises(ValueError, match="images to judge were trained on"):
         other_data(trained, settings)
+
+
+def test_a_lot_that_lacks_a_class_is_judged_in_the_order_of_the_training(plates, caplog):
+    image = image_spec("test_efficientnet")
+    trained = SimpleNamespace(
+        image=image, task=TaskSpec("classification", ("good", "rust", "defect")), provenance={}, path="adapter"
+    )
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        choices = ["adapter=x", "data=folder", f"data.root={plates}", "data.cache_dir=null"]
+        settings = compose("evaluate", overrides=choices).data
+    data = other_data(trained, settings)
+    assert data.classes == ("good", "rust", "defect") and "no data.json beside adapter" in caplog.text
+    assert {int(target) for _, target, _ in data.loader("test").dataset} == {0, 2}
+    for wrong in (TaskSpec("classification", ("good", "rust")), TaskSpec("multilabel", ("defect", "good"))):
+        with pytest.raises(ValueError, match=r"rename or add classes|task=multilabel learns"):
+            other_data(SimpleNamespace(image=image, task=wrong, provenance={}, path="adapter"), settings)

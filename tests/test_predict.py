@@ -296,3 +296,9 @@ def test_the_base_install_decides_without_torch(bundle, pictures, tmp_path):
         assert ended.returncode == 0 and ended.stderr == "3 decided, 2 broken\n"
     ended = execute("-m", "src.predict", f"model={tmp_path / 'edge'}", "input=clip.mp4")
     assert (ended.returncode, ended.stderr) == (2, 'error: videos and cameras need PyAV: pip install -e ".[video]"\n')
+
+
+@pytest.mark.parametrize("key", ["output", "annotate"])
+def test_nothing_is_written_into_the_bundle(bundle, pictures, key):
+    ended = predict(f"model={bundle}", f"input={pictures}", f"{key}={bundle / 'edge' / 'x'}")
+    assert ended.returncode == 2 and "lies in the bundle" in ended.stderr and not (bundle / "edge/x").exists()

@@ -151,16 +151,26 @@ def resize(pixels: Pixels, spec: ImageSpec) -> Pixels:
     Raises:
         ImageError: The array is no picture, or so long and thin that its resized form passes 100 megapixels.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise ImageError(f"a picture must be H x W x 3 of uint8, not {pixels.shape} of {pixels.dtype}")
+    require_picture(pixels, spec)
     height, width = resized(pixels.shape[0], pixels.shape[1], spec)
-    if height * width > MAX_PIXELS:
-        raise ImageError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels is too long and thin: crop it first")
     image = Image.fromarray(pixels)
     if image.size != (width, height):
         image = image.resize((width, height), _FILTERS[spec.interpolation])
     top, left = round((height - spec.size[0]) / 2), round((width - spec.size[1]) / 2)
     return np.array(image.crop((left, top, left + spec.size[1], top + spec.size[0])))
+
+
+def require_picture(pixels: NDArray[Any], spec: ImageSpec) -> None:
+    """Refuse what cannot be resized, wherever that is done.
+
+    Raises:
+        ImageError: The array is no picture, or so long and thin that its resized form passes 100 megapixels.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ImageError(f"a picture must be H x W x 3 of uint8, not {pixels.shape} of {pixels.dtype}")
+    height, width = resized(pixels.shape[0], pixels.shape[1], spec)
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"{pixels.shape[1]} x {pixels.shape[0]} pixels is too long and thin: crop it first")
 
 
 def resized(height: int, width: int, spec: ImageSpec) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.edge.preprocess import Pixels, resize
+from src.edge.preprocess import Pixels, require_picture, resize
 from src.spec import ImageSpec
 
 _GREY = (0.299, 0.587, 0.114)
@@ -29,7 +29,12 @@ def normalised(pixels: Pixels, image: ImageSpec) -> NDArray[np.float32]:
 
 
 def as_taken(pixels: Pixels, image: ImageSpec) -> Pixels:
-    """Return the picture as it is: the graph resizes it."""
+    """Return the picture as it is: the graph resizes it.
+
+    Raises:
+        ImageError: As `require_picture`.
+    """
+    require_picture(pixels, image)
     return pixels
 
 

@@ -51,6 +51,8 @@ class Runtime:
         self._session = open_session(files[MODEL], threads)
         if read_specs(self._session) != (self.image, self.task):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
+        if GOLDEN not in files:
+            raise ValueError(f"{folder} has no {GOLDEN} to test itself by: export the model again")
         golden = Golden.from_bytes(files[GOLDEN])
         golden.check(run_pictures(self._session, golden.inputs))
 

@@ -90,12 +90,13 @@ class Camera(Source):
 
     def _received(self, stop: Event) -> Generator[Frame, None, None]:
         path, number, failures, begin = _public(self.address), 0, 0, 0.0
+        start = time.strftime("%Y-%m-%d_%H-%M-%S")  # copies of another run keep their names
         while True:
             try:
                 for picture in _pictures(self.address):
                     begin = begin or time.monotonic()
                     facts = {"frame": number, "seconds": round(time.monotonic() - begin, 3)}
-                    yield Frame(path, f"{number:06}", partial(_pixels, picture), facts)
+                    yield Frame(path, f"{start}-{number:06}", partial(_pixels, picture), facts)
                     number, failures = number + 1, 0
                     if stop.is_set():
                         return
@@ -157,10 +158,15 @@ def _pixels(picture: VideoFrame | str, bit_depth: int) -> Pixels:
         raise ImageError(f"broken frame: {picture}")
     if picture.is_corrupt:
         raise ImageError("broken frame: parts of it are missing")
-    if picture.format.name.startswith("gray16"):  # a camera's levels lie low in the 16 bits
-        rgb = scale_grey(picture.to_ndarray(format="gray16le"), bit_depth)
-    else:
-        rgb = picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    try:
+        if picture.format.name.startswith("gray16"):  # a camera's levels lie low in the 16 bits
+            rgb = scale_grey(picture.to_ndarray(format="gray16le"), bit_depth)
+        else:
+            rgb = picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    except ImageError:
+        raise
+    except Exception as error:  # FFmpeg's converter raises many kinds, and one frame must not end a stream
+        raise ImageError(f"broken frame: {error}") from error
     return np.ascontiguousarray(np.rot90(rgb, round(picture.rotation / 90)))
 
 

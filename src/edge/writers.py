@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from src.edge.stream import VIDEO_SUFFIXES
 from src.spec import TaskSpec
 
 Line = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -41,6 +43,10 @@ def open_lines(output: str | None, task: TaskSpec, facts: tuple[str, ...]) -> It
         raise ValueError(f"output={output} is named like a picture: it takes lines, such as decisions.jsonl or .csv")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
+    if partial.exists() and partial.stat().st_size:  # of a run that was killed: its decisions are kept
+        kept = target.with_name(f"{target.name}.unfinished-{partial.stat().st_mtime_ns}")
+        partial.replace(kept)
+        log.warning("an earlier run did not end: its lines are in %s", kept)
     with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         try:
             yield (_csv(file, task, facts) if target.suffix.lower() == ".csv" else lambda line: _write_json(file, line))

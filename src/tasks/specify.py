@@ -30,13 +30,7 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
     Raises:
         ValueError: The data gives something else than the task learns, or its training values are all the same.
     """
-    target = data.listing.target
-    if target != LEARNT[kind]:
-        able = [task for task, learnt in LEARNT.items() if learnt == target]
-        raise ValueError(
-            f"task={kind} learns {_WORDS[LEARNT[kind]]}, and {data.listing.name} gives {_WORDS[target]} an image: "
-            f"add task={' or task='.join(able)}, or choose another data.target"
-        )
+    require_learnt(kind, data)
     if kind == "regression":
         values = [sample.value for sample in data.samples("train") if sample.value is not None]
         if min(values) == max(values):
@@ -52,6 +46,21 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
     if kind == "ordinal":
         log.info("grades, lowest first: %s", " < ".join(data.classes))
     return TaskSpec(kind, data.classes, data.positive, tuple(views))
+
+
+def require_learnt(kind: str, data: ImageData) -> None:
+    """Refuse data that gives something else than a task learns.
+
+    Raises:
+        ValueError: It does.
+    """
+    target = data.listing.target
+    if target != LEARNT[kind]:
+        able = [task for task, learnt in LEARNT.items() if learnt == target]
+        raise ValueError(
+            f"task={kind} learns {_WORDS[LEARNT[kind]]}, and {data.listing.name} gives {_WORDS[target]} an image: "
+            f"add task={' or task='.join(able)}, or choose another data.target"
+        )
 
 
 def frequencies(data: ImageData) -> tuple[float, ...]:

@@ -225,3 +225,14 @@ def test_deep_grey_frames_have_the_white_of_the_training(tmp_path):
 def test_a_password_in_the_query_is_not_told():
     assert stream._public("http://h/live?user=admin&password=secret#x") == "http://h/live"
     assert stream._public("rtsp://u:secret@h:554/1") == "rtsp://h:554/1" and stream._public("a?b.mp4") == "a?b.mp4"
+
+
+def test_a_frame_that_cannot_be_converted_is_an_image_error():
+    class Odd:
+        is_corrupt, rotation, format = False, 0, SimpleNamespace(name="weird")
+
+        def to_ndarray(self, format):
+            raise av.FFmpegError(22, "no such conversion")
+
+    with pytest.raises(ImageError, match=r"broken frame: .*no such conversion"):
+        stream._pixels(Odd(), 16)

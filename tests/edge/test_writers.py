@@ -66,3 +66,12 @@ def test_a_picture_is_never_overwritten_by_lines(tmp_path, name):
         pass
     with pytest.raises(ValueError, match="is a folder: name a file in it"), open_lines(str(tmp_path), TASK, ()):
         pass
+
+
+def test_the_lines_of_a_run_that_was_killed_are_kept(tmp_path, caplog):
+    (tmp_path / ".lines.jsonl.partial").write_text("of the first run\n")
+    with open_lines(str(tmp_path / "lines.jsonl"), TASK, ()) as write:
+        write(LINES[0])
+    (kept,) = tmp_path.glob("lines.jsonl.unfinished-*")
+    assert kept.read_text() == "of the first run\n" and str(kept) in caplog.text
+    assert json.loads((tmp_path / "lines.jsonl").read_text()) == LINES[0]
