@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -17,21 +16,18 @@ from torch.utils.data import DataLoader
 
 from src.data.aims import names_of
 from src.data.broken import STOPPING, OnError, require_readable, sort_out
-from src.data.cache import PixelCache
 from src.data.dataset import ImageDataset, Item
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.quality.collection import Collection
-from src.data.quality.duplicates import Duplicates, find_duplicates
+from src.data.quality.duplicates import Duplicates
 from src.data.quality.gate import allowed_kinds
 from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
-from src.data.quick import require_cells, subset, without_parted
 from src.data.sampler import EpochSampler
-from src.data.splits import Fold, together
+from src.data.selection import STAGES, Selection
+from src.data.splits import Fold
 from src.data.splitting import Splitting
 from src.data.targets import soft_targets, targets, weights
 from src.data.transforms import Augment, none
-from src.edge.preprocess import decode
-from src.errors import TooFewImages
 from src.spec import ImageSpec
 
 _PLAIN = none()
@@ -50,7 +46,6 @@ class ImageData(LightningDataModule, ABC):
         left_out: Images that cannot be read, each with the reason.
         allow: Findings of the data gate that stop no training.
         cache: Folder for what is worth keeping between runs, or None.
-        digests: SHA-256 of every image in use.
     """
 
     listing: Listing
@@ -59,7 +54,7 @@ class ImageData(LightningDataModule, ABC):
     fingerprint: str
     counts: dict[str, dict[str, int]]
     left_out: list[tuple[Path, str]]
-    digests: list[str]
+    _used: Selection
 
     def __init__(
         self,
@@ -132,9 +127,7 @@ class ImageData(LightningDataModule, ABC):
         part = None if folds is None or fold is None else Fold(folds, fold)
         file = None if split_file is None else Path(split_file).expanduser()
         self._splitting = Splitting(split_seed, val_fraction, test_fraction, part, file)
-        self._samples: list[Sample] = []
-        self._uncut = ""  # why the splits cannot be cut
-        self._parted = 0  # pairs of equal pictures that the splits would part if they did not know
+        self._ready = False
 
     @abstractmethod
     def read(self) -> Listing:
@@ -152,31 +145,34 @@ class ImageData(LightningDataModule, ABC):
             ValueError: The source is unusable, a class is too small, or an image is broken where that stops, or the
                 cache cannot be written.
         """
-        if self._samples:
+        if self._ready:
             return
         self.listing = self.read()
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
-        samples = {"test": self._judged, "audit": self._audited}.get(stage, self._split)()
-        self.left_out = sort_out(samples, self._pixels.errors, "skip" if stage == "audit" else self._on_error)
+        self._used = Selection(self.listing, self._splitting, self.image, self._limit, self.cache)
+        STAGES.get(stage, Selection.for_training)(self._used)
+        samples, errors = self._used.samples, self._used.pixels.errors
+        self.left_out = sort_out(samples, errors, "skip" if stage == "audit" else self._on_error)
         if stage != "audit":
-            require_readable(samples, self._pixels.errors)
+            require_readable(samples, errors)
         self._positions = {
-            name: [i for i, sample in enumerate(samples) if sample.split == name and i not in self._pixels.errors]
-            for name in SPLITS
+            name: [i for i, sample in enumerate(samples) if sample.split == name and i not in errors] for name in SPLITS
         }
-        self._samples = samples
         self.counts = {name: self._count(name) for name in SPLITS}
+        self._ready = True
 
     @property
     def membership(self) -> str:
         """SHA-256 over the images in use, each with its split: equal splits, equal on any machine."""
-        rows = sorted(f"{each.path.relative_to(self.listing.root).as_posix()}={each.split}" for each in self._samples)
+        rows = sorted(
+            f"{each.path.relative_to(self.listing.root).as_posix()}={each.split}" for each in self._used.samples
+        )
         return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
     def contents(self, split: str) -> dict[str, Path]:
         """Return the SHA-256 of every image of a split, without the broken ones, and where one of that content is."""
-        return {self.digests[position]: self._paths[position] for position in self._positions[split]}
+        return {self._used.digests[position]: self._used.paths[position] for position in self._positions[split]}
 
     def keep_splits(self) -> None:
         """Write the splits into `split_file`, if there is one, so that they hold from now on.
@@ -185,52 +181,46 @@ class ImageData(LightningDataModule, ABC):
             ValueError: As `write_membership`.
         """
         if self._limit is None:
-            self._splitting.keep(self.listing, [str(sample.split) for sample in self._samples])
+            self._splitting.keep(self.listing, [str(sample.split) for sample in self._used.samples])
 
-    @cached_property
+    @property
+    def digests(self) -> list[str]:
+        """SHA-256 of every image in use."""
+        return self._used.digests
+
+    @property
     def duplicates(self) -> Duplicates:
         """What of the images in use is there more than once."""
-        return find_duplicates(
-            self.digests,
-            self._pixels.facts["hash"],
-            [position not in self._pixels.errors for position in range(len(self.digests))],
-            lambda position: decode(self._paths[position], self.image.bit_depth),
-            self.image.bit_depth,
-            self.cache,
-        )
+        return self._used.duplicates
 
     def collection(self, labels: LabelCheck = NOT_LOOKED_FOR) -> Collection:
         """Return what the data gate looks at, after `setup`; `labels` is what came of examining them."""
+        used, pixels = self._used, self._used.pixels
         return Collection(
-            self._samples,
+            used.samples,
             self.listing.categories,
             min(self.image.size),
-            self._pixels.facts,
-            self._pixels.errors,
-            self.duplicates,
-            self._parted,
-            self._uncut,
+            pixels.facts,
+            pixels.errors,
+            used.duplicates,
+            used.parted,
+            used.uncut,
             labels,
         )
 
     def units(self) -> list[int]:
         """Return a number for each image in use; those with one number belong together (a group, copies)."""
-        numbers = [0] * len(self._samples)
-        joined = together(self._samples, self.digests, range(len(self._samples)), self.duplicates.near)
-        for number, unit in enumerate(joined):
-            for position in unit:
-                numbers[position] = number
-        return numbers
+        return self._used.units()
 
     def pixels(self, positions: Sequence[int]) -> Iterator[Tensor]:
         """Yield batches of images in use (N x 3 x H x W, uint8), by their positions."""
         for start in range(0, len(positions), self._batch_size):
             chosen = positions[start : start + self._batch_size]
-            yield torch.stack([self._pixels[position] for position in chosen])
+            yield torch.stack([self._used.pixels[position] for position in chosen])
 
     def samples(self, split: str) -> list[Sample]:
         """Return the images of a split in the order of the listing, without the broken ones."""
-        return [self._samples[position] for position in self._positions[split]]
+        return [self._used.samples[position] for position in self._positions[split]]
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Return shuffled, augmented batches; a last one that is not full is dropped unless it is the only one.
@@ -239,7 +229,7 @@ class ImageData(LightningDataModule, ABC):
         (N x classes, 0 or 1) or values (N x 1) where the source gives those. With `weights`, they come last in a batch.
         """
         positions, aims = self._positions["train"], soft_targets(self.samples("train"), self.classes)
-        dataset = ImageDataset(self._pixels, positions, aims, self._augment, self._seed, self.weights())
+        dataset = ImageDataset(self._used.pixels, positions, aims, self._augment, self._seed, self.weights())
         labels = [sample.label for sample in self.samples("train")] if self._balanced else None
         sampler = EpochSampler(len(dataset), self._seed, labels)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)
@@ -259,69 +249,8 @@ class ImageData(LightningDataModule, ABC):
     def loader(self, split: str) -> DataLoader[Item]:
         """Return the batches of a split without augmentation, in the order of `samples(split)`."""
         return self._load(
-            ImageDataset(self._pixels, self._positions[split], targets(self.samples(split), self.classes))
+            ImageDataset(self._used.pixels, self._positions[split], targets(self.samples(split), self.classes))
         )
-
-    def _split(self) -> list[Sample]:
-        """Read the images and return those in use, each with its split; equal pictures are never parted."""
-        listing = self.listing
-        if self._limit is not None:
-            return self._quick(self._limit)
-        self._read(listing.samples)
-        near = self.duplicates.near
-        names = self._splitting.names(listing, near)
-        blind = self._splitting.names(listing) if near else names
-        self._parted = sum(blind[one] != blind[two] and names[one] == names[two] for one, two in near)
-        return _named(listing.samples, names)
-
-    def _quick(self, limit: int) -> list[Sample]:
-        """Read what a quick run uses alone: it learns of equal pictures when the splits are cut, and drops some."""
-        given = self.listing.samples
-        named = _named(given, self._splitting.names(self.listing))
-        free = {sample.path for sample, own in zip(named, given, strict=True) if sample.split != own.split}
-        samples = drawn = self._limited(named)
-        self._read(samples)
-        while len(rest := without_parted(samples, self.duplicates.near + self.duplicates.exact, free)) < len(samples):
-            samples = rest
-            self._read(samples)
-        require_cells(drawn, samples, limit)
-        return samples
-
-    def _audited(self) -> list[Sample]:
-        """Read the images and return them with their splits; those of the source alone where no others can be cut."""
-        try:
-            return self._split()
-        except TooFewImages as error:
-            self._uncut = str(error)
-        samples = self._limited(list(self.listing.samples))
-        self._read(samples)
-        return samples
-
-    def _judged(self) -> list[Sample]:
-        """Read and return the samples that a finished model is judged by."""
-        if self._splitting.fold is not None or self._splitting.file is not None:
-            raise ValueError(
-                "data.folds and data.split_file cut splits, and of images that the model was not trained on all are "
-                "judged: leave them out"
-            )
-        given = [sample for sample in self.listing.samples if sample.split == "test"]
-        samples = self._limited([replace(sample, split="test") for sample in given or self.listing.samples])
-        self._read(samples)
-        return samples
-
-    def _read(self, samples: Sequence[Sample]) -> None:
-        """Decode the images that are not in the cache."""
-        self.__dict__.pop("duplicates", None)
-        of = dict(zip((sample.path for sample in self.listing.samples), self.listing.digests, strict=True))
-        self._paths = [sample.path for sample in samples]
-        self.digests = [of[path] for path in self._paths]
-        self._pixels = PixelCache(self._paths, self.digests, self.image, self.cache)
-
-    def _limited(self, samples: list[Sample]) -> list[Sample]:
-        if self._limit is None:
-            return samples
-        kept = subset(samples, self.listing.root, self._limit, seed=self._splitting.seed)
-        return [samples[position] for position in kept]
 
     def _count(self, split: str) -> dict[str, int]:
         found = Counter(name for sample in self.samples(split) for name in names_of(sample))
@@ -341,7 +270,3 @@ class ImageData(LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else each pass takes a number from the one that dropout draws from
         )
-
-
-def _named(samples: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
-    return [replace(sample, split=name) for sample, name in zip(samples, names, strict=True)]

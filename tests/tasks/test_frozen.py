@@ -67,7 +67,7 @@ def test_of_many_images_as_many_are_drawn_as_may_be(data, monkeypatch):
 
 
 def test_nothing_is_looked_at_where_nothing_can_be_read(data, monkeypatch):
-    monkeypatch.setattr(data._pixels, "errors", dict.fromkeys(range(48), "cut short"))
+    monkeypatch.setattr(data._used.pixels, "errors", dict.fromkeys(range(48), "cut short"))
     checked = examine_labels(Backbone("tf_efficientnet_lite0"), data)
     assert checked.describe() == "none examined (no image can be read)"
 

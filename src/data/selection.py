@@ -1,0 +1,149 @@
+"""Which images of a listing a run uses, each in its split, with their pixels and what is there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from src.data.cache import PixelCache
+from src.data.listing import Listing, Sample
+from src.data.quality.duplicates import Duplicates, find_duplicates
+from src.data.quick import require_cells, subset, without_parted
+from src.data.splits import together
+from src.data.splitting import Splitting
+from src.edge.preprocess import decode
+from src.errors import TooFewImages
+from src.spec import ImageSpec
+
+
+class Selection:
+    """The images that a run uses.
+
+    Attributes:
+        samples: The images, each with its split; broken ones are among them.
+        paths: Their files.
+        digests: SHA-256 of each.
+        pixels: Their pixels, and why some cannot be read.
+        parted: How many pairs of equal pictures the splits would part if they did not know.
+        uncut: Why the splits cannot be cut; then images that the source gives none have none.
+    """
+
+    samples: list[Sample]
+    paths: list[Path]
+    digests: list[str]
+    pixels: PixelCache
+
+    def __init__(
+        self, listing: Listing, splitting: Splitting, image: ImageSpec, limit: int | None, cache: Path | None
+    ) -> None:
+        """Bind what decides; `for_training`, `for_audit` or `for_judging` then choose and read.
+
+        Args:
+            listing: All images of the source.
+            splitting: How splits are cut.
+            image: How a picture becomes the network's input.
+            limit: Use only so many images; None takes all.
+            cache: Folder for what is worth keeping between runs, or None.
+        """
+        self._listing, self._splitting, self._image = listing, splitting, image
+        self._limit, self._cache = limit, cache
+        self.parted, self.uncut = 0, ""
+
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """What of the images is there more than once."""
+        return find_duplicates(
+            self.digests,
+            self.pixels.facts["hash"],
+            [position not in self.pixels.errors for position in range(len(self.digests))],
+            lambda position: decode(self.paths[position], self._image.bit_depth),
+            self._image.bit_depth,
+            self._cache,
+        )
+
+    def units(self) -> list[int]:
+        """Return a number for each image; those with one number belong together (a group, copies)."""
+        numbers = [0] * len(self.samples)
+        joined = together(self.samples, self.digests, range(len(self.samples)), self.duplicates.near)
+        for number, unit in enumerate(joined):
+            for position in unit:
+                numbers[position] = number
+        return numbers
+
+    def for_training(self) -> None:
+        """Cut the splits; equal pictures are never parted.
+
+        Raises:
+            ValueError: As `Splitting.names`, or the cache cannot be written.
+        """
+        if self._limit is not None:
+            self._quick(self._limit)
+            return
+        listing = self._listing
+        self._read(listing.samples)
+        near = self.duplicates.near
+        names = self._splitting.names(listing, near)
+        blind = self._splitting.names(listing) if near else names
+        self.parted = sum(blind[one] != blind[two] and names[one] == names[two] for one, two in near)
+        self.samples = _named(listing.samples, names)
+
+    def for_audit(self) -> None:
+        """Cut the splits, or leave them as the source has them where no others can be cut."""
+        try:
+            self.for_training()
+        except TooFewImages as error:
+            self.uncut = str(error)
+            self._read(self._limited(list(self._listing.samples)))
+
+    def for_judging(self) -> None:
+        """Take what a finished model is judged by: the source's test split, or all images where it has none.
+
+        Raises:
+            ValueError: Splits would be cut, or the cache cannot be written.
+        """
+        if self._splitting.fold is not None or self._splitting.file is not None:
+            raise ValueError(
+                "data.folds and data.split_file cut splits, and of images that the model was not trained on all are "
+                "judged: leave them out"
+            )
+        given = [sample for sample in self._listing.samples if sample.split == "test"]
+        self._read(self._limited([replace(sample, split="test") for sample in given or self._listing.samples]))
+
+    def _quick(self, limit: int) -> None:
+        """Read what a quick run uses alone: it learns of equal pictures when the splits are cut, and drops some."""
+        given = self._listing.samples
+        named = _named(given, self._splitting.names(self._listing))
+        free = {sample.path for sample, own in zip(named, given, strict=True) if sample.split != own.split}
+        drawn = rest = self._limited(named)
+        self._read(drawn)
+        while len(rest := without_parted(rest, self.duplicates.near + self.duplicates.exact, free)) < len(self.samples):
+            self._read(rest)
+        require_cells(drawn, rest, limit)
+
+    def _limited(self, samples: list[Sample]) -> list[Sample]:
+        if self._limit is None:
+            return samples
+        kept = subset(samples, self._listing.root, self._limit, seed=self._splitting.seed)
+        return [samples[position] for position in kept]
+
+    def _read(self, samples: Sequence[Sample]) -> None:
+        """Take these images, and decode those that are not in the cache."""
+        self.__dict__.pop("duplicates", None)
+        self.samples = list(samples)
+        of = dict(zip((sample.path for sample in self._listing.samples), self._listing.digests, strict=True))
+        self.paths = [sample.path for sample in samples]
+        self.digests = [of[path] for path in self.paths]
+        self.pixels = PixelCache(self.paths, self.digests, self._image, self._cache)
+
+
+def _named(samples: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
+    return [replace(sample, split=name) for sample, name in zip(samples, names, strict=True)]
+
+
+STAGES: dict[str, Callable[[Selection], None]] = {
+    "fit": Selection.for_training,
+    "audit": Selection.for_audit,
+    "test": Selection.for_judging,
+}
