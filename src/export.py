@@ -1,19 +1,30 @@
-"""Export: `python -m src.export adapter=PATH` ships a trained file as one ONNX bundle, or refuses to."""
+"""Export: `python -m src.export adapter=PATH` ships a trained file as one ONNX bundle, or refuses to.
+
+With `adapters=[PATH,PATH] shared_base=true` several lines share one base, each with an adapter file of its own.
+"""
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from src.command import PromiseError, requires, run, versions
 
 with requires("train"):
-    from src.deploy import Budget, Candidate, ship
+    from src.deploy import Budget, Candidate, LineCandidate, Shape, Shared, Verdict, ship, ship_lines
     from src.evaluate import own_data
-    from src.tasks import read_trained
+    from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
 
 
 def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
+    _require_one_way(config)
+    keep_freed_memory()
+    if config.shared_base:
+        return _share(config)
     trained = read_trained(config.adapter)
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
@@ -21,29 +32,84 @@ def main(config: DictConfig) -> None:
     form = (config.profile, config.opset)
     candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration, *form)
     samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
-    provenance = {
-        "adapter_sha256": trained.sha256,
-        "base": trained.backbone.name,
-        "date": trained.provenance["date"],
-        "versions": versions(),
-    }
     folder, precision = trained.path.parent, config.precision
     budget = Budget(config.max_accuracy_drop, config.min_speedup)
-    verdict = ship(candidate, samples, folder, precision, provenance, budget)
+    verdict = ship(candidate, samples, folder, precision, _provenance(trained), budget)
     if not verdict.passed:
         raise PromiseError(
             f"the gate refused {precision}: {'; '.join(verdict.reasons())}; "
             f"figures in {folder}/edge-refused-{precision}"
         )
+    print(f"gate passed: {_figures(verdict)}\nbundle: {folder / 'edge'}")
+
+
+def _share(config: DictConfig) -> None:
+    """Ship one base for several lines."""
+    lines = read_lines(config.adapters)
+    folder = Path(config.output or f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    candidates = {name: _line(trained) for name, trained in lines.items()}
+    first = next(iter(lines.values()))
+    base = {key: value for key, value in _provenance(first).items() if key in ("base", "versions")}
+    found = ship_lines(candidates, first.image, folder, Shape(config.profile, config.opset), base)
+    refused = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]
+    if refused:
+        raise PromiseError(f"the gate refused {'; '.join(refused)}; figures in {folder}-refused")
+    for name, line in found.items():
+        print(f"{name}: gate passed: {_line_figures(line)}")
+    print(f"bundle: {folder} ({(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB for all lines)")
+
+
+def _line(trained: Trained) -> LineCandidate:
+    data = own_data(trained)
+    samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
+    return LineCandidate(trained.build, trained.task, samples, _provenance(trained))
+
+
+def _require_one_way(config: DictConfig) -> None:
+    """Refuse settings of which one would be left unheeded.
+
+    Raises:
+        ValueError: They are of the other way to export, or `shared_base` is asked for in another precision.
+    """
+    if not isinstance(config.shared_base, bool):
+        raise ValueError(f"shared_base must be true or false, not {config.shared_base}")
+    one = not OmegaConf.is_missing(config, "adapter")
+    if not config.shared_base and (config.adapters is not None or config.output is not None):
+        raise ValueError("adapters= and output= are for several lines on one base: add shared_base=true")
+    if config.shared_base and (one or not OmegaConf.is_config(config.adapters)):
+        raise ValueError("shared_base=true takes adapters=[RUN,RUN] or adapters={line1: RUN, line2: RUN}, no adapter=")
+    if config.shared_base and config.precision != "fp32":
+        raise ValueError(f"a shared base is exact and fp32, not {config.precision}: export the lines one by one")
+
+
+def _provenance(trained: Trained) -> dict[str, Any]:
+    return {
+        "adapter_sha256": trained.sha256,
+        "base": trained.backbone.name,
+        "date": trained.provenance["date"],
+        "versions": versions(),
+    }
+
+
+def _figures(verdict: Verdict) -> str:
     parity = verdict.parity
-    print(
-        f"gate passed: {parity.images} validation images, max |d logit| {parity.max_abs_logit_diff:.2e} on a scale of "
+    return (
+        f"{parity.images} validation images, max |d logit| {parity.max_abs_logit_diff:.2e} on a scale of "
         f"{parity.logit_scale:.2f}, {parity.changed_decisions} changed decisions, accuracy "
         f"{100 * parity.accuracy_torch:.1f} -> {100 * parity.accuracy_onnx:.1f} %"
         + (f", {verdict.speed.speedup:.2f} times as fast as fp32" if verdict.speed else "")
-        + f"\nbundle: {folder / 'edge'}"
+    )
+
+
+def _line_figures(line: Shared) -> str:
+    parity, speed = line.verdict.parity, line.verdict.speed
+    assert speed is not None
+    return (
+        f"{parity.images} validation images, max |d logit| {parity.max_abs_logit_diff:.2e} on a scale of "
+        f"{parity.logit_scale:.2f}, {parity.changed_decisions} changed decisions; {line.adapter_bytes / 1e3:.0f} kB "
+        f"(merged {line.merged_bytes / 1e6:.1f} MB), {1 / speed.speedup:.2f} of the merged file's time"
     )
 
 
 if __name__ == "__main__":
-    run(main, "export", paths=("adapter",))
+    run(main, "export", paths=("adapter", "output"))

@@ -30,6 +30,8 @@ def main(config: DictConfig) -> None:
         _require_outside(config, key)
     annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
     runtime = Runtime(str(config.model), threads=threads)
+    if config.adapter is not None:
+        runtime = runtime.line(str(config.adapter))
     tally = Tally()
     try:
         with (

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "backbones": {"spec"},
     "data": {"edge", "errors", "spec"},
     "tasks": {"backbones", "data", "lora", "spec"},
-    "deploy": {"backbones", "edge", "spec"},
+    "deploy": {"backbones", "edge", "lora", "spec"},
     "report": {"backbones", "data", "edge", "spec"},
     "benchmarks": {"backbones", "data", "lora", "report", "spec", "tasks"},
     **{

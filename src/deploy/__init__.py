@@ -2,9 +2,23 @@
 
 from src.deploy.bundle import write_bundle
 from src.deploy.gate import Verdict
-from src.deploy.graph import export_onnx
+from src.deploy.graph import Shape, export_onnx
 from src.deploy.limits import Budget, Limits
 from src.deploy.parity import Parity
+from src.deploy.sharing import LineCandidate, Shared, ship_lines
 from src.deploy.shipping import Candidate, ship
 
-__all__ = ["Budget", "Candidate", "Limits", "Parity", "Verdict", "export_onnx", "ship", "write_bundle"]
+__all__ = [
+    "Budget",
+    "Candidate",
+    "Limits",
+    "LineCandidate",
+    "Parity",
+    "Shape",
+    "Shared",
+    "Verdict",
+    "export_onnx",
+    "ship",
+    "ship_lines",
+    "write_bundle",
+]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from src.deploy.exchange import put_in_place
-from src.deploy.gate import Verdict
-from src.edge.golden import GOLDEN, Golden
-from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
+from src.edge.manifest import MANIFEST, Manifest, sha256
 
 PARITY, README = "parity.json", "README.md"
 
@@ -26,47 +24,56 @@ _README = """\
 # Bundle
 
 `model.onnx` takes {taken} and gives logits, probabilities and the class index.
-`manifest.json` says how a picture is resized and what the classes are, and holds the SHA-256 of every file here;
-`golden.npz` holds inputs and the outputs that the model must give for them before it serves; `parity.json` holds the
+{lines}`manifest.json` says how a picture is resized and what the classes are, and holds the SHA-256 of every file here;
+`{golden}` holds inputs and the outputs that the model must give for them before it serves; `parity.json` holds the
 gate's figures. Copy the folder whole, and keep other files out of it. Run it in a checkout of Graft:
 
     cd graft
     pip install .
-    python -m src.predict model=PATH_OF_THIS_FOLDER input=PICTURES
+    python -m src.predict model=PATH_OF_THIS_FOLDER{choice} input=PICTURES
 """
 
 
-def write_refusal(folder: Path, verdict: Verdict) -> None:
+def write_refusal(folder: Path, parity: dict[str, Any]) -> None:
     """Write why a bundle was refused as `<folder>/parity.json`, in place of what was there."""
     with _workshop(folder.parent) as beside:
         new = Path(beside) / "refused"
         new.mkdir()
-        _write_json(new / PARITY, verdict.to_dict())
+        _write_json(new / PARITY, parity)
         put_in_place(new, folder)
 
 
-def write_bundle(folder: Path, model_file: Path, golden: Golden, verdict: Verdict, manifest: Manifest) -> None:
+def write_bundle(folder: Path, contents: Mapping[str, bytes], parity: dict[str, Any], manifest: Manifest) -> None:
     """Write a bundle beside `folder`, then put it in its place; a kill leaves the old bundle or the new one.
 
     Args:
         folder: The bundle's folder, replaced when it exists.
-        model_file: The ONNX file.
-        golden: By what the bundle tests itself.
-        verdict: What the gate measured.
+        contents: The model, what the bundle tests itself by, and the adapters of its lines, by name of the file.
+        parity: What the gate measured.
         manifest: All that the manifest says but the files.
     """
     with _workshop(folder.parent) as beside:
         new = Path(beside) / "bundle"
         new.mkdir()
-        shutil.copyfile(model_file, new / MODEL)
-        _write_json(new / PARITY, verdict.to_dict())
-        (new / GOLDEN).write_bytes(golden.to_bytes())
-        height, width = manifest.image.size
-        taken = _TAKEN[manifest.profile].format(height=height, width=width)
-        (new / README).write_text(_README.format(taken=taken), encoding="utf-8")
+        for name, content in contents.items():
+            (new / name).write_bytes(content)
+        _write_json(new / PARITY, parity)
+        (new / README).write_text(_readme(manifest), encoding="utf-8")
         files = {path.name: sha256(path.read_bytes()) for path in sorted(new.iterdir())}
         _write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
         put_in_place(new, folder)
+
+
+def _readme(manifest: Manifest) -> str:
+    height, width = manifest.image.size
+    taken = _TAKEN[manifest.profile].format(height=height, width=width)
+    if not manifest.lines:
+        return _README.format(taken=taken, lines="", golden="golden.npz", choice="")
+    named = ", ".join(f"`{name}`" for name in manifest.lines)
+    lines = f"\nIt is the base of the lines {named}; `<line>.onnx_adapter` holds what a line adds to it.\n"
+    return _README.format(
+        taken=taken, lines=lines, golden="<line>.npz", choice=f" adapter={next(iter(manifest.lines))}"
+    )
 
 
 def _workshop(parent: Path) -> tempfile.TemporaryDirectory[str]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,9 @@ def export_onnx(
     """
     assert not model.training
     shape = shape or Shape()
-    proto = _traced(_camera(reparameterize_model(model), image, task, shape), shape.opset)
-    _check_promises(proto, shape.opset)
+    camera = as_camera(reparameterize_model(model), image, task, shape)
+    proto = trace(camera, (camera.example(),), task, shape.opset)
+    check_promises(proto, shape.opset)
     if shape.profile == "u8-resize":
         prepend_resize(proto, image)
     held = {"image": image.to_dict(), "task": task.to_dict(), "provenance": provenance or {}}
@@ -84,7 +85,12 @@ def export_onnx(
     write_model(proto, path)
 
 
-def _camera(model: nn.Module, image: ImageSpec, task: TaskSpec, shape: Shape) -> Camera:
+def as_camera(model: nn.Module, image: ImageSpec, task: TaskSpec, shape: Shape) -> Camera:
+    """Return the network between a picture and its decision.
+
+    Raises:
+        ValueError: No graph can resize for this backbone, or pictures of one size were needed and have several.
+    """
     if shape.profile in ("u8-resize", "u8-matmul") and image.interpolation not in GRAPH_FILTERS:
         filters = " or ".join(GRAPH_FILTERS)
         raise ValueError(f"a graph resizes {filters}, and this backbone takes {image.interpolation}: use profile=u8")
@@ -96,16 +102,33 @@ def _camera(model: nn.Module, image: ImageSpec, task: TaskSpec, shape: Shape) ->
     return kinds.get(shape.profile, Camera)(model, image, task).eval()
 
 
-def _traced(camera: Camera, opset: int) -> onnx.ModelProto:
+def trace(
+    network: nn.Module, example: tuple[Any, ...], task: TaskSpec, opset: int, further: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """Return the graph of a network in eval mode, for any number of pictures.
+
+    Args:
+        network: It takes `example`, and gives the outputs of its task.
+        example: Pictures; where there are `further` inputs, also the tuple of their values.
+        task: What the outputs mean.
+        opset: Version of the operators.
+        further: Names of the inputs beside the pictures, which keep their sizes.
+
+    Raises:
+        ValueError: torch cannot write it as ONNX.
+    """
+    sizes: list[Any] = [{0: torch.export.Dim("batch")}]
+    if further:
+        sizes.append(tuple({} for _ in further))
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
-                camera,
-                (camera.example(),),
-                input_names=[INPUT],
-                output_names=output_names(camera.task),
+                network,
+                example,
+                input_names=[INPUT, *further],
+                output_names=output_names(task),
                 opset_version=opset,
-                dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
+                dynamic_shapes=tuple(sizes),
                 dynamo=True,
                 verbose=False,
             )
@@ -130,8 +153,12 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _check_promises(proto: onnx.ModelProto, opset: int) -> None:
-    """Read back what the exporter may leave out without a word."""
+def check_promises(proto: onnx.ModelProto, opset: int) -> None:
+    """Read back what the exporter may leave out without a word.
+
+    Raises:
+        ValueError: Another opset was written, or a batch of one size.
+    """
     written = {item.domain: item.version for item in proto.opset_import}[""]
     if written != opset:
         raise ValueError(f"torch wrote opset {written} where {opset} was asked for: ask for opset {written}")

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from src.deploy.stages import Pictures
 from src.edge.golden import Golden
 from src.edge.preprocess import load
 from src.edge.profile import FITS
-from src.edge.runtime import open_session, run_pictures
+from src.edge.runtime import Outputs
 from src.spec import ImageSpec, TaskSpec
 
 # Two pictures hold the start of the camera up by two decisions, no more.
-LOOKED_AT, KEPT, THREADS = 16, 2, 2
+LOOKED_AT, KEPT = 16, 2
 
 # Other processors add in another order, and some saturate where this one does not.
 _RELATIVE_TOLERANCE = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.05}
 
 
 def choose_golden(
-    model: bytes, paths: Sequence[Path], image: ImageSpec, task: TaskSpec, precision: str, profile: str
+    run: Callable[[Pictures], Outputs],
+    paths: Sequence[Path],
+    image: ImageSpec,
+    task: TaskSpec,
+    precision: str,
+    profile: str,
 ) -> Golden:
     """Return the most certain picture of each of the first decisions, with the model's own outputs.
 
     A picture near the border between two classes would be decided otherwise by the next processor's rounding.
 
     Args:
-        model: The ONNX file's content.
+        run: The ONNX file, from pictures as it takes them to its outputs.
         paths: Pictures to choose from; a few, evenly spaced, are looked at.
         image: How a picture becomes the network's input.
         task: What the outputs mean.
@@ -38,7 +44,7 @@ def choose_golden(
     """
     chosen = paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]
     inputs = [load(path, image, FITS[profile]) for path in chosen]
-    outputs = run_pictures(open_session(model, THREADS), inputs)
+    outputs = run(inputs)
     certainty = _certainty(outputs[1], task)
     best: dict[bytes, int] = {}
     for number in np.argsort(-certainty, kind="stable").tolist():

@@ -24,7 +24,7 @@ from src.deploy.search import Search, find_int8
 from src.deploy.self_test import choose_golden
 from src.deploy.speed import measure_speed
 from src.deploy.stages import onnx_stage, run_stages, torch_stage
-from src.edge.golden import Golden
+from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MODEL, Manifest
 from src.edge.preprocess import load
 from src.edge.profile import FITS
@@ -93,9 +93,10 @@ def ship(
         trial.export(provenance)
         verdict = trial.verdict()
         if verdict.passed:
-            write_bundle(run / "edge", trial.file, trial.golden(), verdict, trial.manifest(verdict, provenance))
+            contents = {MODEL: trial.file.read_bytes(), GOLDEN: trial.golden().to_bytes()}
+            write_bundle(run / "edge", contents, verdict.to_dict(), trial.manifest(verdict, provenance))
         else:
-            write_refusal(run / f"edge-refused-{precision}", verdict)
+            write_refusal(run / f"edge-refused-{precision}", verdict.to_dict())
     return verdict
 
 
@@ -111,10 +112,9 @@ class _Trial:
 
     def export(self, provenance: dict[str, Any]) -> None:
         """Write the fp32 file."""
-        candidate, taken = self._candidate, None
-        if candidate.profile == "u8-matmul":
-            sizes = {self._load(path).shape[:2] for split in self._samples for path in self._paths(split)}
-            taken = sizes.pop() if len(sizes) == 1 else None
+        candidate = self._candidate
+        paths = [path for split in self._samples for path in self._paths(split)]
+        taken = camera_size(paths, candidate.image) if candidate.profile == "u8-matmul" else None
         shape = Shape(candidate.profile, candidate.opset, taken)
         export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32, shape, provenance)
 
@@ -141,7 +141,8 @@ class _Trial:
         """Return by what the bundle tests itself, from the split that decides."""
         candidate, paths = self._candidate, self._paths(next(iter(self._samples)))
         form = (self._precision, candidate.profile)
-        return choose_golden(self.file.read_bytes(), paths, candidate.image, candidate.task, *form)
+        stage = onnx_stage(self._precision, self.file.read_bytes(), candidate.profile)
+        return choose_golden(stage.run, paths, candidate.image, candidate.task, *form)
 
     def manifest(self, verdict: Verdict, provenance: dict[str, Any]) -> Manifest:
         """Return the manifest of a bundle that holds no files yet."""
@@ -185,3 +186,9 @@ class _Trial:
 
     def _paths(self, split: str) -> list[Path]:
         return [path for path, _ in self._samples[split]]
+
+
+def camera_size(paths: Sequence[Path], image: ImageSpec) -> tuple[int, int] | None:
+    """Return height and width of the pictures, or None where they have several sizes."""
+    sizes = {load(path, image, FITS["u8-matmul"]).shape[:2] for path in paths}
+    return sizes.pop() if len(sizes) == 1 else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from src.edge.lines import ActiveAdapter
 from src.edge.runtime import open_session, run_session
 
 ROUNDS, WARM_UP, THREADS = 30, 3, 1
@@ -46,7 +47,13 @@ class Speed:
         return vars(self) | {"speedup": self.speedup, "threads": THREADS, "batch": 1}
 
 
-def measure_speed(fp32: bytes, shipped: bytes, pixels: NDArray[Any], min_speedup: float | None) -> Speed:
+def measure_speed(
+    fp32: bytes,
+    shipped: bytes,
+    pixels: NDArray[Any],
+    min_speedup: float | None,
+    adapter: ActiveAdapter | None = None,
+) -> Speed:
     """Time two files in turn; the shortest of many, because other programs on the machine only ever add time.
 
     Args:
@@ -54,13 +61,15 @@ def measure_speed(fp32: bytes, shipped: bytes, pixels: NDArray[Any], min_speedup
         shipped: The file that asks to be shipped.
         pixels: One picture as the files take it, without the batch.
         min_speedup: What the speed-up must reach, or None.
+        adapter: With what the second file decides, where it is the base of several lines.
     """
+    adapters = (None, adapter)
     sessions = [open_session(model, THREADS) for model in (fp32, shipped)]
     taken: Sequence[list[float]] = ([], [])
     for _ in range(WARM_UP + ROUNDS):
-        for session, times in zip(sessions, taken, strict=True):
+        for session, used, times in zip(sessions, adapters, taken, strict=True):
             begin = time.perf_counter()
-            run_session(session, pixels[None])
+            run_session(session, pixels[None], used)
             times.append((time.perf_counter() - begin) * 1000)
     first, second = (min(times[WARM_UP:]) for times in taken)
     return Speed(first, second, min_speedup)

@@ -14,6 +14,7 @@ from torch import nn
 
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
+from src.edge.lines import ActiveAdapter
 from src.edge.preprocess import load, resize
 from src.edge.profile import FITS, Fit
 from src.edge.runtime import Outputs, open_session, run_pictures
@@ -52,12 +53,12 @@ def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -
     return Stage(name, run)
 
 
-def onnx_stage(name: str, model: bytes, profile: str = "u8") -> Stage:
+def onnx_stage(name: str, model: bytes, profile: str = "u8", adapter: ActiveAdapter | None = None) -> Stage:
     """Return an ONNX file's own outputs, from one picture alone and then the rest, as cameras run it both ways."""
     session = open_session(model, THREADS)
 
     def run(pixels: Pictures) -> Outputs:
-        return _joined(run_pictures(session, part) for part in (pixels[:1], pixels[1:]) if len(part))
+        return _joined(run_pictures(session, part, adapter) for part in (pixels[:1], pixels[1:]) if len(part))
 
     return Stage(name, run, FITS[profile])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,32 +15,49 @@ MODEL, MANIFEST = "model.onnx", "manifest.json"
 
 
 @dataclass(frozen=True)
+class Line:
+    """One of the lines that share a base; its files are `<name>.onnx_adapter` and `<name>.npz`, its golden inputs.
+
+    Attributes:
+        task: What the outputs mean with its adapter.
+        provenance: Where the adapter comes from.
+        parity: The gate's figures, those of the split that decided.
+    """
+
+    task: TaskSpec
+    provenance: dict[str, Any]
+    parity: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What `manifest.json` holds.
 
     Attributes:
         files: SHA-256 (hexadecimal) of every other file of the bundle, by name.
         image: How a picture becomes the network's input.
-        task: What the outputs mean.
+        task: What the outputs mean; None where each of the `lines` says so.
         precision: Number format of the weights, such as `fp32`.
         profile: What the network takes; one of `src.edge.profile.PROFILES`.
         provenance: Where the bundle comes from: adapter, base, versions, date.
-        parity: The gate's figures, those of the split that decided.
+        parity: The gate's figures, those of the split that decided; of several lines, the worst.
+        lines: The lines that share the model, by name; empty for a model of one line.
         format: Version of this file's layout.
     """
 
     files: dict[str, str]
     image: ImageSpec
-    task: TaskSpec
+    task: TaskSpec | None
     precision: str
     profile: str
     provenance: dict[str, Any]
     parity: dict[str, Any]
+    lines: dict[str, Line] = field(default_factory=dict)
     format: int = FORMAT
 
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as JSON-ready values, with the hash of them all."""
-        values = asdict(self) | {"image": self.image.to_dict(), "task": self.task.to_dict()}
+        values = asdict(self)  # tuples are lists to JSON
         return values | {"sha256": _hash(values)}
 
     def read_files(self, bundle: Path) -> dict[str, bytes]:
@@ -55,11 +72,23 @@ class Manifest:
             raise ValueError(f"{bundle / missing[0]} is missing: copy the whole bundle again")
         if surplus:
             raise ValueError(f"{bundle / surplus[0]} is no part of the bundle: remove it, or copy the bundle again")
-        contents = {name: (bundle / name).read_bytes() for name in sorted(found)}
-        for name, content in contents.items():
-            if self.files[name] != sha256(content):
-                raise ValueError(f"{bundle / name} was changed or cut after its export: copy the bundle again")
-        return contents
+        return {name: self.read_file(bundle, name) for name in sorted(found)}
+
+    def read_file(self, bundle: Path, name: str) -> bytes:
+        """Return the content of one file of the bundle.
+
+        Raises:
+            ValueError: It never belonged to it, is gone, or was changed.
+        """
+        if name not in self.files:
+            raise ValueError(f"{bundle} has no {name}: export the model again")
+        try:
+            content = (bundle / name).read_bytes()
+        except FileNotFoundError as error:
+            raise ValueError(f"{bundle / name} is missing: copy the whole bundle again") from error
+        if self.files[name] != sha256(content):
+            raise ValueError(f"{bundle / name} was changed or cut after its export: copy the bundle again")
+        return content
 
     @classmethod
     def read(cls, bundle: Path) -> Self:
@@ -73,7 +102,7 @@ class Manifest:
             return cls._parse(json.loads(path.read_bytes()))
         except FileNotFoundError as error:
             raise ValueError(f"{path} is missing: export the model again, or copy the whole bundle") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} cannot be used ({error}): export the model again") from error
 
     @classmethod
@@ -84,8 +113,13 @@ class Manifest:
             raise ValueError("it lists no files")
         stated = values.pop("sha256", None)
         computed = _hash(values)
-        image, task = ImageSpec.from_dict(values.pop("image")), TaskSpec.from_dict(values.pop("task"))
-        manifest = cls(image=image, task=task, **values)
+        image, task, lines = ImageSpec.from_dict(values.pop("image")), values.pop("task"), values.pop("lines", {})
+        manifest = cls(
+            image=image,
+            task=None if lines and task is None else TaskSpec.from_dict(task),
+            lines={name: Line(**{**line, "task": TaskSpec.from_dict(line["task"])}) for name, line in lines.items()},
+            **values,
+        )
         if stated != computed:
             raise ValueError("it was changed after its export")
         return manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from src.edge.golden import GOLDEN, Golden
+from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
 from src.edge.manifest import MODEL, Manifest, find_bundle
 from src.edge.preprocess import ImageError, Pixels, load, scale_grey
 from src.edge.profile import FITS
@@ -28,7 +30,7 @@ class Runtime:
 
     Attributes:
         image: How a picture becomes the network's input (`ImageSpec`).
-        task: What the outputs mean (`TaskSpec`).
+        lines: Names of the lines that share the bundle's base; empty for a bundle of one line.
     """
 
     def __init__(self, bundle: str | Path, threads: int = 2) -> None:
@@ -47,28 +49,67 @@ class Runtime:
         files = manifest.read_files(folder)
         if manifest.profile not in FITS:
             raise ValueError(f"the profile {manifest.profile!r} of {folder} is unknown: update Graft")
-        self.image, self.task, self._fit = manifest.image, manifest.task, FITS[manifest.profile]
-        self._session = open_session(files[MODEL], threads)
-        if read_specs(self._session) != (self.image, self.task):
+        self._folder, self._manifest = folder, manifest
+        self.image, self.lines, self._fit = manifest.image, tuple(manifest.lines), FITS[manifest.profile]
+        self._session, self._task = open_session(files[MODEL], threads), manifest.task
+        self._adapter: ActiveAdapter | None = None
+        self._opened: dict[str, Runtime] = {}
+        if read_specs(self._session) != (self.image, self._task):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
-        if GOLDEN not in files:
-            raise ValueError(f"{folder} has no {GOLDEN} to test itself by: export the model again")
-        golden = Golden.from_bytes(files[GOLDEN])
-        golden.check(run_pictures(self._session, golden.inputs))
+        if not self.lines:
+            self._test_itself(GOLDEN)
 
-    def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision | Measurement]:
+    @property
+    def task(self) -> TaskSpec:
+        """What the outputs mean.
+
+        Raises:
+            ValueError: Each of several lines has its own: see `line`.
+        """
+        if self._task is None:
+            raise ValueError(f"this bundle holds the lines {', '.join(self.lines)}: choose one with adapter=NAME")
+        return self._task
+
+    def line(self, name: str) -> Runtime:
+        """Return the runtime of one line, tested when it is first asked for; all lines share one base in memory.
+
+        Args:
+            name: One of `lines`.
+
+        Raises:
+            ValueError: There is no such line, or its files were changed, or it fails its test as a bundle would.
+        """
+        if name not in self.lines:
+            known = f"holds the lines {', '.join(self.lines)}" if self.lines else "is of one line: leave out adapter="
+            raise ValueError(f"no line {name!r}, the bundle {known}")
+        if name not in self._opened:
+            line = copy(self)
+            self._manifest.read_file(self._folder, f"{name}{ADAPTER_SUFFIX}")
+            line._task = self._manifest.lines[name].task
+            line._adapter = ActiveAdapter(self._folder / f"{name}{ADAPTER_SUFFIX}")
+            line._test_itself(f"{name}{GOLDEN_SUFFIX}")
+            self._opened[name] = line
+        return self._opened[name]
+
+    def predict(
+        self, pictures: Sequence[Pixels | NDArray[np.uint16]], adapter: str | None = None
+    ) -> list[Decision | Measurement]:
         """Decide about decoded pictures in one run of the network.
 
         Args:
             pictures: Arrays of any size, H x W x 3, uint8, RGB, or H x W, uint16, grey; `image` says how they are
                 resized, and what white is in the grey ones.
+            adapter: The line that decides, of a bundle of several; see `line`.
 
         Returns:
             One decision for each picture; with regression a `Measurement`.
 
         Raises:
             ImageError: An array is no picture, or holds a grey above white.
+            ValueError: As `line`.
         """
+        if adapter is not None:
+            return self.line(adapter).predict(pictures)
         if not pictures:
             return []
         return self.decide([self.fit(self._rgb(picture)) for picture in pictures])
@@ -113,7 +154,13 @@ class Runtime:
             Logits (N x outputs), probabilities (N x classes; N x 0 with regression) and decisions: the index of the
             class (N), which labels are there (N x classes, 0 or 1), or the value (N).
         """
-        return run_pictures(self._session, batch)
+        _ = self.task  # of a line, or there is none to decide
+        return run_pictures(self._session, batch, self._adapter)
+
+    def _test_itself(self, name: str) -> None:
+        """Give the outputs of the export for the inputs in a file of the bundle, or do not serve."""
+        golden = Golden.from_bytes(self._manifest.read_file(self._folder, name))
+        golden.check(self.run(golden.inputs))
 
     def _checked(self, picture: NDArray[Any]) -> NDArray[Any]:
         """Refuse a picture that the network has no place for: profile `u8-matmul` is bound to one camera."""
@@ -167,27 +214,36 @@ def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     return session
 
 
-def run_pictures(session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]]) -> Outputs:
+def run_pictures(
+    session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None
+) -> Outputs:
     """Run a loaded model on pictures, at once where they are of one size, else one by one."""
     alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
     if alike:
-        return run_session(session, np.asarray(pictures))
-    parts = [run_session(session, picture[None]) for picture in pictures]
+        return run_session(session, np.asarray(pictures), adapter)
+    parts = [run_session(session, picture[None], adapter) for picture in pictures]
     logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
     return logits, probabilities, decision
 
 
-def run_session(session: onnxruntime.InferenceSession, batch: NDArray[Any]) -> Outputs:
+def run_session(
+    session: onnxruntime.InferenceSession, batch: NDArray[Any], adapter: ActiveAdapter | None = None
+) -> Outputs:
     """Run a loaded model on a batch of its input; see `Runtime.run`."""
     names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(names, {INPUT: batch}), strict=True))
+    values = session.run(names, {INPUT: batch}, None if adapter is None else adapter.options)
+    found = dict(zip(names, values, strict=True))
     return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]
 
 
-def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec] | None:
-    """Return the image and task specs that the model itself carries, or None where it has none that can be read."""
+def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec | None] | None:
+    """Return the image and task specs that the model itself carries, or None where it has none that can be read.
+
+    The base of several lines has no task of its own.
+    """
     held = session.get_modelmeta().custom_metadata_map
     try:
-        return ImageSpec.from_dict(json.loads(held["image"])), TaskSpec.from_dict(json.loads(held["task"]))
+        task = TaskSpec.from_dict(json.loads(held["task"])) if "task" in held else None
+        return ImageSpec.from_dict(json.loads(held["image"])), task
     except (KeyError, TypeError, ValueError):
         return None

@@ -2,9 +2,11 @@
 
 from src.lora.adapter_file import AdapterError, AdapterHeader, load_adapter, read_adapter, save_adapter
 from src.lora.eva import eva
+from src.lora.given import Inputs, give, inputs_of
 from src.lora.groups import apply_ratios, parameter_groups
 from src.lora.inject import Injection, Layer, adapters, inject, injection_of, merge, remove
 from src.lora.peft_format import load_peft, save_peft
+from src.lora.products import adding_is_cheaper
 from src.lora.settings import LoraSettings
 from src.lora.shelf import Shelf
 
@@ -12,14 +14,18 @@ __all__ = [
     "AdapterError",
     "AdapterHeader",
     "Injection",
+    "Inputs",
     "Layer",
     "LoraSettings",
     "Shelf",
     "adapters",
+    "adding_is_cheaper",
     "apply_ratios",
     "eva",
+    "give",
     "inject",
     "injection_of",
+    "inputs_of",
     "load_adapter",
     "load_peft",
     "merge",

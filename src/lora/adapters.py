@@ -54,6 +54,14 @@ class Adapter(nn.Module):
         """Return W' for the frozen weight `base`, of the same shape."""
         raise NotImplementedError
 
+    def product(self) -> tuple[Tensor, Tensor]:
+        """Return b (out x k) and a (k x fan_in): W' = W + b a, whatever W is.
+
+        Raises:
+            ValueError: What is added depends on W.
+        """
+        raise ValueError(f"what a {self.kind} adapter adds to a weight depends on the weight")
+
 
 class LowRank(Adapter):
     """W + scale B A, the LoRA of Hu et al. (arXiv 2106.09685) on a weight seen as out x fan_in.
@@ -100,6 +108,10 @@ class LowRank(Adapter):
             b = b * kept.repeat(b.shape[1] // len(kept))
         return (b if self.alive is None else b * self.alive[:, None]), a
 
+    def product(self) -> tuple[Tensor, Tensor]:
+        """Return B, with the scale, and A."""
+        return self.factors()
+
     def weight(self, base: Tensor) -> Tensor:
         """Return W + scale B A: a `LeanWeight` where gradients are taken, but not that of W, else the dense sum."""
         b, a = self.factors()
@@ -116,6 +128,10 @@ class Dora(LowRank):
     def __init__(self, base: Tensor, recipe: Recipe) -> None:
         super().__init__(base, recipe)
         self.M = nn.Parameter(base.detach().flatten(1).norm(dim=1))
+
+    def product(self) -> tuple[Tensor, Tensor]:
+        """Refuse: the rows of V are brought to other lengths."""
+        return Adapter.product(self)
 
     @classmethod
     def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
@@ -149,6 +165,13 @@ class Dense(Adapter):
         """Return W + D."""
         delta = self.D if self.alive is None else self.D * self.alive.view(-1, *[1] * (base.ndim - 1))
         return base + delta
+
+    def product(self) -> tuple[Tensor, Tensor]:
+        """Return D and the identity, on its shorter side."""
+        d = self.weight(torch.zeros_like(self.D)).flatten(1)
+        out, fan_in = d.shape
+        eye = torch.eye(min(out, fan_in), dtype=d.dtype, device=d.device)
+        return (d, eye) if fan_in <= out else (eye, d)
 
 
 class Blend(Adapter):

@@ -7,6 +7,8 @@ from src.tasks.classification import ClassificationTask
 from src.tasks.fit import Fitted, fit
 from src.tasks.frozen import examine_labels
 from src.tasks.imbalance import Imbalance
+from src.tasks.lines import read_lines
+from src.tasks.memory import keep_freed_memory
 from src.tasks.multilabel import MultilabelTask
 from src.tasks.ordinal import OrdinalTask
 from src.tasks.precision import choose_precision
@@ -33,10 +35,12 @@ __all__ = [
     "examine_labels",
     "fit",
     "frequencies",
+    "keep_freed_memory",
     "layers",
     "metadata",
     "note_data",
     "predict_logits",
+    "read_lines",
     "read_trained",
     "require_learnt",
     "require_own_cut",

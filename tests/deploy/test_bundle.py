@@ -8,7 +8,7 @@ import pytest
 from src.deploy import bundle as bundle_module
 from src.deploy.bundle import write_bundle, write_refusal
 from src.edge.golden import Golden
-from src.edge.manifest import Manifest
+from src.edge.manifest import Line, Manifest
 from tests.deploy.nets import IMAGE, TASK, verdict
 
 PROVENANCE = {"adapter": "12ab", "base": "test", "date": "2025-01-01", "versions": {"torch": "2"}}
@@ -20,9 +20,8 @@ def contents(folder):
 
 
 def write(folder, model=b"a model"):
-    (folder.parent / "other.onnx").write_bytes(model)
     manifest = Manifest({}, IMAGE, TASK, "fp32", "u8", PROVENANCE, verdict().summary())
-    write_bundle(folder, folder.parent / "other.onnx", GOLDEN, verdict(), manifest)
+    write_bundle(folder, {"model.onnx": model, "golden.npz": GOLDEN.to_bytes()}, verdict().to_dict(), manifest)
 
 
 def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):
@@ -52,12 +51,21 @@ def test_a_stop_on_the_way_leaves_the_earlier_bundle(tmp_path, monkeypatch, brok
     monkeypatch.setattr(bundle_module, broken, stop)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "edge", b"another model")
-    assert contents(tmp_path / "edge") == before and sorted(os.listdir(tmp_path)) == ["edge", "other.onnx"]
+    assert contents(tmp_path / "edge") == before and os.listdir(tmp_path) == ["edge"]
 
 
 def test_a_refusal_replaces_an_earlier_one(tmp_path):
     (tmp_path / "refused").mkdir()
     (tmp_path / "refused" / "parity.json").write_text("old")
-    write_refusal(tmp_path / "refused", verdict())
+    write_refusal(tmp_path / "refused", verdict().to_dict())
     assert os.listdir(tmp_path) == ["refused"] and os.listdir(tmp_path / "refused") == ["parity.json"]
     assert json.loads((tmp_path / "refused" / "parity.json").read_text()) == verdict().to_dict()
+
+
+def test_a_shared_bundle_names_its_lines_and_how_to_choose_one(tmp_path):
+    line = Line(TASK, PROVENANCE, verdict().summary())
+    manifest = Manifest({}, IMAGE, None, "fp32", "u8", PROVENANCE, verdict().summary(), {"left": line, "right": line})
+    write_bundle(tmp_path / "shared", {"model.onnx": b"a model"}, verdict().to_dict(), manifest)
+    text = (tmp_path / "shared" / "README.md").read_text()
+    assert "`left`, `right`" in text and " adapter=left input=" in text and "golden.npz" not in text
+    assert Manifest.read(tmp_path / "shared").lines == {"left": line, "right": line}

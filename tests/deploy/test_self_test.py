@@ -4,6 +4,7 @@ from torch import nn
 
 from src.deploy.graph import export_onnx
 from src.deploy.self_test import KEPT, _certainty, choose_golden
+from src.deploy.stages import onnx_stage
 from src.edge.preprocess import load
 from src.edge.runtime import open_session, run_session
 from src.spec import TaskSpec
@@ -15,7 +16,7 @@ def test_the_most_certain_picture_of_each_decision_is_kept(tmp_path, precision, 
     paths = [path for path, _ in saved(tmp_path / "pictures", 16)]
     export_onnx(conv_net(), IMAGE, TASK, tmp_path / "model.onnx")
     model = (tmp_path / "model.onnx").read_bytes()
-    golden = choose_golden(model, paths, IMAGE, TASK, precision, "u8")
+    golden = choose_golden(onnx_stage("file", model).run, paths, IMAGE, TASK, precision, "u8")
     inputs = np.stack([load(path, IMAGE) for path in paths])
     _, probabilities, decision = run_session(open_session(model, 1), inputs)
     kept = [max(np.flatnonzero(decision == index), key=lambda i: probabilities[i].max()) for index in set(decision)]
@@ -32,7 +33,7 @@ def test_every_kind_of_task_tests_itself_by_decisions_far_from_others(tmp_path, 
     net = nn.Sequential(conv_net(), nn.Linear(len(TASK.classes), len(task.classes))).eval()
     export_onnx(net, IMAGE, task, tmp_path / "model.onnx")
     model = (tmp_path / "model.onnx").read_bytes()
-    golden = choose_golden(model, paths, IMAGE, task, "fp32", "u8")
+    golden = choose_golden(onnx_stage("file", model).run, paths, IMAGE, task, "fp32", "u8")
     found = run_session(open_session(model, 1), np.stack(golden.inputs))
     golden.check(found)
     moved = found[2] + (1 if kind == "regression" else np.int64(1))

@@ -246,11 +246,11 @@ def test_session_does_not_spin_and_keeps_to_the_cpu():
 
 def test_labels_and_values_are_told_as_such():
     runtime = Runtime.__new__(Runtime)
-    runtime.task = TaskSpec("multilabel", ("rust", "scab", "rot"))
+    runtime._task = TaskSpec("multilabel", ("rust", "scab", "rot"))
     decision = runtime._decision(np.float32([0.9, 0.2, 0.6]), np.array([1, 0, 1]))
     assert (decision.label, decision.score) == ("rust|rot", pytest.approx(0.6))
     assert runtime._decision(np.float32([0.1, 0.2, 0.3]), np.array([0, 0, 0])).label == ""
-    runtime.task = TaskSpec("regression", ("value",))
+    runtime._task = TaskSpec("regression", ("value",))
     assert runtime._decision(np.zeros(0, np.float32), np.float32(1.5)) == Measurement(1.5)
 
 

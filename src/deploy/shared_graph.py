@@ -1,0 +1,123 @@
+"""One graph for many lines: the frozen base, with adapters and head as optional inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from src.deploy.camera import Camera
+from src.deploy.graph import Shape, as_camera, check_promises, trace
+from src.deploy.model_file import write_model
+from src.deploy.resize_nodes import prepend_resize
+from src.deploy.thin import add_thin_products
+from src.lora import Inputs, give
+from src.spec import ImageSpec, TaskSpec
+
+FILE_VERSION = 1  # of the adapter files, by this project's own count
+_RANK = 4  # while the graph is traced: no other size of a network
+
+
+class _Lines(nn.Module):
+    """A camera whose named parameters come as further inputs."""
+
+    def __init__(self, camera: Camera, names: Sequence[str]) -> None:
+        super().__init__()
+        self.camera, self.names = camera, [f"model.{name}" for name in names]
+
+    def forward(self, pixels: Tensor, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the camera's outputs with these values in place of its parameters."""
+        outputs: tuple[Tensor, ...] = functional_call(
+            self.camera, dict(zip(self.names, values, strict=True)), (pixels,)
+        )
+        return outputs
+
+
+def export_base(
+    model: nn.Module,
+    lines: Sequence[Inputs],
+    image: ImageSpec,
+    task: TaskSpec,
+    path: Path,
+    shape: Shape | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write the base that `lines` share as one ONNX file; the same lines give the same bytes.
+
+    It takes pictures and gives outputs as the file of `export_onnx`. What a line learnt are further inputs with names
+    such as `blocks.0.conv.weight_adapter.A`; left out, they are zeros, the head's too. Ranks may differ from line to
+    line, and numbers of classes, where those of `lines` do.
+
+    Args:
+        model: The model of any of the lines, adapters unmerged, on the CPU, in eval mode; its adapters are taken out.
+        lines: What each line learnt.
+        image: The input's size and scale.
+        task: Kind and views, which all lines have in common.
+        path: The file to write; it appears complete or not at all.
+        shape: Profile and opset; `Shape()` when None.
+        provenance: Where the base comes from, as JSON-ready values without paths.
+
+    Raises:
+        ValueError: As `export_onnx`.
+    """
+    assert not model.training
+    shape = shape or Shape()
+    model = model.to(memory_format=torch.contiguous_format)
+    names = give(model, lines, _RANK)
+    parameters = dict(model.named_parameters())
+    camera = as_camera(model, image, task, shape)
+    values = tuple(parameters[name].detach().clone() for name in names)
+    proto = trace(_Lines(camera, names).eval(), (camera.example(), values), task, shape.opset, names)
+    check_promises(proto, shape.opset)
+    add_thin_products(proto)
+    _open_inputs(proto, names, lines)
+    if shape.profile == "u8-resize":
+        prepend_resize(proto, image)
+    held = {"image": image.to_dict(), "provenance": provenance or {}}
+    onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})
+    write_model(proto, path)
+
+
+def write_line(line: Inputs, path: Path) -> None:
+    """Write what a line learnt as an `.onnx_adapter` of onnxruntime, for the graph of `export_base`."""
+    values = {name: tensor.cpu().float().contiguous().numpy() for name, tensor in (line.factors | line.head).items()}
+    file = onnxruntime.AdapterFormat()
+    file.set_adapter_version(FILE_VERSION)
+    file.set_model_version(FILE_VERSION)
+    file.set_parameters({name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in values.items()})
+    file.export_adapter(str(path))
+
+
+def _open_inputs(proto: onnx.ModelProto, names: Sequence[str], lines: Sequence[Inputs]) -> None:
+    """Give every further input its free sizes and its zeros."""
+    free = False
+    for item in proto.graph.input:
+        if item.name not in names:
+            continue
+        dims = item.type.tensor_type.shape.dim
+        sizes = [dim.dim_value for dim in dims]
+        if item.name in lines[0].head:
+            shapes = [tuple(line.head[item.name].shape) for line in lines]
+            loose = {axis: "classes" for axis in range(len(dims)) if len({each[axis] for each in shapes}) > 1}
+            free |= bool(loose)
+        else:
+            stem, _, key = item.name.rpartition(".")
+            loose = {int(key == "B"): f"rank of {stem}"}
+            sizes[int(key == "B")] = 1
+        for axis, name in loose.items():
+            dims[axis].dim_param = name
+        zeros = np.zeros(sizes, np.float32)
+        proto.graph.initializer.append(numpy_helper.from_array(zeros, item.name))
+    del proto.graph.value_info[:]  # with the sizes of the trace
+    for output in proto.graph.output if free else ():
+        for dim in output.type.tensor_type.shape.dim[1:]:
+            dim.dim_param = "classes"

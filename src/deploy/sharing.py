@@ -1,0 +1,210 @@
+"""Many lines on one base: export, compare line by line, and put the bundle in place only when every line passed."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from src.deploy.bundle import write_bundle, write_refusal
+from src.deploy.decisions import Samples, targets_of
+from src.deploy.gate import Verdict
+from src.deploy.graph import Shape, export_onnx
+from src.deploy.limits import Budget, limits
+from src.deploy.parity import judge
+from src.deploy.self_test import choose_golden
+from src.deploy.shared_graph import export_base, write_line
+from src.deploy.shipping import camera_size
+from src.deploy.speed import measure_speed
+from src.deploy.stages import Stage, onnx_stage, run_stages, torch_stage
+from src.edge.golden import Golden
+from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
+from src.edge.manifest import MANIFEST, MODEL, Line, Manifest
+from src.edge.preprocess import load
+from src.edge.profile import FITS
+from src.edge.runtime import Outputs
+from src.lora import Inputs, inputs_of, merge
+from src.spec import ImageSpec, TaskSpec
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class LineCandidate:
+    """A trained adapter that asks to be shipped beside others.
+
+    Attributes:
+        build: Gives its model, adapters unmerged, on the CPU, in fp32 and eval mode.
+        task: Classes and views.
+        samples: Path and class name of the pictures to compare, by split; the first split decides.
+        provenance: Where it comes from, as JSON-ready values.
+    """
+
+    build: Callable[[], nn.Module]
+    task: TaskSpec
+    samples: Mapping[str, Samples]
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the gate measured of a line.
+
+    Attributes:
+        verdict: Against its trained model; the speed is against the file in which it is merged.
+        adapter_bytes: Size of its `.onnx_adapter`.
+        merged_bytes: Size of the file in which it is merged.
+    """
+
+    verdict: Verdict
+    adapter_bytes: int
+    merged_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `parity.json` holds of the line."""
+        sizes = {"adapter_bytes": self.adapter_bytes, "merged_bytes": self.merged_bytes}
+        return {**self.verdict.to_dict(), **sizes}
+
+
+def ship_lines(
+    lines: Mapping[str, LineCandidate],
+    image: ImageSpec,
+    folder: Path,
+    shape: Shape,
+    provenance: dict[str, Any],
+) -> dict[str, Shared]:
+    """Export the base that all `lines` share and an adapter file for each, and replace `folder` when all passed.
+
+    A refused bundle leaves `folder` as it was, and its figures in `<folder>-refused/parity.json`.
+
+    Args:
+        lines: The lines by name; all were trained on one base, for one kind of task with the same views.
+        image: How a picture becomes the network's input, for all.
+        folder: The bundle's folder.
+        shape: Profile and opset.
+        provenance: Where the base comes from, as JSON-ready values.
+
+    Returns:
+        What the gate measured, by line.
+
+    Raises:
+        ValueError: `folder` holds something else, a name cannot name files, a line learnt what cannot be shared, the
+            model cannot be exported, or a picture cannot be used.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file():
+        raise ValueError(f"{folder} is there and is no bundle: choose another folder")
+    for name, line in lines.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"a line's name is made of letters, digits, _ and -, not {name!r}")
+        for split, pictures in line.samples.items():
+            targets_of(pictures, line.task, split)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".edge-", dir=folder.parent) as work:
+        trial = _Trial(lines, image, shape, Path(work))
+        trial.export(provenance)
+        found = {name: trial.judge(name) for name in lines}
+        parity = _summary(found)
+        if parity["passed"]:
+            write_bundle(folder, trial.contents(), parity, trial.manifest(found, parity, provenance))
+        else:
+            write_refusal(folder.with_name(f"{folder.name}-refused"), parity)
+    return found
+
+
+class _Trial:
+    """Several lines on their way through the gate."""
+
+    def __init__(self, lines: Mapping[str, LineCandidate], image: ImageSpec, shape: Shape, folder: Path) -> None:
+        self._lines, self._image, self._folder = lines, image, folder
+        paths = [path for line in lines.values() for samples in line.samples.values() for path, _ in samples]
+        taken = camera_size(paths, image) if shape.profile == "u8-matmul" else None
+        self._shape = replace(shape, taken=taken)
+        self._expected: dict[str, dict[str, Outputs]] = {}
+
+    def export(self, provenance: dict[str, Any]) -> None:
+        """Write the base, an adapter file of every line, and the file in which it is merged, to compare with."""
+        learnt: dict[str, Inputs] = {}
+        for name, line in self._lines.items():
+            model = line.build()
+            try:
+                learnt[name] = inputs_of(model)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}: export it by itself") from error
+            stage = torch_stage("trained", model, self._image, line.task)
+            self._expected[name] = {split: self._run(stage, name, split) for split in line.samples}
+            export_onnx(merge(model), self._image, line.task, self._merged(name), self._shape, line.provenance)
+        first = next(iter(self._lines.values()))
+        base = self._folder / MODEL
+        export_base(first.build(), list(learnt.values()), self._image, first.task, base, self._shape, provenance)
+        for name, inputs in learnt.items():
+            write_line(inputs, self._adapter(name))
+
+    def judge(self, name: str) -> Shared:
+        """Compare a line with its trained model, on every split."""
+        line, stage = self._lines[name], self._stage(name)
+        allowed = limits("fp32", self._shape.profile, Budget())
+        first, *others = (
+            judge(
+                samples, line.task, self._expected[name][split], self._run(stage, name, split), "fp32", split, allowed
+            )
+            for split, samples in line.samples.items()
+        )
+        picture = load(self._paths(name)[0], self._image, FITS[self._shape.profile])
+        merged, base = self._merged(name).read_bytes(), (self._folder / MODEL).read_bytes()
+        speed = measure_speed(merged, base, picture, None, ActiveAdapter(self._adapter(name)))
+        verdict = Verdict("fp32", (first,), {parity.split: (parity,) for parity in others}, speed)
+        return Shared(verdict, self._adapter(name).stat().st_size, len(merged))
+
+    def contents(self) -> dict[str, bytes]:
+        """Return the bundle's own files by name."""
+        files = {MODEL: (self._folder / MODEL).read_bytes()}
+        for name in self._lines:
+            files[f"{name}{ADAPTER_SUFFIX}"] = self._adapter(name).read_bytes()
+            files[f"{name}{GOLDEN_SUFFIX}"] = self._golden(name).to_bytes()
+        return files
+
+    def manifest(self, found: Mapping[str, Shared], parity: dict[str, Any], provenance: dict[str, Any]) -> Manifest:
+        """Return the manifest of a bundle that holds no files yet."""
+        lines = {
+            name: Line(line.task, line.provenance, found[name].verdict.summary()) for name, line in self._lines.items()
+        }
+        worst = {key: parity[key] for key in next(iter(lines.values())).parity}
+        return Manifest({}, self._image, None, "fp32", self._shape.profile, provenance, worst, lines)
+
+    def _golden(self, name: str) -> Golden:
+        task = self._lines[name].task
+        profile = self._shape.profile
+        return choose_golden(self._stage(name).run, self._paths(name), self._image, task, "fp32", profile)
+
+    def _stage(self, name: str) -> Stage:
+        base = (self._folder / MODEL).read_bytes()
+        return onnx_stage("fp32", base, self._shape.profile, ActiveAdapter(self._adapter(name)))
+
+    def _run(self, stage: Stage, name: str, split: str) -> Outputs:
+        (outputs,) = run_stages([stage], self._paths(name, split), self._image)
+        return outputs
+
+    def _paths(self, name: str, split: str | None = None) -> Sequence[Path]:
+        samples = self._lines[name].samples
+        return [path for path, _ in samples[split or next(iter(samples))]]
+
+    def _merged(self, name: str) -> Path:
+        return self._folder / f"{name}-merged.onnx"
+
+    def _adapter(self, name: str) -> Path:
+        return self._folder / f"{name}{ADAPTER_SUFFIX}"
+
+
+def _summary(found: Mapping[str, Shared]) -> dict[str, Any]:
+    """Return what `parity.json` holds: the figures of the line that is furthest off, then those of each."""
+    worst = max(
+        found.values(), key=lambda line: line.verdict.parity.max_abs_logit_diff / line.verdict.parity.logit_scale
+    )
+    reasons = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]
+    figures = worst.verdict.parity.to_dict() | {"passed": not reasons, "precision": "fp32", "reasons": reasons}
+    return figures | {"lines": {name: line.to_dict() for name, line in found.items()}}

@@ -1,0 +1,157 @@
+"""Adapted layers of a shared graph as a frozen layer and two thin ones beside it, where that is cheaper.
+
+`y = x (W + B A)` lets no runtime prepare the weight: it is another one in every run. `y = x W + (x A) B` does, at the
+price of one more map to write. Large weights on small maps gain, small weights on large maps lose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, helper, numpy_helper
+
+from src.lora import adding_is_cheaper
+
+_GEOMETRY = ("strides", "pads", "dilations", "auto_pad")
+
+
+@dataclass(frozen=True)
+class _Site:
+    """A layer that reads W + B A: `sum` makes it, what is in `between` brings it into the layer's shape."""
+
+    layer: NodeProto
+    sum: NodeProto
+    between: NodeProto
+    base: NDArray[np.float32]
+
+    @property
+    def output(self) -> str:
+        """Name of the layer's output."""
+        return str(self.layer.output[0])
+
+    def rows(self, sizes: dict[str, list[int]]) -> int:
+        """Return at how many places of one picture the layer is computed."""
+        kept = sizes[self.output]
+        return math.prod(kept[2:] if self.layer.op_type == "Conv" else kept[1:-1])
+
+
+def add_thin_products(proto: onnx.ModelProto) -> int:
+    """Replace layers of `proto`, in place, and return their number.
+
+    Args:
+        proto: A graph in which W + B A is written as `Gemm(B, A, W)`.
+    """
+    sizes = _sizes(proto)
+    replaced: dict[str, list[NodeProto]] = {}
+    dropped: set[str] = set()
+    for site in _sites(proto.graph):
+        out, fan_in = site.base.shape[0], site.base[0].size
+        channels = site.base.shape[1]
+        if site.output in sizes and adding_is_cheaper(site.rows(sizes), out, channels, fan_in):
+            replaced[site.output] = _thin(site, proto.graph)
+            dropped |= {str(site.sum.output[0]), str(site.between.output[0])}
+    kept = [node for node in proto.graph.node if node.output[0] not in dropped]
+    nodes = [new for node in kept for new in replaced.get(node.output[0], [node])]
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del proto.graph.node[:]
+    proto.graph.node.extend(copies)
+    _forget_unused(proto.graph)
+    return len(replaced)
+
+
+def _sites(graph: onnx.GraphProto) -> Iterator[_Site]:
+    """Yield the layers that alone read their W + B A."""
+    makers = {name: node for node in graph.node for name in node.output}
+    values = {item.name: item for item in graph.initializer}
+    readers: dict[str, int] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers[name] = readers.get(name, 0) + 1
+    for layer in graph.node:
+        between = makers.get(layer.input[1]) if layer.op_type in ("Conv", "MatMul") else None
+        total = makers.get(between.input[0]) if between is not None else None
+        if total is None or between is None or total.op_type != "Gemm" or len(total.input) < 3:
+            continue
+        if any(readers[node.output[0]] > 1 for node in (between, total)):
+            continue
+        base = _base(layer, total, makers, values)
+        if base is not None and between.op_type == ("Reshape" if layer.op_type == "Conv" else "Transpose"):
+            yield _Site(layer, total, between, base)
+
+
+def _base(
+    layer: NodeProto, total: NodeProto, makers: dict[str, NodeProto], values: dict[str, onnx.TensorProto]
+) -> NDArray[np.float32] | None:
+    """Return W in its layer's shape, or None where it is no constant or its channels come in groups."""
+    name = total.input[2]
+    source = makers[name].input[0] if name in makers and makers[name].op_type == "Reshape" else name
+    if source not in values:
+        return None
+    base = numpy_helper.to_array(values[source])
+    if layer.op_type == "MatMul":
+        return base if base.ndim == 2 else None
+    kept = _attributes(layer)
+    if kept.get("group", 1) != 1:
+        return None
+    kernel = kept["kernel_shape"]
+    return base.reshape(base.shape[0], -1, *kernel)
+
+
+def _thin(site: _Site, graph: onnx.GraphProto) -> list[NodeProto]:
+    """Return the nodes that compute x W + (x A) B, and put their constants into the graph."""
+    x, y = site.layer.input[0], site.output
+    b, a = site.sum.input[:2]
+    made = {key: f"{y}.{key}" for key in ("W", "a", "b", "frozen", "hidden", "thin")}
+    weight = site.base if site.layer.op_type == "Conv" else site.base.T
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(weight), made["W"]))
+    add = helper.make_node("Add", [made["frozen"], made["thin"]], [y])
+    if site.layer.op_type == "MatMul":
+        return [
+            helper.make_node("MatMul", [x, made["W"]], [made["frozen"]]),
+            helper.make_node("Transpose", [a], [made["a"]], perm=[1, 0]),
+            helper.make_node("Transpose", [b], [made["b"]], perm=[1, 0]),
+            helper.make_node("MatMul", [x, made["a"]], [made["hidden"]]),
+            helper.make_node("MatMul", [made["hidden"], made["b"]], [made["thin"]]),
+            add,
+        ]
+    kept = _attributes(site.layer)
+    shapes = {"a": [-1, *site.base.shape[1:]], "b": [site.base.shape[0], -1, 1, 1]}
+    for key, shape in shapes.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{made[key]}.shape"))
+    geometry = {key: kept[key] for key in _GEOMETRY if key in kept}
+    return [
+        helper.make_node("Conv", [x, made["W"], *site.layer.input[2:]], [made["frozen"]], **kept),
+        helper.make_node("Reshape", [a, f"{made['a']}.shape"], [made["a"]]),
+        helper.make_node("Reshape", [b, f"{made['b']}.shape"], [made["b"]]),
+        helper.make_node("Conv", [x, made["a"]], [made["hidden"]], **geometry),
+        helper.make_node("Conv", [made["hidden"], made["b"]], [made["thin"]]),
+        add,
+    ]
+
+
+def _sizes(proto: onnx.ModelProto) -> dict[str, list[int]]:
+    """Return the sizes of every value whose sizes beside the batch are known."""
+    inferred = onnx.shape_inference.infer_shapes(proto).graph
+    found = {item.name: [dim.dim_value for dim in item.type.tensor_type.shape.dim] for item in inferred.value_info}
+    return {name: dims for name, dims in found.items() if all(dims[1:])}
+
+
+def _attributes(node: NodeProto) -> dict[str, Any]:
+    return {item.name: helper.get_attribute_value(item) for item in node.attribute}
+
+
+def _forget_unused(graph: onnx.GraphProto) -> None:
+    """Take out nodes and constants that nothing reads any more."""
+    outputs = {item.name for item in graph.output}
+    used = {name for node in graph.node for name in node.input} | outputs
+    for node in [node for node in graph.node if not used & set(node.output)]:
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input} | outputs
+    for item in [item for item in graph.initializer if item.name not in used]:
+        graph.initializer.remove(item)

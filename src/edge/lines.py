@@ -1,0 +1,33 @@
+"""The adapter of one line, beside a base that many lines share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+
+ADAPTER_SUFFIX, GOLDEN_SUFFIX = ".onnx_adapter", ".npz"
+
+
+class ActiveAdapter:
+    """An `.onnx_adapter` in memory.
+
+    Attributes:
+        options: What a run of the base takes to decide with it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            ValueError: This onnxruntime knows no adapters, or not this one.
+        """
+        if not hasattr(onnxruntime, "LoraAdapter"):
+            raise ValueError(f"onnxruntime {onnxruntime.__version__} knows no adapters: install 1.20 or newer")
+        self._held = onnxruntime.LoraAdapter()  # the options only point to it
+        try:
+            self._held.Load(str(path))
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise ValueError(f"{path} is no adapter that onnxruntime can read: copy the bundle again") from error
+        self.options = onnxruntime.RunOptions()
+        self.options.add_active_adapter(self._held)

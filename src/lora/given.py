@@ -1,0 +1,93 @@
+"""Adapters as inputs of the network: one graph for many of them, which come and go beside a frozen base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from src.lora.adapter_file import head_parameters
+from src.lora.inject import adapters, detach, injection_of
+from src.lora.products import merged
+from src.lora.surgery import slot
+
+Place = tuple[str, str]  # a module's name, and its weight's
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one trained model adds to its base.
+
+    Attributes:
+        factors: `<slot>.B` (out x rank) and `<slot>.A` (rank x fan_in) of every adapted weight: W' = W + B A. A slot is
+            the adapter's name in the model, such as `blocks.0.conv.weight_adapter`.
+        head: The classifiers' parameters, by their names in the model.
+        places: The weights that each product is added to, by slot; tied ones are several.
+    """
+
+    factors: dict[str, Tensor]
+    head: dict[str, Tensor]
+    places: dict[str, tuple[Place, ...]]
+
+
+class Given(nn.Module):
+    """W + B A, with B and A to be replaced by inputs (`torch.func.functional_call`)."""
+
+    def __init__(self, out: int, fan_in: int, rank: int) -> None:
+        super().__init__()
+        self.B = nn.Parameter(torch.zeros(out, rank), requires_grad=False)
+        self.A = nn.Parameter(torch.zeros(rank, fan_in), requires_grad=False)
+
+    def weight(self, base: Tensor) -> Tensor:
+        """Return W' for the frozen weight `base`."""
+        return merged(base, self.B, self.A)
+
+
+def inputs_of(model: nn.Module) -> Inputs:
+    """Take what a model learnt, adapters unmerged, as inputs of a graph; the model stays as it is.
+
+    Raises:
+        ValueError: It learnt something that no product of two matrices and no head can hold.
+    """
+    injection = injection_of(model)
+    if injection is None:
+        raise ValueError("every weight was trained, so there is no base to share")
+    if injection.replaced:
+        raise ValueError(f"{min(injection.replaced)} was trained beside the adapters, and no input holds it")
+    names = {id(module): name for name, module in model.named_modules()}
+    factors: dict[str, Tensor] = {}
+    places: dict[int, tuple[str, list[Place]]] = {}
+    for module, attribute, adapter in adapters(model):
+        place = (names[id(module)], attribute)
+        if id(adapter) in places:
+            places[id(adapter)][1].append(place)
+            continue
+        name = f"{place[0]}.{slot(attribute)}".removeprefix(".")
+        places[id(adapter)] = (name, [place])
+        with torch.no_grad():
+            b, a = adapter.eval().product()
+        factors |= {f"{name}.B": b.detach().clone(), f"{name}.A": a.detach().clone()}
+    head = {name: parameter.detach().clone() for name, parameter in head_parameters(model).items()}
+    return Inputs(factors, head, {name: tuple(each) for name, each in places.values()})
+
+
+def give(model: nn.Module, lines: Iterable[Inputs], rank: int) -> list[str]:
+    """Put a `Given` of zeros, of one rank, wherever any line has an adapter, in place of the adapters of `model`.
+
+    Returns:
+        The names of the parameters that the lines replace, in the model's order: factors, then the head's.
+    """
+    detach(model)
+    for slotted, held in {name: held for line in lines for name, held in line.places.items()}.items():
+        module, attribute = held[0]
+        base = model.get_submodule(module)._parameters[attribute]
+        assert base is not None, slotted
+        given = Given(base.shape[0], base[0].numel(), rank)
+        for module, attribute in held:
+            model.get_submodule(module).add_module(slot(attribute), given)
+    replaced = [
+        f"{name}.{key}" for name, module in model.named_modules() if isinstance(module, Given) for key in ("B", "A")
+    ]
+    return replaced + list(head_parameters(model))

@@ -1,0 +1,59 @@
+"""Read several trained files that are to share one base, and refuse those that cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from src.lora import read_adapter
+from src.tasks.adaptation import Full
+from src.tasks.restore import Trained, read_trained
+
+
+def read_lines(adapters: Sequence[str] | Mapping[str, str]) -> dict[str, Trained]:
+    """Return trained files by the name of their line.
+
+    Args:
+        adapters: Adapter files or run folders; a list takes each run's own `name`, a mapping names them.
+
+    Raises:
+        ValueError: Two have one name, one has none, or they differ in what a base is shared by.
+    """
+    if isinstance(adapters, Mapping):
+        lines = {str(name): read_trained(str(path)) for name, path in adapters.items()}
+    else:
+        lines = {}
+        for path in map(str, adapters):
+            trained = read_trained(path)
+            name = trained.provenance.get("config", {}).get("name")
+            if not name or name in lines:
+                why = f"two adapters are of the name {name}" if name else f"{path} does not say its name"
+                raise ValueError(f"{why}: name the lines yourself, adapters={{line1: PATH, line2: PATH}}")
+            lines[str(name)] = trained
+    if len(lines) < 2:
+        raise ValueError("a shared base is for two lines or more: give adapters=[RUN,RUN], or export adapter=RUN alone")
+    _require_one_base(lines)
+    return lines
+
+
+def _require_one_base(lines: Mapping[str, Trained]) -> None:
+    full = [name for name, trained in lines.items() if isinstance(trained.adaptation, Full)]
+    if full:
+        raise ValueError(f"every weight of {full[0]} was trained, so it shares no base: export it by itself")
+    (first, expected), *others = ((name, _shared(trained)) for name, trained in lines.items())
+    for name, found in others:
+        for what, value in found.items():
+            if value != expected[what]:
+                raise ValueError(
+                    f"{first} and {name} share no base, their {what} differs ({expected[what]} and {value}): "
+                    "export them apart"
+                )
+
+
+def _shared(trained: Trained) -> dict[str, Any]:
+    """Return what all lines of one base have in common."""
+    header, task = read_adapter(trained.path), trained.task
+    common = {"backbone": trained.backbone.name, "base": header.base_hash[:12], "folded norms": header.folded}
+    scale = {"center": task.center, "scale": task.scale} if task.kind == "regression" else {}
+    return common | asdict(trained.image) | {"kind of task": task.kind, "views": task.views} | scale

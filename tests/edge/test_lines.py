@@ -1,0 +1,144 @@
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from src.edge import Runtime
+from src.edge.golden import Golden
+from src.edge.lines import ActiveAdapter
+from src.edge.manifest import MANIFEST, MODEL, Line, Manifest, sha256
+from src.edge.runtime import INPUT, OUTPUTS, open_session, run_session
+from src.spec import ImageSpec, TaskSpec
+
+IMAGE = ImageSpec((6, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "center")
+HEADS = {"two": np.float32([[1, -1], [0, 0], [0, 0]]), "three": np.eye(3, dtype=np.float32) / 10}
+TASKS = {"two": TaskSpec("classification", ("yes", "no")), "three": TaskSpec("classification", ("r", "g", "b"))}
+
+
+def base():
+    """Logits are the mean colour times a head that comes from outside."""
+    value = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Cast", [INPUT], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "sides"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "head"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["logits"], ["decision"], axis=1, keepdims=0),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([1, 2]), "sides"),
+        numpy_helper.from_array(np.zeros((3, 2), np.float32), "head"),
+    ]
+    inputs = [value(INPUT, TensorProto.UINT8, ["batch", 6, 4, 3]), value("head", TensorProto.FLOAT, [3, "classes"])]
+    types = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64)
+    outputs = [value(name, kind, None) for name, kind in zip(OUTPUTS, types, strict=True)]
+    model = helper.make_model(
+        helper.make_graph(nodes, "base", inputs, outputs, constants),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+    helper.set_model_props(model, {"image": json.dumps(IMAGE.to_dict())})
+    return model.SerializeToString()
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / MODEL).write_bytes(base())
+    inputs = np.random.default_rng(3).integers(0, 256, (2, 6, 4, 3), dtype=np.uint8)
+    for name, head in HEADS.items():
+        file = onnxruntime.AdapterFormat()
+        file.set_adapter_version(1)
+        file.set_model_version(1)
+        file.set_parameters({"head": onnxruntime.OrtValue.ortvalue_from_numpy(head)})
+        file.export_adapter(str(folder / f"{name}.onnx_adapter"))
+        adapter = ActiveAdapter(folder / f"{name}.onnx_adapter")
+        golden = Golden(inputs, run_session(open_session(base(), 1), inputs, adapter), 1e-3)
+        (folder / f"{name}.npz").write_bytes(golden.to_bytes())
+    seal(folder)
+    return folder
+
+
+def seal(folder, without=()):
+    hashes = {
+        path.name: sha256(path.read_bytes()) for path in folder.iterdir() if path.name not in (MANIFEST, *without)
+    }
+    lines = {name: Line(task, {}, {}) for name, task in TASKS.items()}
+    manifest = Manifest(hashes, IMAGE, None, "fp32", "u8", {}, {}, lines)
+    (folder / MANIFEST).write_text(json.dumps(manifest.to_dict()))
+
+
+def red(level=200):
+    picture = np.zeros((6, 4, 3), np.uint8)
+    picture[..., 0] = level
+    return picture
+
+
+def test_each_line_has_its_own_classes(bundle):
+    runtime = Runtime(bundle)
+    assert runtime.lines == ("two", "three") and runtime.image == IMAGE
+    for name, label in (("two", "yes"), ("three", "r"), ("two", "yes")):
+        (decided,) = runtime.predict([red()], adapter=name)
+        assert decided.label == label and tuple(decided.probabilities) == TASKS[name].classes
+    assert runtime.line("three") is runtime.line("three") and runtime.line("two").line("three").task == TASKS["three"]
+
+
+def test_without_a_line_nothing_is_decided(bundle):
+    runtime = Runtime(bundle)
+    for ask in (lambda: runtime.predict([red()]), lambda: runtime.task, lambda: runtime.run([red()])):
+        with pytest.raises(ValueError, match="holds the lines two, three: choose one with adapter=NAME"):
+            ask()
+
+
+def test_an_unknown_line_is_refused(bundle):
+    with pytest.raises(ValueError, match="no line 'four', the bundle holds the lines two, three"):
+        Runtime(bundle).predict([red()], adapter="four")
+
+
+@pytest.mark.parametrize("file", ["two.onnx_adapter", "two.npz", MODEL])
+def test_a_changed_file_is_refused_even_after_the_start(bundle, file):
+    started = Runtime(bundle)
+    content = (bundle / file).read_bytes()
+    (bundle / file).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match="was changed or cut after its export"):
+        Runtime(bundle)
+    if file != MODEL:
+        with pytest.raises(ValueError, match="was changed or cut after its export"):
+            started.line("two")
+        assert started.line("three").predict([red()])[0].label == "r", "the others serve on"
+
+
+def test_a_surplus_or_missing_adapter_is_refused(bundle):
+    (bundle / "other.onnx_adapter").write_bytes(b"")
+    with pytest.raises(ValueError, match="no part of the bundle"):
+        Runtime(bundle)
+    (bundle / "other.onnx_adapter").unlink()
+    (bundle / "two.onnx_adapter").unlink()
+    with pytest.raises(ValueError, match=r"two\.onnx_adapter is missing"):
+        Runtime(bundle)
+    seal(bundle)
+    with pytest.raises(ValueError, match=r"has no two\.onnx_adapter"):
+        Runtime(bundle).line("two")
+
+
+def test_a_line_that_fails_its_own_test_does_not_serve(bundle):
+    (bundle / "two.npz").write_bytes((bundle / "three.npz").read_bytes())
+    seal(bundle)
+    with pytest.raises(ValueError, match="golden outputs"):
+        Runtime(bundle).line("two")
+
+
+def test_what_is_no_adapter_is_refused(bundle):
+    (bundle / "two.onnx_adapter").write_bytes(b"something else")
+    seal(bundle)
+    with pytest.raises(ValueError, match="is no adapter that onnxruntime can read"):
+        Runtime(bundle).line("two")
+
+
+def test_an_old_onnxruntime_says_what_it_needs(bundle, monkeypatch):
+    monkeypatch.delattr(onnxruntime, "LoraAdapter")
+    with pytest.raises(ValueError, match=r"knows no adapters: install 1\.20 or newer"):
+        Runtime(bundle).line("two")
