@@ -109,6 +109,41 @@ def test_the_bundle_decides_as_the_training_did(runs, method, invoke):
     )
 
 
+def test_lines_that_share_a_base_decide_as_their_trainings_did(runs, invoke, tmp_path):
+    lines = {name: runs[name] for name in ("lora", "none")}
+    adapters = ",".join(f"{name}:'{run}'" for name, run in lines.items())
+    shared = tmp_path / "shared"
+    ended = invoke("export", f"adapters={{{adapters}}}", "shared_base=true", f"output={shared}")
+    assert ended.code == 0, ended.err
+    assert all(f"{name}: gate passed" in ended.out and "of the merged file's time" in ended.out for name in lines)
+    for name, run in lines.items():
+        with open(run / "predictions.csv", newline="") as text:
+            row = next(csv.DictReader(text))
+        ended = invoke("predict", f"model={shared}", f"adapter={name}", f"input={row['path']}")
+        line = json.loads(ended.out)
+        assert line["label"] == row["predicted"]
+        assert line["probabilities"]["defect"] == pytest.approx(float(row["p_defect"]), abs=1e-5)
+    refused(invoke("predict", f"model={shared}", f"input={row['path']}"), "lora, none: choose one with adapter=NAME")
+    refused(invoke("predict", f"model={shared}", "adapter=x", f"input={row['path']}"), "no line 'x'")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["adapters=[a,b]"], "add shared_base=true"),
+        (["output=there"], "add shared_base=true"),
+        (["shared_base=true"], r"shared_base=true takes adapters=\[RUN,RUN\]"),
+        (["shared_base=true", "adapters=a"], r"shared_base=true takes adapters=\[RUN,RUN\]"),
+        (["shared_base=true", "adapters=[a,b]", "adapter=a"], "no adapter="),
+        (["shared_base=true", "adapters=[a,b]", "precision=int8"], "not int8: export the lines one by one"),
+        (["shared_base=maybe"], "shared_base must be true or false"),
+        (["shared_base=true", "adapters=[a,b]"], "there is no a"),
+    ],
+)
+def test_export_refuses_what_it_would_not_heed(invoke, overrides, message):
+    refused(invoke("export", *overrides), message)
+
+
 def test_predict_takes_the_run_and_a_folder(runs, plates):
     command("src.export", f"adapter={runs['lora']}")
     ended = command("src.predict", f"model={runs['lora']}", f"input={plates / 'good'}")
