@@ -29,7 +29,7 @@ def main(config: DictConfig) -> None:
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
-    form = (config.profile, config.opset)
+    form = (config.profile, config.opset, config.openvino)
     candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration, *form)
     samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
     folder, precision = trained.path.parent, config.precision
@@ -71,13 +71,16 @@ def _require_one_way(config: DictConfig) -> None:
     Raises:
         ValueError: They are of the other way to export, or `shared_base` is asked for in another precision.
     """
-    if not isinstance(config.shared_base, bool):
-        raise ValueError(f"shared_base must be true or false, not {config.shared_base}")
+    for key in ("shared_base", "openvino"):
+        if not isinstance(config[key], bool):
+            raise ValueError(f"{key} must be true or false, not {config[key]}")
     one = not OmegaConf.is_missing(config, "adapter")
     if not config.shared_base and (config.adapters is not None or config.output is not None):
         raise ValueError("adapters= and output= are for several lines on one base: add shared_base=true")
     if config.shared_base and (one or not OmegaConf.is_config(config.adapters)):
         raise ValueError("shared_base=true takes adapters=[RUN,RUN] or adapters={line1: RUN, line2: RUN}, no adapter=")
+    if config.shared_base and config.openvino:
+        raise ValueError("a shared base takes adapters as onnxruntime does: leave out openvino=true")
     if config.shared_base and config.precision != "fp32":
         raise ValueError(f"a shared base is exact and fp32, not {config.precision}: export the lines one by one")
 
@@ -98,6 +101,11 @@ def _figures(verdict: Verdict) -> str:
         f"{parity.logit_scale:.2f}, {parity.changed_decisions} changed decisions, accuracy "
         f"{100 * parity.accuracy_torch:.1f} -> {100 * parity.accuracy_onnx:.1f} %"
         + (f", {verdict.speed.speedup:.2f} times as fast as fp32" if verdict.speed else "")
+        + "".join(
+            f", in OpenVINO {stage.max_abs_logit_diff:.2e} and {stage.changed_decisions} changed"
+            for stage in verdict.stages
+            if stage.stage == "openvino"
+        )
     )
 
 

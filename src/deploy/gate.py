@@ -24,7 +24,8 @@ class Verdict:
 
     Attributes:
         precision: Number format that was asked for.
-        stages: Each stage against the trained model, on the split that decides; the last one ships.
+        stages: Each stage against the trained model, on the split that decides; the one that ships has the precision's
+            name, and other runtimes stand behind it.
         also: The stages on the splits that are measured and reported.
         speed: Against the fp32 file; None for that file itself.
         search: How the int8 model was found.
@@ -39,7 +40,7 @@ class Verdict:
     @property
     def parity(self) -> Parity:
         """Figures of the stage that ships, on the split that decides."""
-        return self.stages[-1]
+        return self._shipped(self.stages)
 
     @property
     def passed(self) -> bool:
@@ -66,8 +67,15 @@ class Verdict:
             "stages": _table(self.stages),
             "speed": self.speed and self.speed.to_dict(),
             "search": self.search and self.search.to_dict(),
-            "also": {split: {**stages[-1].to_dict(), "stages": _table(stages)} for split, stages in self.also.items()},
+            "also": {
+                split: {**self._shipped(stages).to_dict(), "stages": _table(stages)}
+                for split, stages in self.also.items()
+            },
         }
+
+    def _shipped(self, stages: tuple[Parity, ...]) -> Parity:
+        """Return the stage that ships; the last one where the gate stopped before it."""
+        return next((stage for stage in stages if stage.stage == self.precision), stages[-1])
 
 
 def _table(stages: tuple[Parity, ...]) -> list[dict[str, Any]]:

@@ -19,11 +19,12 @@ from src.deploy.gate import Verdict
 from src.deploy.graph import Shape, export_onnx
 from src.deploy.limits import PRECISIONS, Budget, limits
 from src.deploy.model_file import write_model
+from src.deploy.openvino import openvino_stage, require_openvino
 from src.deploy.parity import Parity, judge
 from src.deploy.search import Search, find_int8
 from src.deploy.self_test import choose_golden
 from src.deploy.speed import measure_speed
-from src.deploy.stages import onnx_stage, run_stages, torch_stage
+from src.deploy.stages import Stage, onnx_stage, run_stages, torch_stage
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MODEL, Manifest
 from src.edge.preprocess import load
@@ -46,6 +47,7 @@ class Candidate:
         calibration: Training pictures, for the ranges of int8; about `CALIBRATION_PICTURES` of them are used.
         profile: What the file takes; one of `src.edge.profile.PROFILES`.
         opset: Version of the file's operators.
+        openvino: Whether OpenVINO must decide as the file does, too.
     """
 
     trained: nn.Module
@@ -55,6 +57,7 @@ class Candidate:
     calibration: Sequence[Path] = ()
     profile: str = "u8"
     opset: int = 18
+    openvino: bool = False
 
 
 def ship(
@@ -88,6 +91,8 @@ def ship(
         raise ValueError(f"unknown precision {precision!r}: use precision={', '.join(PRECISIONS)}")
     for split, pictures in samples.items():
         targets_of(pictures, candidate.task, split)
+    if candidate.openvino:
+        require_openvino(candidate.profile)
     with tempfile.TemporaryDirectory(prefix=".edge-", dir=run) as folder:
         trial = _Trial(candidate, samples, precision, budget or Budget(), Path(folder))
         trial.export(provenance)
@@ -122,26 +127,28 @@ class _Trial:
         """Compare every stage, and convert the file to the precision that was asked for."""
         first, *others = self._samples
         stages, expected = self._base_stages(first)
+        search = None
         if self._precision == "fp32" or not all(stage.passed for stage in stages):
             self.file = self._fp32
-            return Verdict(self._precision, stages, {split: self._base_stages(split)[0] for split in others})
-        search = self._convert(first, expected)
-        model = self.file.read_bytes()
-        shipped = self._judged(first, expected, model)
+        else:
+            search = self._convert(first, expected)
+        shipped = (*stages, *self._further(first, expected))
         also = {}
         for split in others:
             base, outputs = self._base_stages(split)
-            also[split] = (*base, self._judged(split, outputs, model))
+            also[split] = (*base, *self._further(split, outputs))
+        if self.file == self._fp32:
+            return Verdict(self._precision, shipped, also)
         wanted = self._budget.min_speedup if self._precision == "int8" else None
         picture = self._load(self._paths(first)[0])
-        speed = measure_speed(self._fp32.read_bytes(), model, picture, wanted)
-        return Verdict(self._precision, (*stages, shipped), also, speed, search)
+        speed = measure_speed(self._fp32.read_bytes(), self.file.read_bytes(), picture, wanted)
+        return Verdict(self._precision, shipped, also, speed, search)
 
     def golden(self) -> Golden:
         """Return by what the bundle tests itself, from the split that decides."""
         candidate, paths = self._candidate, self._paths(next(iter(self._samples)))
         form = (self._precision, candidate.profile)
-        stage = onnx_stage(self._precision, self.file.read_bytes(), candidate.profile)
+        stage = self._stage(self.file.read_bytes())
         return choose_golden(stage.run, paths, candidate.image, candidate.task, *form)
 
     def manifest(self, verdict: Verdict, provenance: dict[str, Any]) -> Manifest:
@@ -158,7 +165,19 @@ class _Trial:
         paths = self._candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
         pixels = [self._load(path)[None] for path in chosen]
-        return find_int8(self._fp32, pixels, lambda model: self._judged(split, expected, model), self.file)
+        return find_int8(self._fp32, pixels, lambda model: self._judged(split, expected, self._stage(model)), self.file)
+
+    def _stage(self, model: bytes) -> Stage:
+        return onnx_stage(self._precision, model, self._candidate.profile)
+
+    def _further(self, split: str, expected: Outputs) -> tuple[Parity, ...]:
+        """Return the figures of the file that ships: of another precision, and in another runtime."""
+        model, stages = self.file.read_bytes(), []
+        if self.file != self._fp32:
+            stages.append(self._stage(model))
+        if self._candidate.openvino:
+            stages.append(openvino_stage(model, self._candidate.profile))
+        return tuple(self._judged(split, expected, stage) for stage in stages)
 
     def _base_stages(self, split: str) -> tuple[tuple[Parity, ...], Outputs]:
         """Return the figures of the merged model and of the fp32 file, and the outputs of the trained model."""
@@ -175,8 +194,7 @@ class _Trial:
             for stage, outputs, kept in zip(stages[1:], found, allowed, strict=True)
         ), expected
 
-    def _judged(self, split: str, expected: Outputs, model: bytes) -> Parity:
-        stage = onnx_stage(self._precision, model, self._candidate.profile)
+    def _judged(self, split: str, expected: Outputs, stage: Stage) -> Parity:
         (found,) = run_stages([stage], self._paths(split), self._candidate.image)
         allowed = limits(self._precision, self._candidate.profile, self._budget)
         return judge(self._samples[split], self._candidate.task, expected, found, stage.name, split, allowed)
