@@ -15,6 +15,7 @@ from src.command import PromiseError, requires, run, versions
 
 with requires("train"):
     from src.deploy import Budget, Candidate, LineCandidate, Shape, Shared, Verdict, ship, ship_lines
+    from src.edge import Signer, read_signer
     from src.evaluate import own_data
     from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
 
@@ -23,8 +24,9 @@ def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
     _require_one_way(config)
     keep_freed_memory()
+    sign = None if config.sign is None else read_signer(str(config.sign))
     if config.shared_base:
-        return _share(config)
+        return _share(config, sign)
     trained = read_trained(config.adapter)
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
@@ -34,7 +36,7 @@ def main(config: DictConfig) -> None:
     samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
     folder, precision = trained.path.parent, config.precision
     budget = Budget(config.max_accuracy_drop, config.min_speedup)
-    verdict = ship(candidate, samples, folder, precision, _provenance(trained), budget)
+    verdict = ship(candidate, samples, folder, precision, _provenance(trained), budget, sign)
     if not verdict.passed:
         raise PromiseError(
             f"the gate refused {precision}: {'; '.join(verdict.reasons())}; "
@@ -43,14 +45,14 @@ def main(config: DictConfig) -> None:
     print(f"gate passed: {_figures(verdict)}\nbundle: {folder / 'edge'}")
 
 
-def _share(config: DictConfig) -> None:
+def _share(config: DictConfig, sign: Signer | None) -> None:
     """Ship one base for several lines."""
     lines = read_lines(config.adapters)
     folder = Path(config.output or f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")
     candidates = {name: _line(trained) for name, trained in lines.items()}
     first = next(iter(lines.values()))
     base = {key: value for key, value in _provenance(first).items() if key in ("base", "versions")}
-    found = ship_lines(candidates, first.image, folder, Shape(config.profile, config.opset), base)
+    found = ship_lines(candidates, first.image, folder, Shape(config.profile, config.opset), base, sign)
     refused = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]
     if refused:
         raise PromiseError(f"the gate refused {'; '.join(refused)}; figures in {folder}-refused")
@@ -120,4 +122,4 @@ def _line_figures(line: Shared) -> str:
 
 
 if __name__ == "__main__":
-    run(main, "export", paths=("adapter", "output"))
+    run(main, "export", paths=("adapter", "output", "sign"))

@@ -29,7 +29,8 @@ def main(config: DictConfig) -> None:
     for key in ("output", "annotate"):
         _require_outside(config, key)
     annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
-    runtime = Runtime(str(config.model), threads=threads)
+    verify = None if config.verify is None else str(config.verify)
+    runtime = Runtime(str(config.model), threads, verify)
     if config.adapter is not None:
         runtime = runtime.line(str(config.adapter))
     tally = Tally()
@@ -100,4 +101,4 @@ def _seconds(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main, "predict", paths=("model", "input", "output", "annotate"))
+    run(main, "predict", paths=("model", "input", "output", "annotate", "verify"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from src.deploy.exchange import put_in_place
 from src.edge.manifest import MANIFEST, Manifest, sha256
+from src.edge.signature import SIGNATURE, Signer
 
 PARITY, README = "parity.json", "README.md"
 
@@ -43,7 +44,13 @@ def write_refusal(folder: Path, parity: dict[str, Any]) -> None:
         put_in_place(new, folder)
 
 
-def write_bundle(folder: Path, contents: Mapping[str, bytes], parity: dict[str, Any], manifest: Manifest) -> None:
+def write_bundle(
+    folder: Path,
+    contents: Mapping[str, bytes],
+    parity: dict[str, Any],
+    manifest: Manifest,
+    sign: Signer | None = None,
+) -> None:
     """Write a bundle beside `folder`, then put it in its place; a kill leaves the old bundle or the new one.
 
     Args:
@@ -51,6 +58,7 @@ def write_bundle(folder: Path, contents: Mapping[str, bytes], parity: dict[str, 
         contents: The model, what the bundle tests itself by, and the adapters of its lines, by name of the file.
         parity: What the gate measured.
         manifest: All that the manifest says but the files.
+        sign: Signs the manifest, where the bundle is to be signed.
     """
     with _workshop(folder.parent) as beside:
         new = Path(beside) / "bundle"
@@ -61,6 +69,8 @@ def write_bundle(folder: Path, contents: Mapping[str, bytes], parity: dict[str, 
         (new / README).write_text(_readme(manifest), encoding="utf-8")
         files = {path.name: sha256(path.read_bytes()) for path in sorted(new.iterdir())}
         _write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
+        if sign is not None:
+            (new / SIGNATURE).write_bytes(sign((new / MANIFEST).read_bytes()))
         put_in_place(new, folder)
 
 

@@ -28,6 +28,7 @@ from src.edge.manifest import MANIFEST, MODEL, Line, Manifest
 from src.edge.preprocess import load
 from src.edge.profile import FITS
 from src.edge.runtime import Outputs
+from src.edge.signature import Signer
 from src.lora import Inputs, inputs_of, merge
 from src.spec import ImageSpec, TaskSpec
 
@@ -77,6 +78,7 @@ def ship_lines(
     folder: Path,
     shape: Shape,
     provenance: dict[str, Any],
+    sign: Signer | None = None,
 ) -> dict[str, Shared]:
     """Export the base that all `lines` share and an adapter file for each, and replace `folder` when all passed.
 
@@ -88,6 +90,7 @@ def ship_lines(
         folder: The bundle's folder.
         shape: Profile and opset.
         provenance: Where the base comes from, as JSON-ready values.
+        sign: Signs the bundle, where it is to be signed.
 
     Returns:
         What the gate measured, by line.
@@ -110,7 +113,7 @@ def ship_lines(
         found = {name: trial.judge(name) for name in lines}
         parity = _summary(found)
         if parity["passed"]:
-            write_bundle(folder, trial.contents(), parity, trial.manifest(found, parity, provenance))
+            write_bundle(folder, trial.contents(), parity, trial.manifest(found, parity, provenance), sign)
         else:
             write_refusal(folder.with_name(f"{folder.name}-refused"), parity)
     return found

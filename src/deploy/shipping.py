@@ -30,6 +30,7 @@ from src.edge.manifest import MODEL, Manifest
 from src.edge.preprocess import load
 from src.edge.profile import FITS
 from src.edge.runtime import Outputs
+from src.edge.signature import Signer
 from src.spec import ImageSpec, TaskSpec
 
 CALIBRATION_PICTURES = 128
@@ -67,6 +68,7 @@ def ship(
     precision: str,
     provenance: dict[str, Any],
     budget: Budget | None = None,
+    sign: Signer | None = None,
 ) -> Verdict:
     """Export a model, compare the file with the model as it was trained, and replace `<run>/edge` when it passed.
 
@@ -80,6 +82,7 @@ def ship(
         precision: Number format to ship; one of `PRECISIONS`.
         provenance: Where the model comes from, as JSON-ready values.
         budget: What int8 may cost and must bring; `Budget()` when None.
+        sign: Signs the bundle, where it is to be signed.
 
     Returns:
         What the gate measured; `passed` says which of the two happened.
@@ -99,7 +102,8 @@ def ship(
         verdict = trial.verdict()
         if verdict.passed:
             contents = {MODEL: trial.file.read_bytes(), GOLDEN: trial.golden().to_bytes()}
-            write_bundle(run / "edge", contents, verdict.to_dict(), trial.manifest(verdict, provenance))
+            manifest = trial.manifest(verdict, provenance)
+            write_bundle(run / "edge", contents, verdict.to_dict(), manifest, sign)
         else:
             write_refusal(run / f"edge-refused-{precision}", verdict.to_dict())
     return verdict

@@ -7,6 +7,7 @@ from src.edge.inputs import find_images, find_source
 from src.edge.manifest import Manifest, find_bundle
 from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, decode, load, resize
 from src.edge.runtime import Runtime
+from src.edge.signature import Signer, read_signer
 from src.edge.writers import open_lines
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ImageError",
     "Manifest",
     "Runtime",
+    "Signer",
     "Source",
     "decide",
     "decode",
@@ -25,5 +27,6 @@ __all__ = [
     "find_source",
     "load",
     "open_lines",
+    "read_signer",
     "resize",
 ]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from src.edge.signature import SIGNATURE, require_signature
 from src.spec import ImageSpec, TaskSpec
 
 FORMAT = 2
@@ -66,7 +67,7 @@ class Manifest:
         Raises:
             ValueError: A file is missing, was changed, or does not belong to the bundle.
         """
-        found = {path.name for path in bundle.iterdir()} - {MANIFEST}
+        found = {path.name for path in bundle.iterdir()} - {MANIFEST, SIGNATURE}
         missing, surplus = sorted(set(self.files) - found), sorted(found - set(self.files))
         if missing:
             raise ValueError(f"{bundle / missing[0]} is missing: copy the whole bundle again")
@@ -91,17 +92,25 @@ class Manifest:
         return content
 
     @classmethod
-    def read(cls, bundle: Path) -> Self:
+    def read(cls, bundle: Path, verify: str | Path | None = None) -> Self:
         """Read the manifest of a bundle's folder.
 
+        Args:
+            bundle: The folder.
+            verify: Public key of whoever must have signed it, a PEM file.
+
         Raises:
-            ValueError: It is missing, broken, or of a format that this version of Graft does not know.
+            ValueError: It is missing, broken, of a format that this version of Graft does not know, or not signed.
         """
         path = bundle / MANIFEST
         try:
-            return cls._parse(json.loads(path.read_bytes()))
+            content = path.read_bytes()
         except FileNotFoundError as error:
             raise ValueError(f"{path} is missing: export the model again, or copy the whole bundle") from error
+        if verify is not None:
+            require_signature(content, bundle, verify)
+        try:
+            return cls._parse(json.loads(content))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} cannot be used ({error}): export the model again") from error
 

@@ -33,19 +33,20 @@ class Runtime:
         lines: Names of the lines that share the bundle's base; empty for a bundle of one line.
     """
 
-    def __init__(self, bundle: str | Path, threads: int = 2) -> None:
+    def __init__(self, bundle: str | Path, threads: int = 2, verify: str | Path | None = None) -> None:
         """Check every file of the bundle, load its model, and let it decide about its golden inputs.
 
         Args:
             bundle: The bundle's folder, its `model.onnx`, or a run folder (or a link to one) that holds `edge`.
             threads: CPU threads of one decision.
+            verify: Public key (PEM) of whoever must have signed the bundle; None asks for no signature.
 
         Raises:
-            ValueError: There is no bundle, it was changed after its export, it is of another version, or this machine
-                does not give the outputs that the export gave.
+            ValueError: There is no bundle, it was changed after its export, it is of another version, it is not signed
+                as `verify` asks, or this machine does not give the outputs that the export gave.
         """
         folder = find_bundle(bundle)
-        manifest = Manifest.read(folder)
+        manifest = Manifest.read(folder, verify)
         files = manifest.read_files(folder)
         if manifest.profile not in FITS:
             raise ValueError(f"the profile {manifest.profile!r} of {folder} is unknown: update Graft")

@@ -69,3 +69,11 @@ def test_a_shared_bundle_names_its_lines_and_how_to_choose_one(tmp_path):
     text = (tmp_path / "shared" / "README.md").read_text()
     assert "`left`, `right`" in text and " adapter=left input=" in text and "golden.npz" not in text
     assert Manifest.read(tmp_path / "shared").lines == {"left": line, "right": line}
+
+
+def test_a_signature_is_over_the_manifest_and_no_surplus_file(tmp_path):
+    manifest = Manifest({}, IMAGE, TASK, "fp32", "u8", PROVENANCE, verdict().summary())
+    write_bundle(tmp_path / "edge", {"model.onnx": b"a model"}, {}, manifest, sign=lambda content: b"by me: " + content)
+    held = contents(tmp_path / "edge")
+    assert held["manifest.sig"] == b"by me: " + held["manifest.json"]
+    assert "model.onnx" in Manifest.read(tmp_path / "edge").read_files(tmp_path / "edge")
