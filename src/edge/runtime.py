@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MODEL, Manifest, find_bundle
+from src.edge.memory import release_freed_memory
 from src.edge.preprocess import ImageError, Pixels, load, scale_grey
 from src.edge.profile import FITS
 from src.spec import JOINT, Decision, ImageSpec, Measurement, TaskSpec
 
 INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
+SPINNING = "session.intra_op.allow_spinning"
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
 
@@ -54,7 +56,9 @@ class Runtime:
         if GOLDEN not in files:
             raise ValueError(f"{folder} has no {GOLDEN} to test itself by: export the model again")
         golden = Golden.from_bytes(files[GOLDEN])
-        golden.check(run_pictures(self._session, golden.inputs))
+        del files  # as large as the model, and the outputs below need room
+        golden.check(run_each(self._session, golden.inputs))
+        release_freed_memory()
 
     def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision | Measurement]:
         """Decide about decoded pictures in one run of the network.
@@ -145,7 +149,20 @@ def output_names(task: TaskSpec) -> tuple[str, ...]:
 
 
 def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Load an ONNX model on the CPU.
+    """Load a model of Graft on the CPU.
+
+    Raises:
+        ValueError: As `load_model`, or it is no model of Graft.
+    """
+    session = load_model(model, threads)
+    names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
+    if names not in (((INPUT,), OUTPUTS), ((INPUT,), VALUED)):
+        raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
+    return session
+
+
+def load_model(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Load any ONNX model on the CPU, as the camera runs it; `model` is not kept.
 
     Raises:
         ValueError: `threads` is below 1, or this onnxruntime cannot load the model.
@@ -156,22 +173,23 @@ def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # A camera shares its cores: waiting threads must not burn them.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(SPINNING, "0")
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no public base class
         raise ValueError(f"onnxruntime {onnxruntime.__version__} cannot load the model, update it: {error}") from error
-    names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
-    if names not in (((INPUT,), OUTPUTS), ((INPUT,), VALUED)):
-        raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
+    session._model_bytes = None  # it would hold them for as long as it lives, to change providers
     return session
 
 
 def run_pictures(session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]]) -> Outputs:
     """Run a loaded model on pictures, at once where they are of one size, else one by one."""
     alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
-    if alike:
-        return run_session(session, np.asarray(pictures))
+    return run_session(session, np.asarray(pictures)) if alike else run_each(session, pictures)
+
+
+def run_each(session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]]) -> Outputs:
+    """Run a loaded model on pictures one by one, with no more memory than one takes."""
     parts = [run_session(session, picture[None]) for picture in pictures]
     logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
     return logits, probabilities, decision
