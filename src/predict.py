@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.command import run
-from src.edge import Annotator, Runtime, decide, find_bundle, find_source, open_lines
+from src.edge import Annotator, Runtime, decide, find_bundle, find_source, open_lines, release_freed_memory
 
 
 def main(config: DictConfig) -> None:
@@ -30,6 +30,7 @@ def main(config: DictConfig) -> None:
         _require_outside(config, key)
     annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
     runtime = Runtime(str(config.model), threads=threads)
+    release_freed_memory()
     tally = Tally()
     try:
         with (

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "tasks": {"backbones", "data", "lora", "spec"},
     "deploy": {"backbones", "edge", "spec"},
     "report": {"backbones", "data", "edge", "spec"},
-    "benchmarks": {"backbones", "data", "lora", "report", "spec", "tasks"},
+    "benchmarks": {"backbones", "data", "deploy", "edge", "lora", "report", "spec", "tasks"},
     **{
         command: {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"}
         for command in COMMANDS

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MODEL, Manifest, find_bundle
-from src.edge.memory import release_freed_memory
 from src.edge.preprocess import ImageError, Pixels, load, scale_grey
 from src.edge.profile import FITS
 from src.spec import JOINT, Decision, ImageSpec, Measurement, TaskSpec
@@ -58,7 +57,6 @@ class Runtime:
         golden = Golden.from_bytes(files[GOLDEN])
         del files  # as large as the model, and the outputs below need room
         golden.check(run_each(self._session, golden.inputs))
-        release_freed_memory()
 
     def predict(self, pictures: Sequence[Pixels | NDArray[np.uint16]]) -> list[Decision | Measurement]:
         """Decide about decoded pictures in one run of the network.
