@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from src.command import PromiseError, requires, run, versions
 
 with requires("train"):
-    from src.deploy import Budget, Candidate, LineCandidate, Shape, Shared, Verdict, ship, ship_lines
+    from src.data import ImageData
+    from src.deploy import Budget, Candidate, LineCandidate, Shape, ship, ship_lines
     from src.edge import Signer, read_signer
     from src.evaluate import own_data
     from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
@@ -33,7 +34,7 @@ def main(config: DictConfig) -> None:
     calibration = [sample.path for sample in data.samples("train")]
     form = (config.profile, config.opset, config.openvino)
     candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration, *form)
-    samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
+    samples = _samples(data)
     folder, precision = trained.path.parent, config.precision
     budget = Budget(config.max_accuracy_drop, config.min_speedup)
     verdict = ship(candidate, samples, folder, precision, _provenance(trained), budget, sign)
@@ -42,7 +43,7 @@ def main(config: DictConfig) -> None:
             f"the gate refused {precision}: {'; '.join(verdict.reasons())}; "
             f"figures in {folder}/edge-refused-{precision}"
         )
-    print(f"gate passed: {_figures(verdict)}\nbundle: {folder / 'edge'}")
+    print(f"gate passed: {verdict.describe()}\nbundle: {folder / 'edge'}")
 
 
 def _share(config: DictConfig, sign: Signer | None) -> None:
@@ -57,14 +58,16 @@ def _share(config: DictConfig, sign: Signer | None) -> None:
     if refused:
         raise PromiseError(f"the gate refused {'; '.join(refused)}; figures in {folder}-refused")
     for name, line in found.items():
-        print(f"{name}: gate passed: {_line_figures(line)}")
+        print(f"{name}: gate passed: {line.describe()}")
     print(f"bundle: {folder} ({(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB for all lines)")
 
 
 def _line(trained: Trained) -> LineCandidate:
-    data = own_data(trained)
-    samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
-    return LineCandidate(trained.build, trained.task, samples, _provenance(trained))
+    return LineCandidate(trained.build, trained.task, _samples(own_data(trained)), _provenance(trained))
+
+
+def _samples(data: ImageData) -> dict[str, list[tuple[Path, str]]]:
+    return {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
 
 
 def _require_one_way(config: DictConfig) -> None:
@@ -94,31 +97,6 @@ def _provenance(trained: Trained) -> dict[str, Any]:
         "date": trained.provenance["date"],
         "versions": versions(),
     }
-
-
-def _figures(verdict: Verdict) -> str:
-    parity = verdict.parity
-    return (
-        f"{parity.images} validation images, max |d logit| {parity.max_abs_logit_diff:.2e} on a scale of "
-        f"{parity.logit_scale:.2f}, {parity.changed_decisions} changed decisions, accuracy "
-        f"{100 * parity.accuracy_torch:.1f} -> {100 * parity.accuracy_onnx:.1f} %"
-        + (f", {verdict.speed.speedup:.2f} times as fast as fp32" if verdict.speed else "")
-        + "".join(
-            f", in OpenVINO {stage.max_abs_logit_diff:.2e} and {stage.changed_decisions} changed"
-            for stage in verdict.stages
-            if stage.stage == "openvino"
-        )
-    )
-
-
-def _line_figures(line: Shared) -> str:
-    parity, speed = line.verdict.parity, line.verdict.speed
-    assert speed is not None
-    return (
-        f"{parity.images} validation images, max |d logit| {parity.max_abs_logit_diff:.2e} on a scale of "
-        f"{parity.logit_scale:.2f}, {parity.changed_decisions} changed decisions; {line.adapter_bytes / 1e3:.0f} kB "
-        f"(merged {line.merged_bytes / 1e6:.1f} MB), {1 / speed.speedup:.2f} of the merged file's time"
-    )
 
 
 if __name__ == "__main__":

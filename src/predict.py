@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.command import run
-from src.edge import Annotator, Runtime, decide, find_bundle, find_source, open_lines
+from src.edge import Annotator, Runtime, decide, find_bundle, find_source, open_lines, release_freed_memory
 
 
 def main(config: DictConfig) -> None:
@@ -33,6 +33,7 @@ def main(config: DictConfig) -> None:
     runtime = Runtime(str(config.model), threads, verify)
     if config.adapter is not None:
         runtime = runtime.line(str(config.adapter))
+    release_freed_memory()
     tally = Tally()
     try:
         with (

@@ -19,11 +19,12 @@ MAY_IMPORT = {
     "tasks": {"backbones", "data", "lora", "spec"},
     "deploy": {"backbones", "edge", "lora", "spec"},
     "report": {"backbones", "data", "edge", "spec"},
-    "benchmarks": {"backbones", "data", "lora", "report", "spec", "tasks"},
+    "benchmarks": {"backbones", "data", "deploy", "edge", "lora", "report", "spec", "tasks"},
     **{
         command: {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"}
         for command in COMMANDS
     },
+    "export": {"command", "data", "deploy", "edge", "evaluate", "tasks"},
     "predict": {"command", "edge", "spec"},
     "benchmark": {"benchmarks", "command", "report"},
 }

@@ -27,7 +27,7 @@ IMAGES = (1_000, 100_000)
 BATCH = 16
 SIDE = 64  # of the pictures in the files
 MANY, SMALL = 10_000, 64  # sets above MANY images get an input of at most SMALL pixels: the cache must stay below 3 GB
-WARM_UP = 3
+WARM_UP, STEPS = 3, 20
 
 
 def run(options: Options) -> list[Row]:
@@ -113,7 +113,7 @@ def _row(name: str, images: int, options: Options) -> Row:
             row |= _fresh(read_cold, root, cache, name, image_size)
             row["cache_bytes"] = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
             row |= _fresh(read_warm, root, cache, name, image_size, batch)
-        row |= _fresh(train_model, Case(name, "fp32", batch, image_size), options.steps)
+        row |= _fresh(train_model, Case(name, "fp32", batch, image_size), options.steps or STEPS)
     except Exception as error:  # a size that does not fit is its row in the table
         return {**row, "error": " ".join(str(error).split()) or type(error).__name__}
     row["epoch_ratio_to_model"] = row["epoch_images_per_second"] / row["model_images_per_second"]

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-_LIBRARIES = ("torch", "timm", "peft")
+_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16")
+_LIBRARIES = ("torch", "timm", "peft", "onnxruntime", "pillow")
 
 
 def machine() -> dict[str, Any]:

@@ -23,7 +23,12 @@ from src.tasks.memory import keep_freed_memory
 
 
 def interleaved(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Run every step once a round, in an order drawn anew each round, and return each one's median time in seconds.
+    """Return each step's median time in seconds, of `timed`."""
+    return {name: statistics.median(taken) for name, taken in timed(steps, rounds).items()}
+
+
+def timed(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Run every step once a round, in an order drawn anew each round, and return the seconds of each, round by round.
 
     What else the machine does then falls on all of them alike, and none always follows the same other.
     """
@@ -34,7 +39,7 @@ def interleaved(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[
             start = time.perf_counter()
             steps[name]()
             seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
+    return seconds
 
 
 def saved_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 MODELS = ("vit_small_patch16_224", "convnext_tiny", "resnet50", "tf_efficientnet_lite0")
 BATCHES = {"tf_efficientnet_lite0": 16}
 BATCH = 8
-WARM_UP = 3
+WARM_UP, STEPS = 3, 20
 REFERENCES = ("full", "peft", "floor")
 COMPARED = {
     "step_seconds": "ratio",
@@ -44,7 +44,7 @@ def run(options: Options) -> list[Row]:
         for precision in precisions:
             case = Case(name, precision, options.batch or BATCHES.get(name, BATCH), options.image_size)
             log.info("%s, %s: %s", case.model, case.precision, ", ".join(methods))
-            rows += _compare(case, methods, options.steps)
+            rows += _compare(case, methods, options.steps or STEPS)
     return rows
 
 

@@ -17,7 +17,7 @@ class Options:
         models: timm names; empty for the suite's own.
         methods: Names of the suite's methods; empty for all.
         precisions: Names of the suite's precisions; empty for all.
-        steps: Timed repetitions of which the median is taken.
+        steps: Timed repetitions; None for the suite's own number.
         batch: Images in a batch; None for the suite's own number.
         image_size: Height and width of an image in pixels.
         images: Numbers of images in a data set; empty for the suite's own.
@@ -33,7 +33,7 @@ class Options:
     models: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
-    steps: int = 20
+    steps: int | None = None
     batch: int | None = None
     image_size: int = 224
     images: tuple[int, ...] = ()
@@ -47,8 +47,8 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse numbers with which nothing can be measured."""
-        given = [("steps", self.steps), ("image_size", self.image_size), *(("images", count) for count in self.images)]
-        optional = [("batch", self.batch), ("epochs", self.epochs), ("limit", self.limit)]
+        given = [("image_size", self.image_size), *(("images", count) for count in self.images)]
+        optional = [(name, getattr(self, name)) for name in ("steps", "batch", "epochs", "limit")]
         for name, value in [*given, *((name, value) for name, value in optional if value is not None)]:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r}: give a whole number of at least 1")

@@ -59,11 +59,8 @@ class Trainee:
 def build(case: Case, method: str) -> Trainee:
     """Build the model of `case` with random weights, made trainable by `method`, and the same noise for all."""
     size = (case.image_size, case.image_size)
-    plain = create_backbone(case.model, "none", CLASSES, size)[0].to(best_device())
     generator = torch.Generator().manual_seed(0)
-    for parameter in plain.parameters():
-        if not parameter.any():  # a branch behind zeros (ResNet's last norms) would be dead, unlike a trained one
-            parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+    plain = draw_zeros(create_backbone(case.model, "none", CLASSES, size)[0], generator).to(best_device())
     layout = torch.channels_last if is_conv_net(plain) else torch.contiguous_format
     model = METHODS[method](plain.to(memory_format=layout)).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -71,3 +68,11 @@ def build(case: Case, method: str) -> Trainee:
     targets = torch.arange(case.batch, device=images.device) % CLASSES
     optimizer = AdamW(trained) if trained else None
     return Trainee(model, optimizer, images, targets, PRECISIONS[case.precision])
+
+
+def draw_zeros(model: nn.Module, generator: torch.Generator) -> nn.Module:
+    """Draw parameters that are all zero (ResNet's last norms) at random, in place: what lies before them were dead."""
+    for parameter in model.parameters():
+        if not parameter.any():
+            parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return model

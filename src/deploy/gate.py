@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.deploy.openvino import NAME as OPENVINO
 from src.deploy.parity import Parity
 from src.deploy.search import Search
 from src.deploy.speed import Speed
@@ -51,6 +52,16 @@ class Verdict:
         """Return why the bundle does not ship, each in a few words; none when it does."""
         found = [f"{stage.stage}: {text}" for stage in self.stages for text in stage.broken()]
         return found + [f"{self.precision}: {text}" for text in (self.speed.broken() if self.speed else ())]
+
+    def describe(self) -> str:
+        """Return the figures of what ships in one line."""
+        speed = f", {self.speed.speedup:.2f} times as fast as fp32" if self.speed else ""
+        elsewhere = "".join(
+            f"; in OpenVINO max |d logit| {stage.max_abs_logit_diff:.2e}, {stage.changed_decisions} changed decisions"
+            for stage in self.stages
+            if stage.stage == OPENVINO
+        )
+        return self.parity.describe() + speed + elsewhere
 
     def summary(self) -> dict[str, Any]:
         """Return the figures that the manifest repeats."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,11 @@ def as_camera(model: nn.Module, image: ImageSpec, task: TaskSpec, shape: Shape) 
 
 
 def trace(
-    network: nn.Module, example: tuple[Any, ...], task: TaskSpec, opset: int, further: Sequence[str] = ()
+    network: nn.Module,
+    example: tuple[Any, ...],
+    task: TaskSpec,
+    opset: int,
+    further: Mapping[str, dict[int, Any]] | None = None,
 ) -> onnx.ModelProto:
     """Return the graph of a network in eval mode, for any number of pictures.
 
@@ -112,20 +116,20 @@ def trace(
         example: Pictures; where there are `further` inputs, also the tuple of their values.
         task: What the outputs mean.
         opset: Version of the operators.
-        further: Names of the inputs beside the pictures, which keep their sizes.
+        further: Names of the inputs beside the pictures, and their axes of any size.
 
     Raises:
         ValueError: torch cannot write it as ONNX.
     """
     sizes: list[Any] = [{0: torch.export.Dim("batch")}]
     if further:
-        sizes.append(tuple({} for _ in further))
+        sizes.append(tuple(further.values()))
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
                 network,
                 example,
-                input_names=[INPUT, *further],
+                input_names=[INPUT, *(further or ())],
                 output_names=output_names(task),
                 opset_version=opset,
                 dynamic_shapes=tuple(sizes),

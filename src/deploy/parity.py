@@ -70,6 +70,14 @@ class Parity:
         diff = self.max_abs_logit_diff
         return self.limits.broken(diff, self.logit_scale, self.changed_decisions, self.images, drop, lost)
 
+    def describe(self) -> str:
+        """Return the figures in one line."""
+        return (
+            f"{self.images} images ({self.split}), max |d logit| {self.max_abs_logit_diff:.2e} on a scale of "
+            f"{self.logit_scale:.2f}, {self.changed_decisions} changed decisions, accuracy "
+            f"{100 * self.accuracy_torch:.1f} -> {100 * self.accuracy_onnx:.1f} %"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON-ready values; a figure that is not finite becomes null."""
         values = {"passed": self.passed} | asdict(self)

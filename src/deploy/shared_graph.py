@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,8 @@ class _Lines(nn.Module):
 
 def export_base(
     model: nn.Module,
-    lines: Sequence[Inputs],
+    lines: Mapping[str, tuple[Inputs, TaskSpec]],
     image: ImageSpec,
-    task: TaskSpec,
     path: Path,
     shape: Shape | None = None,
     provenance: dict[str, Any] | None = None,
@@ -59,9 +58,8 @@ def export_base(
 
     Args:
         model: The model of any of the lines, adapters unmerged, on the CPU, in eval mode; its adapters are taken out.
-        lines: What each line learnt.
+        lines: What each line learnt, and its task; kind and views they have in common.
         image: The input's size and scale.
-        task: Kind and views, which all lines have in common.
         path: The file to write; it appears complete or not at all.
         shape: Profile and opset; `Shape()` when None.
         provenance: Where the base comes from, as JSON-ready values without paths.
@@ -72,17 +70,21 @@ def export_base(
     assert not model.training
     shape = shape or Shape()
     model = model.to(memory_format=torch.contiguous_format)
-    names = give(model, lines, _RANK)
+    learnt, (task, *_) = zip(*lines.values(), strict=True)
+    names = give(model, learnt, _RANK)
+    free = _class_axes(learnt)
     parameters = dict(model.named_parameters())
     camera = as_camera(model, image, task, shape)
     values = tuple(parameters[name].detach().clone() for name in names)
-    proto = trace(_Lines(camera, names).eval(), (camera.example(), values), task, shape.opset, names)
+    further = {name: free.get(name, {}) for name in names}
+    proto = trace(_Lines(camera, names).eval(), (camera.example(), values), task, shape.opset, further)
     check_promises(proto, shape.opset)
     add_thin_products(proto)
-    _open_inputs(proto, names, lines)
+    _open_inputs(proto, names, set(learnt[0].head))
     if shape.profile == "u8-resize":
         prepend_resize(proto, image)
-    held = {"image": image.to_dict(), "provenance": provenance or {}}
+    tasks = {name: task.to_dict() for name, (_, task) in lines.items()}
+    held = {"image": image.to_dict(), "lines": tasks, "provenance": provenance or {}}
     onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})
     write_model(proto, path)
 
@@ -97,27 +99,25 @@ def write_line(line: Inputs, path: Path) -> None:
     file.export_adapter(str(path))
 
 
-def _open_inputs(proto: onnx.ModelProto, names: Sequence[str], lines: Sequence[Inputs]) -> None:
-    """Give every further input its free sizes and its zeros."""
-    free = False
+def _class_axes(lines: Sequence[Inputs]) -> dict[str, dict[int, torch.export.Dim]]:
+    """Return the axes of the head's parameters along which the lines differ: there lie the classes."""
+    classes = torch.export.Dim("classes")
+    found = {}
+    for name in lines[0].head:
+        sizes = zip(*(line.head[name].shape for line in lines), strict=True)
+        found[name] = {axis: classes for axis, each in enumerate(sizes) if len(set(each)) > 1}
+    return found
+
+
+def _open_inputs(proto: onnx.ModelProto, names: Sequence[str], head: set[str]) -> None:
+    """Give every further input its zeros, and the factors any rank."""
     for item in proto.graph.input:
         if item.name not in names:
             continue
         dims = item.type.tensor_type.shape.dim
-        sizes = [dim.dim_value for dim in dims]
-        if item.name in lines[0].head:
-            shapes = [tuple(line.head[item.name].shape) for line in lines]
-            loose = {axis: "classes" for axis in range(len(dims)) if len({each[axis] for each in shapes}) > 1}
-            free |= bool(loose)
-        else:
+        if item.name not in head:
             stem, _, key = item.name.rpartition(".")
-            loose = {int(key == "B"): f"rank of {stem}"}
-            sizes[int(key == "B")] = 1
-        for axis, name in loose.items():
-            dims[axis].dim_param = name
-        zeros = np.zeros(sizes, np.float32)
+            dims[int(key == "B")].dim_param = f"rank of {stem}"
+        zeros = np.zeros([dim.dim_value or 1 for dim in dims], np.float32)
         proto.graph.initializer.append(numpy_helper.from_array(zeros, item.name))
     del proto.graph.value_info[:]  # with the sizes of the trace
-    for output in proto.graph.output if free else ():
-        for dim in output.type.tensor_type.shape.dim[1:]:
-            dim.dim_param = "classes"

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from src.deploy.bundle import write_bundle, write_refusal
+from src.deploy.bundle import PARITY, write_bundle, write_refusal
 from src.deploy.decisions import Samples, targets_of
 from src.deploy.gate import Verdict
 from src.deploy.graph import Shape, export_onnx
@@ -24,7 +24,7 @@ from src.deploy.speed import measure_speed
 from src.deploy.stages import Stage, onnx_stage, run_stages, torch_stage
 from src.edge.golden import Golden
 from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
-from src.edge.manifest import MANIFEST, MODEL, Line, Manifest
+from src.edge.manifest import MODEL, Line, Manifest
 from src.edge.preprocess import load
 from src.edge.profile import FITS
 from src.edge.runtime import Outputs
@@ -71,6 +71,15 @@ class Shared:
         sizes = {"adapter_bytes": self.adapter_bytes, "merged_bytes": self.merged_bytes}
         return {**self.verdict.to_dict(), **sizes}
 
+    def describe(self) -> str:
+        """Return the figures in one line."""
+        speed = self.verdict.speed
+        assert speed is not None
+        return (
+            f"{self.verdict.parity.describe()}; {self.adapter_bytes / 1e3:.0f} kB (merged "
+            f"{self.merged_bytes / 1e6:.1f} MB), {1 / speed.speedup:.2f} of the merged file's time"
+        )
+
 
 def ship_lines(
     lines: Mapping[str, LineCandidate],
@@ -99,11 +108,11 @@ def ship_lines(
         ValueError: `folder` holds something else, a name cannot name files, a line learnt what cannot be shared, the
             model cannot be exported, or a picture cannot be used.
     """
-    if folder.exists() and not (folder / MANIFEST).is_file():
-        raise ValueError(f"{folder} is there and is no bundle: choose another folder")
-    for name, line in lines.items():
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"a line's name is made of letters, digits, _ and -, not {name!r}")
+    folder = folder.resolve()
+    refusal = folder.with_name(f"{folder.name}-refused")
+    _require_ours(folder, refusal)
+    _require_names(lines)
+    for line in lines.values():
         for split, pictures in line.samples.items():
             targets_of(pictures, line.task, split)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -115,8 +124,31 @@ def ship_lines(
         if parity["passed"]:
             write_bundle(folder, trial.contents(), parity, trial.manifest(found, parity, provenance), sign)
         else:
-            write_refusal(folder.with_name(f"{folder.name}-refused"), parity)
+            write_refusal(refusal, parity)
     return found
+
+
+def _require_ours(folder: Path, refusal: Path) -> None:
+    """Refuse to replace what is no earlier result of the same kind, whole and alone in its folder."""
+    if folder.exists():
+        try:
+            manifest = Manifest.read(folder)
+            manifest.read_files(folder)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{folder} is there and is no whole bundle: choose another output=DIR") from error
+        if not manifest.lines:
+            raise ValueError(f"{folder} is the bundle of one line: choose another output=DIR")
+    if refusal.exists() and not (refusal.is_dir() and {path.name for path in refusal.iterdir()} <= {PARITY}):
+        raise ValueError(f"{refusal} is there, where the figures of a refusal belong: choose another output=DIR")
+
+
+def _require_names(lines: Mapping[str, LineCandidate]) -> None:
+    """Refuse names that could not name the files, on any disk."""
+    for name in lines:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"a line's name is made of letters, digits, _ and -, not {name!r}")
+    if len({name.lower() for name in lines}) < len(lines):
+        raise ValueError(f"names of lines must differ in more than capitals: {', '.join(lines)}")
 
 
 class _Trial:
@@ -142,8 +174,8 @@ class _Trial:
             self._expected[name] = {split: self._run(stage, name, split) for split in line.samples}
             export_onnx(merge(model), self._image, line.task, self._merged(name), self._shape, line.provenance)
         first = next(iter(self._lines.values()))
-        base = self._folder / MODEL
-        export_base(first.build(), list(learnt.values()), self._image, first.task, base, self._shape, provenance)
+        both = {name: (learnt[name], line.task) for name, line in self._lines.items()}
+        export_base(first.build(), both, self._image, self._folder / MODEL, self._shape, provenance)
         for name, inputs in learnt.items():
             write_line(inputs, self._adapter(name))
 
@@ -159,7 +191,7 @@ class _Trial:
         )
         picture = load(self._paths(name)[0], self._image, FITS[self._shape.profile])
         merged, base = self._merged(name).read_bytes(), (self._folder / MODEL).read_bytes()
-        speed = measure_speed(merged, base, picture, None, ActiveAdapter(self._adapter(name)))
+        speed = measure_speed(merged, base, picture, None, ActiveAdapter(self._adapter(name).read_bytes()))
         verdict = Verdict("fp32", (first,), {parity.split: (parity,) for parity in others}, speed)
         return Shared(verdict, self._adapter(name).stat().st_size, len(merged))
 
@@ -186,7 +218,7 @@ class _Trial:
 
     def _stage(self, name: str) -> Stage:
         base = (self._folder / MODEL).read_bytes()
-        return onnx_stage("fp32", base, self._shape.profile, ActiveAdapter(self._adapter(name)))
+        return onnx_stage("fp32", base, self._shape.profile, ActiveAdapter(self._adapter(name).read_bytes()))
 
     def _run(self, stage: Stage, name: str, split: str) -> Outputs:
         (outputs,) = run_stages([stage], self._paths(name, split), self._image)
@@ -204,10 +236,9 @@ class _Trial:
 
 
 def _summary(found: Mapping[str, Shared]) -> dict[str, Any]:
-    """Return what `parity.json` holds: the figures of the line that is furthest off, then those of each."""
-    worst = max(
-        found.values(), key=lambda line: line.verdict.parity.max_abs_logit_diff / line.verdict.parity.logit_scale
-    )
+    """Return what `parity.json` holds: the figures of a line that failed or is furthest off, then those of each."""
+    parities = [line.verdict.parity for line in found.values()]
+    worst = max(parities, key=lambda each: (not each.passed, each.max_abs_logit_diff / (each.logit_scale or 1.0)))
     reasons = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]
-    figures = worst.verdict.parity.to_dict() | {"passed": not reasons, "precision": "fp32", "reasons": reasons}
+    figures = worst.to_dict() | {"passed": not reasons, "precision": "fp32", "reasons": reasons}
     return figures | {"lines": {name: line.to_dict() for name, line in found.items()}}

@@ -69,6 +69,7 @@ def _sites(graph: onnx.GraphProto) -> Iterator[_Site]:
     """Yield the layers that alone read their W + B A."""
     makers = {name: node for node in graph.node for name in node.output}
     values = {item.name: item for item in graph.initializer}
+    inputs = {item.name for item in graph.input}
     readers: dict[str, int] = {}
     for node in graph.node:
         for name in node.input:
@@ -76,13 +77,24 @@ def _sites(graph: onnx.GraphProto) -> Iterator[_Site]:
     for layer in graph.node:
         between = makers.get(layer.input[1]) if layer.op_type in ("Conv", "MatMul") else None
         total = makers.get(between.input[0]) if between is not None else None
-        if total is None or between is None or total.op_type != "Gemm" or len(total.input) < 3:
+        if total is None or between is None or not _is_sum(total, inputs):
             continue
         if any(readers[node.output[0]] > 1 for node in (between, total)):
             continue
         base = _base(layer, total, makers, values)
         if base is not None and between.op_type == ("Reshape" if layer.op_type == "Conv" else "Transpose"):
             yield _Site(layer, total, between, base)
+
+
+def _is_sum(node: NodeProto, inputs: set[str]) -> bool:
+    """Tell W + B A, with B and A from outside, from other products."""
+    plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
+    return (
+        node.op_type == "Gemm"
+        and len(node.input) == 3
+        and set(node.input[:2]) <= inputs
+        and (plain | _attributes(node)).items() == plain.items()
+    )
 
 
 def _base(
@@ -97,10 +109,9 @@ def _base(
     if layer.op_type == "MatMul":
         return base if base.ndim == 2 else None
     kept = _attributes(layer)
-    if kept.get("group", 1) != 1:
+    if kept.get("group", 1) != 1 or "kernel_shape" not in kept:
         return None
-    kernel = kept["kernel_shape"]
-    return base.reshape(base.shape[0], -1, *kernel)
+    return base.reshape(base.shape[0], -1, *kept["kernel_shape"])
 
 
 def _thin(site: _Site, graph: onnx.GraphProto) -> list[NodeProto]:

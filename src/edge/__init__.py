@@ -5,6 +5,7 @@ from src.edge.decide import Decided, decide
 from src.edge.frames import Frame, Source
 from src.edge.inputs import find_images, find_source
 from src.edge.manifest import Manifest, find_bundle
+from src.edge.memory import release_freed_memory
 from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, decode, load, resize
 from src.edge.runtime import Runtime
 from src.edge.signature import Signer, read_signer
@@ -28,5 +29,6 @@ __all__ = [
     "load",
     "open_lines",
     "read_signer",
+    "release_freed_memory",
     "resize",
 ]

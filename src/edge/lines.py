@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import onnxruntime
@@ -16,8 +17,8 @@ class ActiveAdapter:
         options: What a run of the base takes to decide with it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read the file.
+    def __init__(self, content: bytes) -> None:
+        """Load the file's content.
 
         Raises:
             ValueError: This onnxruntime knows no adapters, or not this one.
@@ -26,8 +27,12 @@ class ActiveAdapter:
             raise ValueError(f"onnxruntime {onnxruntime.__version__} knows no adapters: install 1.20 or newer")
         self._held = onnxruntime.LoraAdapter()  # the options only point to it
         try:
-            self._held.Load(str(path))
+            # it maps a file: one of its own, which nobody else can change or cut under it
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                file = Path(folder) / f"line{ADAPTER_SUFFIX}"
+                file.write_bytes(content)
+                self._held.Load(str(file))
         except Exception as error:  # onnxruntime's own exceptions share no public base class
-            raise ValueError(f"{path} is no adapter that onnxruntime can read: copy the bundle again") from error
+            raise ValueError("it is no adapter that onnxruntime can read: copy the bundle again") from error
         self.options = onnxruntime.RunOptions()
         self.options.add_active_adapter(self._held)

@@ -73,23 +73,11 @@ class Manifest:
             raise ValueError(f"{bundle / missing[0]} is missing: copy the whole bundle again")
         if surplus:
             raise ValueError(f"{bundle / surplus[0]} is no part of the bundle: remove it, or copy the bundle again")
-        return {name: self.read_file(bundle, name) for name in sorted(found)}
-
-    def read_file(self, bundle: Path, name: str) -> bytes:
-        """Return the content of one file of the bundle.
-
-        Raises:
-            ValueError: It never belonged to it, is gone, or was changed.
-        """
-        if name not in self.files:
-            raise ValueError(f"{bundle} has no {name}: export the model again")
-        try:
-            content = (bundle / name).read_bytes()
-        except FileNotFoundError as error:
-            raise ValueError(f"{bundle / name} is missing: copy the whole bundle again") from error
-        if self.files[name] != sha256(content):
-            raise ValueError(f"{bundle / name} was changed or cut after its export: copy the bundle again")
-        return content
+        contents = {name: (bundle / name).read_bytes() for name in sorted(found)}
+        for name, content in contents.items():
+            if self.files[name] != sha256(content):
+                raise ValueError(f"{bundle / name} was changed or cut after its export: copy the bundle again")
+        return contents
 
     @classmethod
     def read(cls, bundle: Path, verify: str | Path | None = None) -> Self:
@@ -123,9 +111,11 @@ class Manifest:
         stated = values.pop("sha256", None)
         computed = _hash(values)
         image, task, lines = ImageSpec.from_dict(values.pop("image")), values.pop("task"), values.pop("lines", {})
+        if lines and task is not None:
+            raise ValueError("it names one task and several lines")
         manifest = cls(
             image=image,
-            task=None if lines and task is None else TaskSpec.from_dict(task),
+            task=None if lines else TaskSpec.from_dict(task),
             lines={name: Line(**{**line, "task": TaskSpec.from_dict(line["task"])}) for name, line in lines.items()},
             **values,
         )

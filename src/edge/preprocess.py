@@ -71,7 +71,8 @@ def _open(file: str | bytes, bit_depth: int) -> Pixels:
         if image.format == "TIFF" and is_bayer(file):
             raise ImageError(_BAYER)
         stored = _stored_depth(image, bit_depth)
-        return _rgb(ImageOps.exif_transpose(image), stored)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _rgb(image, stored)
 
 
 def _stored_depth(image: ImageFile.ImageFile, bit_depth: int) -> int:
@@ -96,7 +97,7 @@ def _rgb(image: Image.Image, bit_depth: int) -> Pixels:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # which would copy it
 
 
 def scale_grey(grey: NDArray[Any], bit_depth: int = 16) -> Pixels:

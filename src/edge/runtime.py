@@ -21,6 +21,8 @@ from src.edge.profile import FITS
 from src.spec import JOINT, Decision, ImageSpec, Measurement, TaskSpec
 
 INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
+SPINNING = "session.intra_op.allow_spinning"
+_OF_LINES = (ADAPTER_SUFFIX, GOLDEN_SUFFIX)
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
 
@@ -50,13 +52,16 @@ class Runtime:
         files = manifest.read_files(folder)
         if manifest.profile not in FITS:
             raise ValueError(f"the profile {manifest.profile!r} of {folder} is unknown: update Graft")
-        self._folder, self._manifest = folder, manifest
+        self._manifest = manifest
+        self._files = {name: content for name, content in files.items() if name.endswith(_OF_LINES)}
         self.image, self.lines, self._fit = manifest.image, tuple(manifest.lines), FITS[manifest.profile]
         self._session, self._task = open_session(files[MODEL], threads), manifest.task
         self._adapter: ActiveAdapter | None = None
         self._opened: dict[str, Runtime] = {}
-        if read_specs(self._session) != (self.image, self._task):
+        lines = {name: line.task for name, line in manifest.lines.items()}
+        if read_specs(self._session) != (self.image, self._task or lines):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
+        del files  # as large as the model, and the outputs below need room
         if not self.lines:
             self._test_itself(GOLDEN)
 
@@ -85,11 +90,10 @@ class Runtime:
             raise ValueError(f"no line {name!r}, the bundle {known}")
         if name not in self._opened:
             line = copy(self)
-            self._manifest.read_file(self._folder, f"{name}{ADAPTER_SUFFIX}")
             line._task = self._manifest.lines[name].task
-            line._adapter = ActiveAdapter(self._folder / f"{name}{ADAPTER_SUFFIX}")
+            line._adapter = ActiveAdapter(self._content(f"{name}{ADAPTER_SUFFIX}"))
             line._test_itself(f"{name}{GOLDEN_SUFFIX}")
-            self._opened[name] = line
+            self._opened.setdefault(name, line)
         return self._opened[name]
 
     def predict(
@@ -160,8 +164,18 @@ class Runtime:
 
     def _test_itself(self, name: str) -> None:
         """Give the outputs of the export for the inputs in a file of the bundle, or do not serve."""
-        golden = Golden.from_bytes(self._manifest.read_file(self._folder, name))
-        golden.check(self.run(golden.inputs))
+        golden = Golden.from_bytes(self._content(name))
+        try:
+            found = run_each(self._session, golden.inputs, self._adapter)
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise ValueError(f"the model cannot run the inputs of {name}: export it again ({error})") from error
+        golden.check(found)
+
+    def _content(self, name: str) -> bytes:
+        """Return a file of the bundle as it was checked at the start."""
+        if name not in self._files:
+            raise ValueError(f"the bundle has no {name}: export the model again")
+        return self._files[name]
 
     def _checked(self, picture: NDArray[Any]) -> NDArray[Any]:
         """Refuse a picture that the network has no place for: profile `u8-matmul` is bound to one camera."""
@@ -193,7 +207,20 @@ def output_names(task: TaskSpec) -> tuple[str, ...]:
 
 
 def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Load an ONNX model on the CPU.
+    """Load a model of Graft on the CPU.
+
+    Raises:
+        ValueError: As `load_model`, or it is no model of Graft.
+    """
+    session = load_model(model, threads)
+    names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
+    if names not in (((INPUT,), OUTPUTS), ((INPUT,), VALUED)):
+        raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
+    return session
+
+
+def load_model(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Load any ONNX model on the CPU, as the camera runs it; `model` is not kept.
 
     Raises:
         ValueError: `threads` is below 1, or this onnxruntime cannot load the model.
@@ -204,14 +231,12 @@ def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # A camera shares its cores: waiting threads must not burn them.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(SPINNING, "0")
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no public base class
         raise ValueError(f"onnxruntime {onnxruntime.__version__} cannot load the model, update it: {error}") from error
-    names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
-    if names not in (((INPUT,), OUTPUTS), ((INPUT,), VALUED)):
-        raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
+    session._model_bytes = None  # it would hold them for as long as it lives, to change providers
     return session
 
 
@@ -220,8 +245,13 @@ def run_pictures(
 ) -> Outputs:
     """Run a loaded model on pictures, at once where they are of one size, else one by one."""
     alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
-    if alike:
-        return run_session(session, np.asarray(pictures), adapter)
+    return run_session(session, np.asarray(pictures), adapter) if alike else run_each(session, pictures, adapter)
+
+
+def run_each(
+    session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None
+) -> Outputs:
+    """Run a loaded model on pictures one by one, with no more memory than one takes."""
     parts = [run_session(session, picture[None], adapter) for picture in pictures]
     logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
     return logits, probabilities, decision
@@ -237,14 +267,16 @@ def run_session(
     return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]
 
 
-def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec | None] | None:
+def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec | dict[str, TaskSpec]] | None:
     """Return the image and task specs that the model itself carries, or None where it has none that can be read.
 
-    The base of several lines has no task of its own.
+    The base of several lines has a task for each.
     """
     held = session.get_modelmeta().custom_metadata_map
     try:
-        task = TaskSpec.from_dict(json.loads(held["task"])) if "task" in held else None
-        return ImageSpec.from_dict(json.loads(held["image"])), task
-    except (KeyError, TypeError, ValueError):
+        image = ImageSpec.from_dict(json.loads(held["image"]))
+        if "lines" in held:
+            return image, {name: TaskSpec.from_dict(task) for name, task in json.loads(held["lines"]).items()}
+        return image, TaskSpec.from_dict(json.loads(held["task"]))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -45,9 +45,7 @@ def require_signature(content: bytes, bundle: Path, key: str | Path) -> None:
     try:
         public.verify(signature, content)
     except _library("exceptions").InvalidSignature as error:
-        raise ValueError(
-            f"{bundle} was not signed by the owner of {key}, or was changed since: do not run it"
-        ) from error
+        raise ValueError(f"{bundle} was not signed by the owner of {key}, or was changed since: keep it off") from error
 
 
 def _key(path: str | Path, load: str, kind: str, **options: Any) -> Any:

@@ -41,6 +41,10 @@ def _require_one_base(lines: Mapping[str, Trained]) -> None:
     full = [name for name, trained in lines.items() if isinstance(trained.adaptation, Full)]
     if full:
         raise ValueError(f"every weight of {full[0]} was trained, so it shares no base: export it by itself")
+    for name, trained in lines.items():
+        kind = read_adapter(trained.path).settings.kind
+        if kind != "lora":
+            raise ValueError(f"{name} is a {kind} adapter, which no input of a graph can hold: export it by itself")
     (first, expected), *others = ((name, _shared(trained)) for name, trained in lines.items())
     for name, found in others:
         for what, value in found.items():

@@ -1,12 +1,15 @@
 import json
 import os
+import shutil
 from functools import partial
 
 import numpy as np
 import pytest
 
 from src.deploy import LineCandidate, Shape, sharing, ship_lines
+from src.deploy.bundle import write_bundle
 from src.edge import Runtime, decode
+from src.edge.manifest import Manifest
 from tests.deploy.lines import backbone, task, trained
 from tests.deploy.nets import saved
 
@@ -117,11 +120,25 @@ def test_a_name_that_cannot_name_files_is_refused(pictures, tmp_path, name):
         ship_lines({name: lines["left"]}, backbone()[1], tmp_path / "shared", Shape(), BASE)
 
 
-def test_a_folder_of_something_else_is_left_alone(pictures, tmp_path):
-    (tmp_path / "keep.txt").write_text("mine")
-    with pytest.raises(ValueError, match="is no bundle: choose another folder"):
-        ship_lines(candidates(pictures), backbone()[1], tmp_path, Shape(), BASE)
-    assert os.listdir(tmp_path) == ["keep.txt"]
+def test_what_is_no_earlier_result_is_left_alone(pictures, tmp_path):
+    lines = candidates(pictures, ["left", "right"])
+    folder, refused = tmp_path / "shared", tmp_path / "shared-refused"
+    for place, message in ((folder, "is no whole bundle"), (refused, "where the figures of a refusal belong")):
+        place.mkdir()
+        (place / "keep.txt").write_text("mine")
+        with pytest.raises(ValueError, match=message):
+            ship_lines(lines, backbone()[1], folder, Shape(), BASE)
+        assert os.listdir(place) == ["keep.txt"]
+        shutil.rmtree(place)
+    write_bundle(folder, {"model.onnx": b""}, {}, Manifest({}, backbone()[1], task(), "fp32", "u8", {}, {}))
+    with pytest.raises(ValueError, match="is the bundle of one line"):
+        ship_lines(lines, backbone()[1], folder, Shape(), BASE)
+
+
+def test_names_that_differ_in_capitals_only_are_refused(pictures, tmp_path):
+    line = candidates(pictures, ["left"])["left"]
+    with pytest.raises(ValueError, match="differ in more than capitals"):
+        ship_lines({"a": line, "A": line}, backbone()[1], tmp_path / "shared", Shape(), BASE)
 
 
 def test_a_line_that_shares_no_base_is_named(pictures, tmp_path):

@@ -16,7 +16,7 @@ def exported(tmp_path, name, monkeypatch, cheaper=None, targets="dense"):
         monkeypatch.setattr(thin, "adding_is_cheaper", lambda *_: cheaper)
     image, model = backbone(name)[1], trained(1, name, targets=targets)
     line, path = inputs_of(model), tmp_path / f"{cheaper}.onnx"
-    shared_graph.export_base(model, [line], image, task(), path)
+    shared_graph.export_base(model, {"a": (line, task())}, image, path)
     proto = onnx.load(path)
     session = open_session(proto.SerializeToString(), 1)
     pixels = np.random.default_rng(0).integers(0, 256, (2, *image.size, 3), dtype=np.uint8)

@@ -11,6 +11,7 @@ from src.edge.lines import ActiveAdapter
 from src.edge.manifest import MANIFEST, MODEL, Line, Manifest, sha256
 from src.edge.runtime import INPUT, OUTPUTS, open_session, run_session
 from src.spec import ImageSpec, TaskSpec
+from tests.edge.test_runtime import sealed
 
 IMAGE = ImageSpec((6, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "center")
 HEADS = {"two": np.float32([[1, -1], [0, 0], [0, 0]]), "three": np.eye(3, dtype=np.float32) / 10}
@@ -39,8 +40,17 @@ def base():
         opset_imports=[helper.make_opsetid("", 18)],
         ir_version=8,
     )
-    helper.set_model_props(model, {"image": json.dumps(IMAGE.to_dict())})
+    tasks = {name: task.to_dict() for name, task in TASKS.items()}
+    helper.set_model_props(model, {"image": json.dumps(IMAGE.to_dict()), "lines": json.dumps(tasks)})
     return model.SerializeToString()
+
+
+def write_adapter(path, values):
+    file = onnxruntime.AdapterFormat()
+    file.set_adapter_version(1)
+    file.set_model_version(1)
+    file.set_parameters({name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in values.items()})
+    file.export_adapter(str(path))
 
 
 @pytest.fixture
@@ -50,23 +60,17 @@ def bundle(tmp_path):
     (folder / MODEL).write_bytes(base())
     inputs = np.random.default_rng(3).integers(0, 256, (2, 6, 4, 3), dtype=np.uint8)
     for name, head in HEADS.items():
-        file = onnxruntime.AdapterFormat()
-        file.set_adapter_version(1)
-        file.set_model_version(1)
-        file.set_parameters({"head": onnxruntime.OrtValue.ortvalue_from_numpy(head)})
-        file.export_adapter(str(folder / f"{name}.onnx_adapter"))
-        adapter = ActiveAdapter(folder / f"{name}.onnx_adapter")
+        write_adapter(folder / f"{name}.onnx_adapter", {"head": head})
+        adapter = ActiveAdapter((folder / f"{name}.onnx_adapter").read_bytes())
         golden = Golden(inputs, run_session(open_session(base(), 1), inputs, adapter), 1e-3)
         (folder / f"{name}.npz").write_bytes(golden.to_bytes())
     seal(folder)
     return folder
 
 
-def seal(folder, without=()):
-    hashes = {
-        path.name: sha256(path.read_bytes()) for path in folder.iterdir() if path.name not in (MANIFEST, *without)
-    }
-    lines = {name: Line(task, {}, {}) for name, task in TASKS.items()}
+def seal(folder, tasks=TASKS):
+    hashes = {path.name: sha256(path.read_bytes()) for path in folder.iterdir() if path.name != MANIFEST}
+    lines = {name: Line(task, {}, {}) for name, task in tasks.items()}
     manifest = Manifest(hashes, IMAGE, None, "fp32", "u8", {}, {}, lines)
     (folder / MANIFEST).write_text(json.dumps(manifest.to_dict()))
 
@@ -99,16 +103,18 @@ def test_an_unknown_line_is_refused(bundle):
 
 
 @pytest.mark.parametrize("file", ["two.onnx_adapter", "two.npz", MODEL])
-def test_a_changed_file_is_refused_even_after_the_start(bundle, file):
-    started = Runtime(bundle)
-    content = (bundle / file).read_bytes()
-    (bundle / file).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+def test_a_changed_file_is_refused_at_the_start_and_cannot_reach_a_runtime_that_serves(bundle, file):
+    opened, started = Runtime(bundle), Runtime(bundle)
+    before = opened.predict([red()], adapter="two")
+    with open(bundle / file, "r+b") as held:
+        held.seek(-9, 2)
+        held.write(b"\xff" * 9)
     with pytest.raises(ValueError, match="was changed or cut after its export"):
         Runtime(bundle)
-    if file != MODEL:
-        with pytest.raises(ValueError, match="was changed or cut after its export"):
-            started.line("two")
-        assert started.line("three").predict([red()])[0].label == "r", "the others serve on"
+    with open(bundle / file, "r+b") as held:
+        held.truncate(0)
+    for runtime in (opened, started):
+        assert runtime.predict([red()], adapter="two") == before
 
 
 def test_a_surplus_or_missing_adapter_is_refused(bundle):
@@ -129,6 +135,27 @@ def test_a_line_that_fails_its_own_test_does_not_serve(bundle):
     seal(bundle)
     with pytest.raises(ValueError, match="golden outputs"):
         Runtime(bundle).line("two")
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("other", np.eye(3, dtype=np.float32)), ("head", np.eye(4, dtype=np.float32)), ("head", np.eye(3))],
+)
+def test_an_adapter_that_does_not_fit_its_base_is_refused(bundle, name, head):
+    write_adapter(bundle / "two.onnx_adapter", {name: head})
+    seal(bundle)
+    with pytest.raises(ValueError, match=r"the model cannot run the inputs of two\.npz"):
+        Runtime(bundle).line("two")
+
+
+def test_other_meanings_than_the_models_own_are_refused(bundle):
+    seal(bundle, {**TASKS, "two": TaskSpec("classification", ("no", "yes"))})
+    with pytest.raises(ValueError, match="is not the one of its model"):
+        Runtime(bundle)
+    values = json.loads((bundle / MANIFEST).read_text()) | {"task": TASKS["two"].to_dict()}
+    sealed(bundle, values)
+    with pytest.raises(ValueError, match="names one task and several lines"):
+        Runtime(bundle)
 
 
 def test_what_is_no_adapter_is_refused(bundle):

@@ -1,4 +1,5 @@
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -242,6 +243,25 @@ def test_session_does_not_spin_and_keeps_to_the_cpu():
     assert session.get_session_options().intra_op_num_threads == 2
     assert session.get_providers() == ["CPUExecutionProvider"]
     assert run_session(session, np.zeros((3, 6, 4, 3), np.uint8))[2].tolist() == [0, 0, 0]
+
+
+def test_a_session_does_not_keep_the_file():
+    model = mean_colour_graph()
+    held = sys.getrefcount(model)
+    session = open_session(model, 1)
+    assert sys.getrefcount(model) == held and run_session(session, np.zeros((1, *IMAGE.size, 3), np.uint8))
+
+
+def test_a_bundle_tests_itself_with_the_memory_of_one_picture(bundle, monkeypatch):
+    sizes = []
+
+    def noted(session, batch, adapter):
+        sizes.append(len(batch))
+        return run_session(session, batch, adapter)
+
+    monkeypatch.setattr("src.edge.runtime.run_session", noted)
+    Runtime(bundle)
+    assert sizes == [1, 1]
 
 
 def test_labels_and_values_are_told_as_such():

@@ -72,3 +72,9 @@ def test_a_full_fine_tuning_shares_nothing(tmp_path):
     paths = [saved(tmp_path / "1", "left"), saved(tmp_path / "2", "right", Full())]
     with pytest.raises(ValueError, match="every weight of right was trained"):
         read_lines(paths)
+
+
+def test_a_kind_that_no_input_holds_is_refused(tmp_path):
+    dora = Lora(rank=2, targets="dense", kind="dora")
+    with pytest.raises(ValueError, match="right is a dora adapter"):
+        read_lines([saved(tmp_path / "1", "left"), saved(tmp_path / "2", "right", dora)])
