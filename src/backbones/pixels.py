@@ -24,12 +24,14 @@ def normalise(pixels: Tensor, image: ImageSpec) -> Tensor:
     Returns:
         N x channels x H x W, float32, on the device of `pixels`.
     """
-    mean, std = (torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (image.mean, image.std))
-    colours = pixels.permute(0, 3, 1, 2).float()
+    # A row of them: three by three, onnxruntime takes a fifth of an int8 file's time for these two operations.
+    mean, std = (
+        torch.tensor(each, device=pixels.device).repeat(pixels.shape[2], 1) for each in (image.mean, image.std)
+    )
+    colours = pixels.float()
     if len(image.mean) == 1:
-        parts = torch.tensor(_GREY, device=pixels.device).view(1, 3, 1, 1)
-        colours = (colours * parts).sum(dim=1, keepdim=True)
-    return (colours / 255 - mean) / std
+        colours = (colours * torch.tensor(_GREY, device=pixels.device)).sum(dim=3, keepdim=True)
+    return ((colours / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
 def average_views(model: Callable[[Tensor], Tensor], images: Tensor, views: Sequence[str]) -> Tensor:

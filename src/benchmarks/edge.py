@@ -20,9 +20,9 @@ from src.benchmarks.table import ratio
 
 log = logging.getLogger(__name__)
 MODELS = ("tf_efficientnet_lite0", "resnet18")
-PICTURES = 16
+PICTURES = 32
 ROUNDS = 160
-SERVING, STARTS = 8, 32  # rounds of single decisions for each round of all pictures, and for each start of a process
+SERVING, STARTS = 16, 32  # rounds of single decisions for each round of all pictures, and for each start of a process
 SERVED = ("merged fp32", "merged int8")
 
 
@@ -92,7 +92,6 @@ SUITE = Suite(
         Column("min_gemm_fraction", "of / GEMM", ratio),
         Column("overhead_ratio", "own / %", _percent),
         Column("pipeline_ratio", "pipe", ratio),
-        Column("load_ms", "load / ms", _percent),
         Column("start_seconds", "start / s", ratio),
         Column("peak_bytes", "peak / MB", _megabytes),
         Column("model_bytes", "file / MB", lambda size: f"{size / MB:.1f}"),
@@ -108,9 +107,8 @@ SUITE = Suite(
         "own: what predict adds to the network without reading and resizing (threads, decisions, lines), in percent of "
         f"its time, over {PICTURES} pictures. pipe: throughput of predict from files, as a part of the slower one of "
         "reading (decode and resize) and network alone; it needs a second core that is free.",
-        "load: Runtime() with its hashes and golden inputs. start: from the start of a fresh predict process to its "
-        "first line, without that of one that imports numpy, onnxruntime and Pillow. peak: the most that process held "
-        "(VmHWM), with predict's own defaults.",
+        "start: from the start of a fresh predict process to its first line, without that of one that imports numpy, "
+        "onnxruntime and Pillow. peak: the most that process held (VmHWM), with predict's own defaults.",
     ),
     options=("models", "steps", "image_size"),
     summarise=summarise,

@@ -106,7 +106,7 @@ def write_bundles(name: str, image_size: int, pictures: Sequence[Path], folder: 
 
 
 def _model(name: str, image_size: int, adapted: bool) -> tuple[nn.Module, ImageSpec]:
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.manual_seed(0)  # also of the adapter's own start
     model, image = create_backbone(name, "none", CLASSES, (image_size, image_size))
     draw_zeros(model, generator)
     if adapted:

@@ -113,8 +113,9 @@ def summarise(options: Options, rows: Sequence[Row], machine: Mapping[str, Any])
 def _conditions(row: Row) -> tuple[str, str]:
     text = (
         f"n {row['n']}, warm-up {row['warm_up']}, batch {row['batch']}, threads {row['threads']}, "
-        f"spinning {'on' if row['spinning'] else 'off'}, {row['provider']}, load {row['load']:.1f}; decode "
-        f"{row['decode_p50_ms']:.1f} ms, resize {row['resize_p50_ms']:.1f} ms, libraries imported in "
-        f"{row['import_seconds']:.2f} s; two threads do {row['free_cores']:.2f} times the work of one"
+        f"spinning {'on' if row['spinning'] else 'off'}, {row['provider']}, load {row['load']:.1f}; "
+        f"decode {row['decode_p50_ms']:.1f} ms, resize {row['resize_p50_ms']:.1f} ms; libraries imported in "
+        f"{row['import_seconds']:.2f} s, the int8 bundle loaded in {row['load_ms']:.0f} ms; "
+        f"two threads do {row['free_cores']:.2f} times the work of one"
     )
     return text, f"int8 {row['gemm_gflops']:.0f} GOP/s (medians)"

@@ -217,3 +217,11 @@ def test_branches_of_training_are_one_convolution_in_the_file(tmp_path):
         expected = model(normalise(torch.from_numpy(pixels), image)).numpy()
     logits = run_session(open_session((tmp_path / "model.onnx").read_bytes(), 1), pixels)[0]
     assert np.abs(logits - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_the_pixels_scale_is_held_for_a_row_and_not_for_one_pixel(tmp_path):
+    export_onnx(backbone("test_resnet"), IMAGE, task(), tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    shapes = {item.name: tuple(item.dims) for item in graph.initializer}
+    scaled = [node.input[1] for node in graph.node if node.op_type in ("Sub", "Div")][:3]
+    assert [shapes[name] for name in scaled] == [(), (IMAGE.size[1], 3), (IMAGE.size[1], 3)]
