@@ -39,6 +39,7 @@ with requires("train"):
         note_data,
         predict_logits,
         require_same_data,
+        require_settings,
         specify,
         used_data,
     )
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 
 RAISED = ("class_weights", "logit_adjustment")  # what would count a rare class twice beside a balanced draw
 # What of the data and the backbone an audit makes no use of.
-TRAINING_ONLY = ("augment", "batch_size", "num_workers", "on_error", "seed")
+TRAINING_ONLY = ("augment", "batch_size", "num_workers", "seed")
 
 
 def main(config: DictConfig) -> float | None:
@@ -73,6 +74,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Compose, fit, judge and write the run; return its score on validation."""
     if config.resume is None and (folder / "config.yaml").exists():
         raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
+    require_settings(map(str, config.trainer))
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
     pass_gate(task.setting.backbone, data, config)

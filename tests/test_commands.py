@@ -247,7 +247,10 @@ def refused(ended, message, code=2):
     ("overrides", "message"),
     [
         (("+experiment=nope",), "experiment/nope"),
-        (("backbone.nam=x",), r"Could not override 'backbone\.nam'"),
+        (("backbone.nam=x",), r"there is no backbone\.nam in .*: did you mean backbone\.name\?"),
+        (("data=table", "data.tabel=x"), r"did you mean data\.table\?"),
+        (("data=nothing", "data.rot=x"), "nothing"),
+        (("+trainer.max_epoch=1",), r"there is no trainer\.max_epoch \(did you mean max_epochs\?\)"),
         (("+experiment=defects", "backbone.name=resnet19"), "near names: resnet18"),
         (("data.root=/nowhere",), "does not exist"),
         (("data.root=EMPTY",), "is empty"),

@@ -206,6 +206,7 @@ class ImageData(LightningDataModule, ABC):
             used.parted,
             used.uncut,
             labels,
+            STOPPING[self._on_error],
         )
 
     def units(self) -> list[int]:

@@ -139,6 +139,8 @@ def find_bundle(path: str | Path) -> Path:
     for folder in (start, start / "edge"):
         if (folder / MODEL).is_file():
             return folder
+    if (start / "latest" / "edge" / MODEL).is_file():
+        raise ValueError(f"{path} holds runs, not a bundle: give {start / 'latest'}")
     raise ValueError(f"no bundle at {path}: give a folder with {MODEL}, or run python -m src.export adapter=RUN first")
 
 

@@ -72,5 +72,5 @@ def _facts(run: Path, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "adapter_bytes" in metrics:
         facts.append(("adapter", units.size(metrics["adapter_bytes"])))
     if "train_seconds" in metrics:
-        facts.append(("time", units.duration(metrics["train_seconds"])))
+        facts.append(("training", units.duration(metrics["train_seconds"])))
     return [*facts, ("run", str(run))]

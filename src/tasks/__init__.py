@@ -4,7 +4,7 @@ from src.tasks.adaptation import Full, Lora
 from src.tasks.base import Setting, VisionTask, layers
 from src.tasks.build import build, predict_logits
 from src.tasks.classification import ClassificationTask
-from src.tasks.fit import Fitted, fit
+from src.tasks.fit import Fitted, fit, require_settings
 from src.tasks.frozen import examine_labels
 from src.tasks.imbalance import Imbalance
 from src.tasks.lines import read_lines
@@ -45,6 +45,7 @@ __all__ = [
     "require_learnt",
     "require_own_cut",
     "require_same_data",
+    "require_settings",
     "require_unseen",
     "specify",
     "used_data",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger
 
+from src.data.naming import near
 from src.tasks.base import VisionTask
 from src.tasks.history import History
 from src.tasks.memory import keep_freed_memory
@@ -61,6 +63,18 @@ class Fitted:
     stopped_early: bool
     train_seconds: float
     seconds_per_epoch: float
+
+
+def require_settings(names: Iterable[str]) -> None:
+    """Refuse a setting that Lightning's `Trainer` does not know.
+
+    Raises:
+        ValueError: There is one; near names are listed.
+    """
+    known = inspect.signature(Trainer.__init__).parameters
+    for name in names:
+        if name not in known and not name.startswith("_"):
+            raise ValueError(f"there is no trainer.{name}{near(name, known)}")
 
 
 def fit(

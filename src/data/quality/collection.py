@@ -31,6 +31,7 @@ class Collection:
         parted: How many pairs of equal pictures the splits would part if they had been cut without knowing.
         uncut: Why the splits cannot be cut; then images that the source gives none have none.
         labels: What came of examining the labels.
+        needed: Splits in which no image may be broken, for a training to begin.
     """
 
     samples: Sequence[Sample]
@@ -42,6 +43,7 @@ class Collection:
     parted: int = 0
     uncut: str = ""
     labels: LabelCheck = NOT_LOOKED_FOR
+    needed: tuple[str, ...] = ()
 
     @cached_property
     def readable(self) -> list[int]:

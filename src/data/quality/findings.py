@@ -38,11 +38,16 @@ class Finding:
 
 
 def unreadable(data: Collection) -> Iterator[Finding]:
-    """Find files that cannot be decoded."""
-    if data.errors:
-        them = "it" if len(data.errors) == 1 else "them"
-        text = f"{_files(len(data.errors))} cannot be read: repair or remove {them}"
-        yield Finding("unreadable", text, tuple((position,) for position in sorted(data.errors)))
+    """Find files that cannot be decoded; they are left out of training, and stop it where figures come from them."""
+    if not data.errors:
+        return
+    them = "it" if len(data.errors) == 1 else "them"
+    text = f"{_files(len(data.errors))} cannot be read: repair or remove {them}"
+    found = {data.samples[position].split for position in data.errors}
+    stopping = [split for split in data.needed if split in found]
+    if stopping:
+        text += f", or set data.on_error=skip, as {' and '.join(stopping)} must be whole"
+    yield Finding("unreadable", text, tuple((position,) for position in sorted(data.errors)), bool(stopping))
 
 
 def splits(data: Collection) -> Iterator[Finding]:

@@ -94,6 +94,15 @@ def test_unreadable_files_are_named_and_count_for_nothing_else():
     assert {kind: finding.images for kind, finding in found(data).items()} == {"unreadable": ((5,),)}
     assert found(data)["unreadable"].text == "1 image cannot be read: repair or remove it"
     assert check(data).to_dict()["errors"] == {"/r/005.png": "cut short"}
+    assert not check(data).stopping
+
+
+@pytest.mark.parametrize(("split", "stops"), [("train", False), ("val", True), ("test", True)])
+def test_a_broken_image_stops_where_figures_come_from_it(split, stops):
+    place = next(i for i, sample in enumerate(collection().samples) if sample.split == split)
+    audit = check(collection(errors={place: "cut short"}, needed=("val", "test")))
+    assert [finding.kind for finding in audit.stopping] == ["unreadable"] * stops
+    assert ("data.on_error=skip" in audit.findings[0].text) == stops
 
 
 def test_few_images_and_rare_classes():
