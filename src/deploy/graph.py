@@ -112,7 +112,7 @@ def trace(
     """Return the graph of a network in eval mode, for any number of pictures.
 
     Args:
-        network: It takes `example`, and gives the outputs of its task.
+        network: It takes `example`, and gives the outputs of its task; its fused attention is taken apart in place.
         example: Pictures; where there are `further` inputs, also the tuple of their values.
         task: What the outputs mean.
         opset: Version of the operators.
@@ -121,6 +121,9 @@ def trace(
     Raises:
         ValueError: torch cannot write it as ONNX.
     """
+    for module in network.modules():
+        if "fused_attn" in module.__dict__:  # torch 2.14 writes fused attention of four dimensions only
+            module.__dict__["fused_attn"] = False
     sizes: list[Any] = [{0: torch.export.Dim("batch")}]
     if further:
         sizes.append(tuple(further.values()))
@@ -137,9 +140,16 @@ def trace(
                 verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, torch.onnx.errors.UnsupportedOperatorError) as error:
-        raise ValueError(f"torch cannot write this backbone as ONNX, choose another one: {error}") from error
+        raise ValueError(f"torch cannot write this backbone as ONNX, choose another one: {_reason(error)}") from error
     assert program is not None
     return program.model_proto
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the exporter stumbled over, without the advice and the stack traces that it wraps around it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 @contextlib.contextmanager

@@ -15,6 +15,9 @@ def write_model(proto: onnx.ModelProto, path: Path) -> None:
     """Write `proto` as one file; the same model gives the same bytes, and a kill leaves no half of it.
 
     Stack traces with the paths of this machine and operator domains that no node uses are taken out of `proto`.
+
+    Raises:
+        ValueError: It is no valid model.
     """
     _strip_graph(proto.graph)
     used = {node.domain for node in proto.graph.node}
@@ -22,7 +25,10 @@ def write_model(proto: onnx.ModelProto, path: Path) -> None:
     del proto.opset_import[:]
     proto.opset_import.extend(kept)
     proto.ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for(kept))
-    onnx.checker.check_model(proto, full_check=True)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ValueError(f"the graph of this backbone is broken, choose another one: {error}") from error
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(proto.SerializeToString(deterministic=True))
     os.replace(partial, path)

@@ -22,14 +22,19 @@ def build(key: str) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = timm.create_model(name, pretrained=False, num_classes=5, **options).eval()
-        for parameter in model.parameters():
-            if parameter.abs().max() < 1e-3:  # layer scales start near zero
-                nn.init.normal_(parameter, std=0.02)
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
+        uncover(model)
     return model
+
+
+def uncover(model: nn.Module) -> None:
+    """Move what starts at zero or near, such as layer scales, and every statistic, so that nothing hides behind it."""
+    for parameter in model.parameters():
+        if parameter.numel() and parameter.abs().max() < 1e-3:
+            nn.init.normal_(parameter, std=0.02)
+    for module in model.modules():
+        if getattr(module, "running_mean", None) is not None:
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
 
 
 def images(model: nn.Module, count: int = 2) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from src.lora import Injection, adapters, inject, injection_of, load_adapter, merge, remove, save_adapter
 from src.lora.targets import classifiers
-from tests.lora.conftest import outputs, relative, stir
+from tests.lora.conftest import outputs, relative, stir, uncover
 from tests.lora.family_table import FAMILIES
 
 RANK = 4
@@ -57,13 +57,7 @@ def build_family(name: str, size: int, **options: Any) -> tuple[nn.Module, Tenso
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = timm.create_model(name, num_classes=5, **options).eval()
-        for parameter in model.parameters():
-            if parameter.numel() and parameter.abs().max() < 1e-3:
-                nn.init.normal_(parameter, std=0.02)
-        for module in model.modules():
-            if getattr(module, "running_mean", None) is not None:
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
+        uncover(model)
         model.pretrained_cfg = {**model.pretrained_cfg, "input_size": (3, size, size)}
         return model, torch.randn(2, 3, size, size)
 
