@@ -15,7 +15,7 @@ from src.command import PromiseError, requires, run, versions
 
 with requires("train"):
     from src.data import ImageData
-    from src.deploy import Budget, Candidate, LineCandidate, Shape, ship, ship_lines
+    from src.deploy import Budget, Candidate, LineCandidate, Shape, require_openvino, ship, ship_lines
     from src.edge import Signer, read_signer
     from src.evaluate import own_data
     from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
@@ -25,6 +25,8 @@ def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
     _require_one_way(config)
     keep_freed_memory()
+    if config.openvino:
+        require_openvino(config.profile)
     sign = None if config.sign is None else read_signer(str(config.sign))
     if config.shared_base:
         return _share(config, sign)

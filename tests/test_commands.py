@@ -137,6 +137,7 @@ def test_lines_that_share_a_base_decide_as_their_trainings_did(runs, invoke, tmp
         (["shared_base=true", "adapters=[a,b]", "adapter=a"], "no adapter="),
         (["shared_base=true", "adapters=[a,b]", "precision=int8"], "not int8: export the lines one by one"),
         (["adapter=a", "sign=nowhere.pem"], r"nowhere\.pem cannot be read"),
+        (["adapter=a", "openvino=true", "profile=u8-resize"], "antialiasing of profile=u8-resize"),
         (["adapter=a", "openvino=1"], "openvino must be true or false"),
         (["shared_base=true", "adapters=[a,b]", "openvino=true"], "leave out openvino=true"),
         (["shared_base=maybe"], "shared_base must be true or false"),

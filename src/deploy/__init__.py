@@ -4,6 +4,7 @@ from src.deploy.bundle import write_bundle
 from src.deploy.gate import Verdict
 from src.deploy.graph import Shape, export_onnx
 from src.deploy.limits import Budget, Limits
+from src.deploy.openvino import require_openvino
 from src.deploy.parity import Parity
 from src.deploy.sharing import LineCandidate, Shared, ship_lines
 from src.deploy.shipping import Candidate, ship
@@ -18,6 +19,7 @@ __all__ = [
     "Shared",
     "Verdict",
     "export_onnx",
+    "require_openvino",
     "ship",
     "ship_lines",
     "write_bundle",
