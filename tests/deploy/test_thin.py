@@ -28,7 +28,14 @@ def weights_made(proto):
     return sum(node.op_type == "Gemm" and node.input[0].endswith("_adapter.B") for node in proto.graph.node)
 
 
-@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "test_resnet", "test_convnext"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_efficientnet",
+        "test_vit",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("test_resnet", "test_convnext")),
+    ],
+)
 def test_both_ways_give_the_same_logits(tmp_path, monkeypatch, name):
     summed, expected = exported(tmp_path, name, monkeypatch, False)
     added, found = exported(tmp_path, name, monkeypatch, True)
