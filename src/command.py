@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra import compose
@@ -45,7 +45,7 @@ class PromiseError(Exception):
     """A gate or a promise failed: the command ends with exit code 1 and this one line."""
 
 
-def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...] = ()) -> None:
+def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...] = ()) -> list[object]:
     """Run `main` on the composed config of `conf/<config>.yaml` and end the process with Graft's exit codes.
 
     0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr, or those of a `LinesError`). Anything else
@@ -55,6 +55,9 @@ def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...
         main: The command's body.
         config: Name of its config.
         paths: Keys whose overrides hold a path, which may have characters that Hydra's grammar refuses (`=`, `é`).
+
+    Returns:
+        What `main` returned: once, or once for each run of a multirun.
     """
     sys.argv[1:] = [_literal(argument, paths) for argument in sys.argv[1:]]
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
@@ -63,11 +66,13 @@ def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...
     debug = os.environ.get("GRAFT_DEBUG") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback itself and exits with 1
     failures: list[Exception] = []
+    returned: list[object] = []
 
     @functools.wraps(main)
     def body(composed: DictConfig) -> object:
         try:
-            return main(composed)
+            returned.append(main(composed))
+            return returned[-1]
         except Exception as error:  # kept until Hydra has ended, which would write a line of its own about it
             failures.append(error)
             return None
@@ -76,6 +81,7 @@ def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...
         hydra.main(version_base="1.3", config_path="../conf", config_name=config)(body)()
         if failures:
             raise failures[0]
+        return returned
     except KeyboardInterrupt:
         sys.exit(130)
     except PromiseError as error:
@@ -206,7 +212,7 @@ def _written(value: Any) -> str:
     return "null" if value is None else str(value).lower()
 
 
-def _end(error: BaseException, code: int, debug: bool) -> None:
+def _end(error: BaseException, code: int, debug: bool) -> NoReturn:
     if debug:
         raise error
     cause = _innermost(error)

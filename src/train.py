@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shlex
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import DATA_PATHS, PromiseError, as_typed, command_line, one_line, requires, run, versions
+from src.command import (
+    DATA_PATHS,
+    DONE,
+    PROMISE_FAILED,
+    PromiseError,
+    as_typed,
+    command_line,
+    one_line,
+    requires,
+    run,
+    versions,
+)
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -219,4 +231,5 @@ def point_latest(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "train", paths=(*DATA_PATHS, "resume", "run_dir", "backbone.weights"))
+    scores = run(main, "train", paths=(*DATA_PATHS, "resume", "run_dir", "backbone.weights"))
+    sys.exit(PROMISE_FAILED if scores and all(score is None for score in scores) else DONE)

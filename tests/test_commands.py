@@ -148,8 +148,8 @@ def test_export_refuses_what_it_would_not_heed(invoke, overrides, message):
     refused(invoke("export", *overrides), message)
 
 
-def test_predict_takes_the_run_and_a_folder(runs, plates):
-    command("src.export", f"adapter={runs['lora']}")
+def test_predict_takes_the_run_and_a_folder(runs, plates, invoke):
+    invoke("export", f"adapter={runs['lora']}")
     ended = command("src.predict", f"model={runs['lora']}", f"input={plates / 'good'}")
     assert ended.returncode == 0 and "20 decided, 0 broken" in ended.stderr
     assert {tuple(json.loads(line)) for line in ended.stdout.splitlines()} == {
@@ -236,6 +236,15 @@ def test_a_sweep_ends_with_a_table_and_survives_a_failed_run(plates, tmp_path):
     assert [row["lora.targets"] for row in rows] == ["dense", "nonsense"]
     assert "matches no layer" in rows[1]["error"] and not rows[0]["error"]
     assert (tmp_path / "0" / "adapter.safetensors").exists() and "dense" in ended.stdout
+
+
+def test_a_sweep_of_which_every_run_failed_has_its_table_and_ends_with_1(plates, tmp_path):
+    ended = command(
+        "src.train", "-m", "data=folder", f"data.root={plates}", *TINY, "lora.rank=0,-1", f"hydra.sweep.dir={tmp_path}",
+    )  # fmt: skip
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr, ended.stderr
+    with open(tmp_path / "runs.csv", newline="") as text:
+        assert all("lora.rank must be" in row["error"] for row in csv.DictReader(text))
 
 
 def refused(ended, message, code=2):
