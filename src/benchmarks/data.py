@@ -14,7 +14,7 @@ from PIL import Image
 
 from src.backbones import image_spec
 from src.benchmarks.measure import fresh_processes, interleaved, peaks
-from src.benchmarks.suite import Column, Options, Row, Suite
+from src.benchmarks.suite import Column, Options, Row, Suite, failure
 from src.benchmarks.table import count, ratio
 from src.benchmarks.trainee import Case, build
 from src.data import FolderData
@@ -115,7 +115,7 @@ def _row(name: str, images: int, options: Options) -> Row:
             row |= _fresh(read_warm, root, cache, name, image_size, batch)
         row |= _fresh(train_model, Case(name, "fp32", batch, image_size), options.steps or STEPS)
     except Exception as error:  # a size that does not fit is its row in the table
-        return {**row, "error": " ".join(str(error).split()) or type(error).__name__}
+        return row | failure(error)
     row["epoch_ratio_to_model"] = row["epoch_images_per_second"] / row["model_images_per_second"]
     return row
 

@@ -15,7 +15,7 @@ from src.benchmarks.edge_process import start_bundles
 from src.benchmarks.edge_serving import time_serving
 from src.benchmarks.methods import ALPHA, RANK
 from src.benchmarks.roofline import SIDE
-from src.benchmarks.suite import Column, Options, Row, Suite
+from src.benchmarks.suite import Column, Options, Row, Suite, failure
 from src.benchmarks.table import ratio
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,7 @@ def run(options: Options) -> Iterator[Row]:
         try:
             yield from _measure(name, options.image_size, options.steps or ROUNDS)
         except Exception as error:  # a model that cannot be measured is its row in the table
-            message = " ".join(str(error).split()) or type(error).__name__
-            yield {"suite": "edge", "model": name, "method": "merged", "precision": "fp32", "error": message}
+            yield {"suite": "edge", "model": name, "method": "merged", "precision": "fp32", **failure(error)}
 
 
 def _measure(name: str, image_size: int, rounds: int) -> list[Row]:

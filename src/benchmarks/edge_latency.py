@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from src.benchmarks.edge_files import Bundle
-from src.benchmarks.measure import timed
+from src.benchmarks.measure import PICKS, timed
 from src.benchmarks.roofline import OPERATIONS, product
 from src.benchmarks.suite import Row
 from src.edge.preprocess import decode
-from src.edge.runtime import INPUT, SPINNING, Runtime, open_session
+from src.edge.runtime import Runtime
+from src.edge.session import INPUT, SPINNING, open_session
 
 THREADS, WARM_UP = 1, 3
 PRODUCTS = {"fp32": "fp32", "fp16": "fp32", "int8": "int8"}  # a CPU computes fp16 in fp32
-_PICKS: dict[str, Callable[[Sequence[float]], float]] = {"": statistics.median, "min_": min}
 
 Times = Mapping[str, Sequence[float]]
 
@@ -68,7 +67,7 @@ def _figures(bundle: Bundle, seconds: Times) -> Row:
     row: Row = {"operations": bundle.operations, "model_bytes": bundle.model.stat().st_size}
     run, best = seconds[f"{bundle.name} run"], seconds[f"product {PRODUCTS[bundle.precision]}"]
     row |= spread("", run) | spread("with_preprocessing_", seconds[f"{bundle.name} file"])
-    for name, pick in _PICKS.items():
+    for name, pick in PICKS.items():
         reached, peak = bundle.operations / pick(run) / 1e9, OPERATIONS / pick(best) / 1e9
         row |= {f"{name}gflops": reached, f"{name}gemm_gflops": peak, f"{name}gemm_fraction": reached / peak}
     return row
@@ -81,5 +80,5 @@ def _ratios(bundle: Bundle, seconds: Times) -> Row:
     key, reference = ("ratio_to_base", "base fp32") if bundle.precision == "fp32" else ("ratio_to_fp32", "merged fp32")
     return {
         f"{name}{key}": pick(seconds[f"{bundle.name} run"]) / pick(seconds[f"{reference} run"])
-        for name, pick in _PICKS.items()
+        for name, pick in PICKS.items()
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from src.benchmarks.edge_files import Bundle
+from src.benchmarks.measure import PICKS
 from src.benchmarks.suite import Row
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,6 @@ def _peak(pid: int) -> int:
 
 def _row(seconds: Sequence[float], peaks: Sequence[int], imports: Sequence[float]) -> Row:
     row: Row = {"starts": len(seconds)}
-    for name, pick in (("", statistics.median), ("min_", min)):
+    for name, pick in PICKS.items():
         row |= {f"{name}start_seconds": pick(seconds) - pick(imports), f"{name}import_seconds": pick(imports)}
     return row | ({"peak_bytes": max(peaks)} if all(peaks) else {})

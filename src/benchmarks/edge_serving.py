@@ -16,13 +16,14 @@ from onnxruntime import InferenceSession
 
 from src.benchmarks.edge_files import Bundle
 from src.benchmarks.edge_latency import THREADS
-from src.benchmarks.measure import timed
+from src.benchmarks.measure import PICKS, timed
 from src.benchmarks.suite import Row
 from src.edge.decide import decide
 from src.edge.frames import Frame, Source
 from src.edge.inputs import Pictures
 from src.edge.preprocess import Pixels
-from src.edge.runtime import INPUT, Runtime, open_session
+from src.edge.runtime import Runtime
+from src.edge.session import INPUT, open_session
 from src.edge.writers import open_lines
 
 
@@ -112,8 +113,7 @@ def _row(
     pipeline: Sequence[float],
 ) -> Row:
     row: Row = {"load_ms": statistics.median(load) * 1000, "pictures": count, "serving_n": len(run)}
-    picks: dict[str, Callable[[Sequence[float]], float]] = {"": statistics.median, "min_": min}
-    for name, pick in picks.items():
+    for name, pick in PICKS.items():
         network, reading, whole = pick(run), pick(read), pick(pipeline)
         added = pick(serve) - network
         row |= {

@@ -6,7 +6,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -18,8 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from src.benchmarks.suite import failure
 from src.benchmarks.trainee import Case, build
 from src.tasks.memory import keep_freed_memory
+
+# How the times of one step become a figure, and what such a figure's name begins with.
+PICKS: dict[str, Callable[[Sequence[float]], float]] = {"": statistics.median, "min_": min}
 
 
 def interleaved(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -144,7 +148,7 @@ def measured(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[s
         with fresh_processes() as processes:
             return processes.submit(function, *arguments).result()
     except Exception as error:  # whatever a method cannot do is its row in the table
-        return {"error": " ".join(str(error).split()) or type(error).__name__}
+        return failure(error)
 
 
 def _peak_rss() -> int:

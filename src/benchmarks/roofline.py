@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from src.deploy.model_file import IR_VERSION
-from src.edge.runtime import load_model
+from src.edge.session import load_model
 
 SIDE = 1024
 OPERATIONS = 2 * SIDE**3  # of one product; a multiplication and an addition are two

@@ -9,6 +9,11 @@ from typing import Any
 Row = dict[str, Any]
 
 
+def failure(error: Exception) -> Row:
+    """Return what stands in the row of a measurement that failed: why, on one line."""
+    return {"error": " ".join(str(error).split()) or type(error).__name__}
+
+
 @dataclass(frozen=True)
 class Options:
     """What to measure, and how long.

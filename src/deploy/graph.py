@@ -20,7 +20,7 @@ from src.deploy.camera import GRAPH_FILTERS, Camera, FloatCamera, MatMulCamera, 
 from src.deploy.model_file import write_model
 from src.deploy.resize_nodes import prepend_resize
 from src.edge.profile import PROFILES
-from src.edge.runtime import INPUT, output_names
+from src.edge.session import INPUT, output_names
 from src.spec import ImageSpec, TaskSpec
 
 
@@ -77,12 +77,7 @@ def export_onnx(
     shape = shape or Shape()
     camera = as_camera(reparameterize_model(model), image, task, shape)
     proto = trace(camera, (camera.example(),), task, shape.opset)
-    check_promises(proto, shape.opset)
-    if shape.profile == "u8-resize":
-        prepend_resize(proto, image)
-    held = {"image": image.to_dict(), "task": task.to_dict(), "provenance": provenance or {}}
-    onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})
-    write_model(proto, path)
+    finish(proto, image, path, shape, {"task": task.to_dict(), "provenance": provenance or {}})
 
 
 def as_camera(model: nn.Module, image: ImageSpec, task: TaskSpec, shape: Shape) -> Camera:
@@ -167,12 +162,29 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def check_promises(proto: onnx.ModelProto, opset: int) -> None:
-    """Read back what the exporter may leave out without a word.
+def finish(proto: onnx.ModelProto, image: ImageSpec, path: Path, shape: Shape, held: dict[str, Any]) -> None:
+    """Let a traced graph resize where its profile says so, and write it with its specs.
+
+    Args:
+        proto: The graph; it is changed.
+        image: The input's size and scale.
+        path: The file to write; it appears complete or not at all.
+        shape: Profile and opset.
+        held: What lies in the metadata beside `image`, JSON-ready.
 
     Raises:
-        ValueError: Another opset was written, or a batch of one size.
+        ValueError: The exporter left out the opset or the free batch size, or the graph is no valid model.
     """
+    _check_promises(proto, shape.opset)
+    if shape.profile == "u8-resize":
+        prepend_resize(proto, image)
+    held = {"image": image.to_dict(), **held}
+    onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})
+    write_model(proto, path)
+
+
+def _check_promises(proto: onnx.ModelProto, opset: int) -> None:
+    """Read back what the exporter may leave out without a word."""
     written = {item.domain: item.version for item in proto.opset_import}[""]
     if written != opset:
         raise ValueError(f"torch wrote opset {written} where {opset} was asked for: ask for opset {written}")

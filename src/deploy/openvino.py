@@ -9,7 +9,7 @@ import numpy as np
 
 from src.deploy.stages import Pictures, Stage
 from src.edge.profile import FITS
-from src.edge.runtime import INPUT, Outputs
+from src.edge.session import INPUT, Outputs
 
 NAME = "openvino"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from src.deploy.decisions import Samples, accuracy, auroc, changed, named, recall, targets_of
 from src.deploy.limits import Limits
-from src.edge.runtime import Outputs
+from src.edge.session import Outputs
 from src.spec import TaskSpec
 
 WORST = 5

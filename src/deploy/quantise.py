@@ -18,7 +18,7 @@ from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from src.deploy.layers import WEIGHTED, Layer, has_attention
-from src.edge.runtime import INPUT
+from src.edge.session import INPUT
 
 # Without weights, and in int8 at no loss or next to none; left in fp32 they would part two int8 layers.
 _CARRIERS = ("Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Relu")

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from src.edge.runtime import INPUT
+from src.edge.session import INPUT
 from src.spec import ImageSpec
 
 _MODES = {"bilinear": "linear", "bicubic": "cubic"}

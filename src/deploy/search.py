@@ -16,7 +16,7 @@ from src.deploy.layers import Layer, find_layers
 from src.deploy.model_file import write_model
 from src.deploy.parity import Parity
 from src.deploy.quantise import Quantise, quantisable, quantiser
-from src.edge.runtime import open_session, run_pictures
+from src.edge.session import open_session, run_pictures
 
 RANKING_PICTURES, THREADS = 16, 2
 log = logging.getLogger(__name__)

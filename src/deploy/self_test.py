@@ -12,7 +12,7 @@ from src.deploy.stages import Pictures
 from src.edge.golden import Golden
 from src.edge.preprocess import load
 from src.edge.profile import FITS
-from src.edge.runtime import Outputs
+from src.edge.session import Outputs
 from src.spec import ImageSpec, TaskSpec
 
 # Two pictures hold the start of the camera up by two decisions, no more.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from src.deploy.camera import Camera
-from src.deploy.graph import Shape, as_camera, check_promises, trace
-from src.deploy.model_file import write_model
-from src.deploy.resize_nodes import prepend_resize
+from src.deploy.graph import Shape, as_camera, finish, trace
 from src.deploy.thin import add_thin_products
 from src.lora import Inputs, give
 from src.spec import ImageSpec, TaskSpec
@@ -78,15 +75,10 @@ def export_base(
     values = tuple(parameters[name].detach().clone() for name in names)
     further = {name: free.get(name, {}) for name in names}
     proto = trace(_Lines(camera, names).eval(), (camera.example(), values), task, shape.opset, further)
-    check_promises(proto, shape.opset)
     add_thin_products(proto)
     _open_inputs(proto, names, set(learnt[0].head))
-    if shape.profile == "u8-resize":
-        prepend_resize(proto, image)
     tasks = {name: task.to_dict() for name, (_, task) in lines.items()}
-    held = {"image": image.to_dict(), "lines": tasks, "provenance": provenance or {}}
-    onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})
-    write_model(proto, path)
+    finish(proto, image, path, shape, {"lines": tasks, "provenance": provenance or {}})
 
 
 def write_line(line: Inputs, path: Path) -> None:

@@ -27,7 +27,7 @@ from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
 from src.edge.manifest import MODEL, Line, Manifest
 from src.edge.preprocess import load
 from src.edge.profile import FITS
-from src.edge.runtime import Outputs
+from src.edge.session import Outputs
 from src.edge.signature import Signer
 from src.lora import Inputs, inputs_of, merge
 from src.spec import ImageSpec, TaskSpec

@@ -29,7 +29,7 @@ from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MODEL, Manifest
 from src.edge.preprocess import load
 from src.edge.profile import FITS
-from src.edge.runtime import Outputs
+from src.edge.session import Outputs
 from src.edge.signature import Signer
 from src.spec import ImageSpec, TaskSpec
 

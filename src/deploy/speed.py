@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from src.edge.lines import ActiveAdapter
-from src.edge.runtime import open_session, run_session
+from src.edge.session import open_session, run_session
 
 ROUNDS, WARM_UP, THREADS = 30, 3, 1
 

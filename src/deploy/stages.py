@@ -17,7 +17,7 @@ from src.backbones.pixels import average_views, normalise
 from src.edge.lines import ActiveAdapter
 from src.edge.preprocess import load, resize
 from src.edge.profile import FITS, Fit
-from src.edge.runtime import Outputs, open_session, run_pictures
+from src.edge.session import Outputs, open_session, run_pictures
 from src.spec import ImageSpec, TaskSpec
 
 BATCH, THREADS = 16, 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from copy import copy
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from src.edge.golden import GOLDEN, Golden
@@ -18,13 +16,10 @@ from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
 from src.edge.manifest import MODEL, Manifest, find_bundle
 from src.edge.preprocess import ImageError, Pixels, load, scale_grey
 from src.edge.profile import FITS
-from src.spec import JOINT, Decision, ImageSpec, Measurement, TaskSpec
+from src.edge.session import Outputs, open_session, read_specs, run_each, run_pictures
+from src.spec import JOINT, Decision, Measurement, TaskSpec
 
-INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
-SPINNING = "session.intra_op.allow_spinning"
 _OF_LINES = (ADAPTER_SUFFIX, GOLDEN_SUFFIX)
-
-Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
 
 
 class Runtime:
@@ -72,9 +67,7 @@ class Runtime:
         Raises:
             ValueError: Each of several lines has its own: see `line`.
         """
-        if self._task is None:
-            raise ValueError(f"this bundle holds the lines {', '.join(self.lines)}: choose one with adapter=NAME")
-        return self._task
+        return self._require_line()
 
     def line(self, name: str) -> Runtime:
         """Return the runtime of one line, tested when it is first asked for; all lines share one base in memory.
@@ -158,9 +151,17 @@ class Runtime:
         Returns:
             Logits (N x outputs), probabilities (N x classes; N x 0 with regression) and decisions: the index of the
             class (N), which labels are there (N x classes, 0 or 1), or the value (N).
+
+        Raises:
+            ValueError: As `task`.
         """
-        _ = self.task  # of a line, or there is none to decide
+        self._require_line()
         return run_pictures(self._session, batch, self._adapter)
+
+    def _require_line(self) -> TaskSpec:
+        if self._task is None:
+            raise ValueError(f"this bundle holds the lines {', '.join(self.lines)}: choose one with adapter=NAME")
+        return self._task
 
     def _test_itself(self, name: str) -> None:
         """Give the outputs of the export for the inputs in a file of the bundle, or do not serve."""
@@ -199,84 +200,3 @@ class Runtime:
             present = JOINT.join(name for name, there in zip(classes, decided, strict=True) if there)
             return Decision(present, float(np.where(decided, probabilities, 1 - probabilities).min()), by_name)
         return Decision(classes[int(decided)], float(probabilities[int(decided)]), by_name)
-
-
-def output_names(task: TaskSpec) -> tuple[str, ...]:
-    """Return the names of a model's outputs: a value has no probabilities."""
-    return VALUED if task.kind == "regression" else OUTPUTS
-
-
-def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Load a model of Graft on the CPU.
-
-    Raises:
-        ValueError: As `load_model`, or it is no model of Graft.
-    """
-    session = load_model(model, threads)
-    names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
-    if names not in (((INPUT,), OUTPUTS), ((INPUT,), VALUED)):
-        raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
-    return session
-
-
-def load_model(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Load any ONNX model on the CPU, as the camera runs it; `model` is not kept.
-
-    Raises:
-        ValueError: `threads` is below 1, or this onnxruntime cannot load the model.
-    """
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, not {threads}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # A camera shares its cores: waiting threads must not burn them.
-    options.add_session_config_entry(SPINNING, "0")
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no public base class
-        raise ValueError(f"onnxruntime {onnxruntime.__version__} cannot load the model, update it: {error}") from error
-    session._model_bytes = None  # it would hold them for as long as it lives, to change providers
-    return session
-
-
-def run_pictures(
-    session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None
-) -> Outputs:
-    """Run a loaded model on pictures, at once where they are of one size, else one by one."""
-    alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
-    return run_session(session, np.asarray(pictures), adapter) if alike else run_each(session, pictures, adapter)
-
-
-def run_each(
-    session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None
-) -> Outputs:
-    """Run a loaded model on pictures one by one, with no more memory than one takes."""
-    parts = [run_session(session, picture[None], adapter) for picture in pictures]
-    logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return logits, probabilities, decision
-
-
-def run_session(
-    session: onnxruntime.InferenceSession, batch: NDArray[Any], adapter: ActiveAdapter | None = None
-) -> Outputs:
-    """Run a loaded model on a batch of its input; see `Runtime.run`."""
-    names = [output.name for output in session.get_outputs()]
-    values = session.run(names, {INPUT: batch}, None if adapter is None else adapter.options)
-    found = dict(zip(names, values, strict=True))
-    return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]
-
-
-def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec | dict[str, TaskSpec]] | None:
-    """Return the image and task specs that the model itself carries, or None where it has none that can be read.
-
-    The base of several lines has a task for each.
-    """
-    held = session.get_modelmeta().custom_metadata_map
-    try:
-        image = ImageSpec.from_dict(json.loads(held["image"]))
-        if "lines" in held:
-            return image, {name: TaskSpec.from_dict(task) for name, task in json.loads(held["lines"]).items()}
-        return image, TaskSpec.from_dict(json.loads(held["task"]))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None

@@ -80,10 +80,10 @@ def give(model: nn.Module, lines: Iterable[Inputs], rank: int) -> list[str]:
         The names of the parameters that the lines replace, in the model's order: factors, then the head's.
     """
     detach(model)
-    for slotted, held in {name: held for line in lines for name, held in line.places.items()}.items():
+    for held in {name: held for line in lines for name, held in line.places.items()}.values():
         module, attribute = held[0]
         base = model.get_submodule(module)._parameters[attribute]
-        assert base is not None, slotted
+        assert base is not None
         given = Given(base.shape[0], base[0].numel(), rank)
         for module, attribute in held:
             model.get_submodule(module).add_module(slot(attribute), given)

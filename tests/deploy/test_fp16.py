@@ -6,7 +6,7 @@ from onnx import TensorProto
 from src.deploy.fp16 import to_fp16
 from src.deploy.graph import export_onnx
 from src.deploy.model_file import write_model
-from src.edge.runtime import open_session, read_specs, run_session
+from src.edge.session import open_session, read_specs, run_session
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, pixels
 
 

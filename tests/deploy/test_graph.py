@@ -16,7 +16,7 @@ from torch import nn
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
 from src.deploy.graph import Shape, export_onnx
-from src.edge.runtime import open_session, read_specs, run_session
+from src.edge.session import open_session, read_specs, run_session
 from src.spec import QUARTER_TURNS, VIEWS, ImageSpec, TaskSpec
 
 IMAGE = ImageSpec((64, 96), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic", 0.9, "center")

@@ -8,7 +8,7 @@ from src.deploy.graph import export_onnx
 from src.deploy.layers import find_layers
 from src.deploy.model_file import write_model
 from src.deploy.quantise import quantisable, quantiser
-from src.edge.runtime import open_session, read_specs, run_session
+from src.edge.session import open_session, read_specs, run_session
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, pixels
 
 

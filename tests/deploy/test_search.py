@@ -8,7 +8,7 @@ from src.deploy.limits import Limits
 from src.deploy.model_file import write_model
 from src.deploy.quantise import quantiser
 from src.deploy.search import _fewest, find_int8
-from src.edge.runtime import open_session, run_session
+from src.edge.session import open_session, run_session
 from tests.deploy.nets import IMAGE, TASK, conv_net, parity, pixels
 
 

@@ -6,7 +6,7 @@ from src.deploy.graph import export_onnx
 from src.deploy.self_test import KEPT, _certainty, choose_golden
 from src.deploy.stages import onnx_stage
 from src.edge.preprocess import load
-from src.edge.runtime import open_session, run_session
+from src.edge.session import open_session, run_session
 from src.spec import TaskSpec
 from tests.deploy.nets import IMAGE, TASK, conv_net, saved
 

@@ -5,7 +5,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from src.deploy import shared_graph, thin
 from src.deploy.thin import add_thin_products
-from src.edge.runtime import INPUT, open_session
+from src.edge.session import INPUT, open_session
 from src.lora import inputs_of
 from tests.deploy.lines import backbone, task, trained
 

@@ -9,7 +9,7 @@ from src.edge import Runtime
 from src.edge.golden import Golden
 from src.edge.lines import ActiveAdapter
 from src.edge.manifest import MANIFEST, MODEL, Line, Manifest, sha256
-from src.edge.runtime import INPUT, OUTPUTS, open_session, run_session
+from src.edge.session import INPUT, OUTPUTS, open_session, run_session
 from src.spec import ImageSpec, TaskSpec
 from tests.edge.test_runtime import sealed
 

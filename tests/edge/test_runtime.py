@@ -12,7 +12,7 @@ from src.edge import ImageError, Runtime, resize
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
 from src.edge.preprocess import scale_grey
-from src.edge.runtime import INPUT, OUTPUTS, open_session, run_session
+from src.edge.session import INPUT, OUTPUTS, open_session, run_session
 from src.spec import ImageSpec, Measurement, TaskSpec
 
 IMAGE = ImageSpec((6, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "center")
@@ -259,7 +259,7 @@ def test_a_bundle_tests_itself_with_the_memory_of_one_picture(bundle, monkeypatc
         sizes.append(len(batch))
         return run_session(session, batch, adapter)
 
-    monkeypatch.setattr("src.edge.runtime.run_session", noted)
+    monkeypatch.setattr("src.edge.session.run_session", noted)
     Runtime(bundle)
     assert sizes == [1, 1]
 
