@@ -55,7 +55,10 @@ SETS = {
 }
 
 
-@pytest.mark.parametrize("name", SETS)
+SLOW = ("a hundred classes", "images of 1,024 pixels")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SETS])
 def test_a_set_goes_all_the_way(name, tmp_path, invoke):
     make, more = SETS[name]
     root, run = tmp_path / "images", tmp_path / "runs" / "run"

@@ -137,7 +137,12 @@ def many(tmp_path):
 
 def started(*overrides):
     return subprocess.Popen(
-        command("-m", "src.predict", *overrides), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("-m", "src.predict", *overrides),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a terminal; ignored in `pytest &`
     )
 
 

@@ -38,6 +38,7 @@ def trained(monkeypatch):
     return asked
 
 
+@pytest.mark.slow
 def test_a_real_training_of_two_methods_has_every_promised_figure(invoke, root, tmp_path):
     ended = invoke(
         "benchmark",

@@ -7,6 +7,7 @@ import pytest
 TINY = ("suite=edge", "models=[test_efficientnet]", "steps=2", "image_size=64")
 
 
+@pytest.mark.slow
 def test_every_file_has_a_row_and_every_goal_a_line(invoke, tmp_path):
     ended = invoke("benchmark", *TINY, f"output={tmp_path}")
     assert ended.code == 0, ended.err

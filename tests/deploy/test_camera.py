@@ -9,7 +9,7 @@ from src.deploy.graph import Shape, export_onnx
 from src.deploy.layers import find_layers
 from src.edge.preprocess import resize
 from src.edge.profile import FITS, normalised
-from src.edge.runtime import open_session, run_pictures
+from src.edge.session import open_session, run_pictures
 from tests.deploy.nets import IMAGE, TASK, conv_net, picture
 
 SPECS = {
@@ -25,8 +25,14 @@ def run(path, pictures):
     return run_pictures(open_session(path.read_bytes(), 1), pictures)
 
 
-@pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("profile", ["u8-resize", "u8-matmul", "float"])
+PAIRS = [(spec, profile) for spec in SPECS for profile in ("u8-resize", "u8-matmul", "float")]
+
+
+# A graph for each size of the pictures takes its time.
+@pytest.mark.parametrize(
+    ("spec", "profile"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] * (pair[1] == "u8-matmul" and pair[0] != "wide")) for pair in PAIRS],
+)
 def test_every_profile_gives_the_logits_of_resized_pixels(tmp_path, spec, profile):
     image, model = SPECS[spec], conv_net()
     export_onnx(model, image, TASK, tmp_path / "u8.onnx")
