@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ with requires("train"):
 
 RESULT = "benchmark.json"
 LISTS = ("models", "methods", "precisions", "images", "datasets", "seeds")
+PASSING = ("load", "system")  # what may change of a machine on which a benchmark goes on
 SINGLE = ("steps", "batch", "image_size", "datasets_root", "epochs", "limit", "weights")
 
 
@@ -30,7 +31,7 @@ def main(config: DictConfig) -> None:
     (name,) = choose("suite", [config.suite], SUITES)
     logging.getLogger("src.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
     suite, about, folder = SUITES[name], machine(), Path(config.output)
-    asked = options(config, suite)
+    asked = options(config, suite, about)
     rows: list[Row] = []
     for row in suite.run(asked):
         rows.append(row)
@@ -45,14 +46,14 @@ def main(config: DictConfig) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def options(config: DictConfig, suite: Suite) -> Options:
+def options(config: DictConfig, suite: Suite, about: Mapping[str, Any]) -> Options:
     """Return what the config asks for.
 
     Raises:
         ValueError: It asks for what the suite does not follow, or for numbers with which nothing can be measured.
     """
     given: dict[str, Any] = {key: tuple(config[key]) for key in LISTS} | {key: config[key] for key in SINGLE}
-    asked = Options(**given, done=earlier(Path(config.output)) if "done" in suite.options else ())
+    asked = Options(**given, done=earlier(Path(config.output), about) if "done" in suite.options else ())
     plain = Options()
     for option in vars(plain):
         if getattr(asked, option) != getattr(plain, option) and option not in suite.options:
@@ -60,19 +61,27 @@ def options(config: DictConfig, suite: Suite) -> Options:
     return asked
 
 
-def earlier(folder: Path) -> tuple[Row, ...]:
+def earlier(folder: Path, about: Mapping[str, Any]) -> tuple[Row, ...]:
     """Return the rows that a benchmark left in `folder`.
 
     Raises:
-        ValueError: What is there is no result of a benchmark.
+        ValueError: What is there is no result of a benchmark, or one of another machine or other versions: seconds of
+            two machines have no ratio.
     """
     path = folder / RESULT
     if not path.exists():
         return ()
     try:
-        return tuple(json.loads(path.read_text(encoding="utf-8"))["rows"])
+        result = json.loads(path.read_text(encoding="utf-8"))
+        rows, machine = tuple(result["rows"]), dict(result["machine"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no rows of a benchmark ({error}): choose another output") from error
+    for key, value in about.items():
+        if key not in PASSING and machine.get(key) != value:
+            raise ValueError(
+                f"{path} was measured with {key} {machine.get(key)}, here it is {value}: choose another output"
+            )
+    return rows
 
 
 def still_to_come(suite: Suite, done: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
@@ -81,7 +90,7 @@ def still_to_come(suite: Suite, done: Sequence[Row], rows: Sequence[Row]) -> lis
     return [row for row in done if tuple(row.get(label) for label in suite.labels) not in seen]
 
 
-def write(folder: Path, name: str, about: dict[str, Any], rows: Sequence[Row], summary: Summary) -> None:
+def write(folder: Path, name: str, about: Mapping[str, Any], rows: Sequence[Row], summary: Summary) -> None:
     """Write the files of a suite, each whole or not at all."""
     suite = SUITES[name]
     result = {"machine": about, "notes": list(suite.notes), **summary.facts, "rows": rows}

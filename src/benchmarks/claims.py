@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from src.backbones import image_spec
 from src.benchmarks.claims_page import page
-from src.benchmarks.contenders import CONTENDERS, FULL_RATE, HEAD_RATE, LORA_RATE
+from src.benchmarks.contenders import CONTENDERS, FULL_RATE, HEAD_RATE, LORA_RATE, repeated
 from src.benchmarks.measure import measured
 from src.benchmarks.methods import ALPHA, RANK
-from src.benchmarks.sets import ROOT, find_sets
+from src.benchmarks.sets import EPOCHS, EPOCHS_OF, ROOT, find_sets
 from src.benchmarks.suite import Column, Options, Row, Suite, Summary, choose
 from src.benchmarks.trial import Trial, run_trial, seconds_to
 from src.benchmarks.verdicts import judge, means
@@ -23,7 +24,7 @@ from src.tasks.build import best_device
 log = logging.getLogger(__name__)
 MODELS = ("tf_efficientnet_lite0",)
 SEEDS = (0, 1, 2)
-EPOCHS, BATCH = 12, 16
+BATCH = 16
 
 
 def run(options: Options) -> Iterator[Row]:
@@ -32,21 +33,18 @@ def run(options: Options) -> Iterator[Row]:
     Raises:
         ValueError: An unknown model, method or data set.
     """
-    methods = choose("methods", options.methods, CONTENDERS)
-    names, absent = find_sets(options.datasets, _root(options))
-    for model in options.models or MODELS:
-        image_spec(model)
-    for name, reason in absent.items():
+    trials, skipped = _plan(options)
+    for name, reason in skipped.items():
         log.warning("%s is skipped: %s", name, reason)
-    return _rows(options, names, [method for method in CONTENDERS if method in methods])
+    return _rows(options, trials)
 
 
 def summarise(options: Options, rows: Sequence[Row], machine: Mapping[str, Any]) -> Summary:
     """Return means, verdicts and what was skipped, and the page with the curves."""
-    _, absent = find_sets(options.datasets, _root(options))
+    _, left_out = _plan(options)
     verdicts, averages = judge(rows), means(rows)
-    skipped = [f"skipped: {name}: {reason}" for name, reason in absent.items()]
-    facts = {"skipped": absent, "means": averages, "claims": [verdict.to_dict() for verdict in verdicts]}
+    skipped = [f"skipped: {name}: {reason}" for name, reason in left_out.items()]
+    facts = {"skipped": left_out, "means": averages, "claims": [verdict.to_dict() for verdict in verdicts]}
     html = page(rows, averages, verdicts, [*skipped, *_errors(rows)], SUITE.notes, command(options), machine)
     return Summary(facts, (*skipped, *(verdict.line() for verdict in verdicts)), html)
 
@@ -61,13 +59,42 @@ def command(options: Options) -> str:
     return " ".join(words)
 
 
-def _rows(options: Options, names: Sequence[str], methods: Sequence[str]) -> Iterator[Row]:
+def _plan(options: Options) -> tuple[list[Trial], dict[str, str]]:
+    """Return the trainings, full fine-tuning first in each seed, and what is left out, with the reason."""
+    methods = choose("methods", options.methods, CONTENDERS)
+    names, left_out = find_sets(options.datasets, _root(options))
+    trials = []
+    for model in options.models or MODELS:
+        image_spec(model)
+        repeats = {method: of for method, of in repeated(model).items() if method in methods and of in methods}
+        left_out |= {f"{method} on {model}": f"it adapts the layers of {of}" for method, of in repeats.items()}
+        distinct = [method for method in CONTENDERS if method in methods and method not in repeats]
+        runs = product(names, options.seeds or SEEDS, distinct)
+        trials += [_trial(options, model, name, seed, method) for name, seed, method in runs]
+    return trials, left_out
+
+
+def _trial(options: Options, model: str, dataset: str, seed: int, method: str) -> Trial:
+    return Trial(
+        model,
+        options.weights,
+        dataset,
+        seed,
+        method,
+        CONTENDERS[method].learning_rate,
+        options.epochs or EPOCHS_OF.get(dataset, EPOCHS),
+        options.batch or BATCH,
+        options.image_size,
+        options.limit,
+    )
+
+
+def _rows(options: Options, trials: Sequence[Trial]) -> Iterator[Row]:
     """Train, full fine-tuning first: its score is what the others' clocks wait for."""
     common = {
         "precision": "bf16" if "bf16" in choose_precision("auto", "auto").precision else "fp32",
         "device": best_device().type,
     }
-    trials = list(_trials(options, names, methods))
     full: dict[tuple[str, str, int], Row] = {}
     with tempfile.TemporaryDirectory(prefix="graft-claims-") as cache:
         for number, trial in enumerate(trials, start=1):
@@ -80,25 +107,6 @@ def _rows(options: Options, names: Sequence[str], methods: Sequence[str]) -> Ite
             if trial.method == "full":
                 full[key] = row
             yield row | _time_to(full.get(key), row)
-
-
-def _trials(options: Options, names: Sequence[str], methods: Sequence[str]) -> Iterator[Trial]:
-    for model in options.models or MODELS:
-        for name in names:
-            for seed in options.seeds or SEEDS:
-                for method in methods:
-                    yield Trial(
-                        model,
-                        options.weights,
-                        name,
-                        seed,
-                        method,
-                        CONTENDERS[method].learning_rate,
-                        options.epochs or EPOCHS,
-                        options.batch or BATCH,
-                        options.image_size,
-                        options.limit,
-                    )
 
 
 def _is(row: Row, labels: Row) -> bool:
@@ -151,13 +159,14 @@ SUITE = Suite(
     (
         "Each row is one training in a process of its own. The same for all methods: epochs, batch, AdamW with warm-up "
         "and cosine, label smoothing, flips and quarter turns, a logistic head on the frozen features to begin with "
-        "(LP-FT), precision auto, running statistics as they came. The epoch with the best validation score is kept.",
+        "(LP-FT), precision auto, running statistics as they came. The epoch with the best validation score is kept. "
+        f"Each set is trained for {EPOCHS} epochs, {', '.join(f'{name} for {n}' for name, n in EPOCHS_OF.items())}.",
         f"One learning rate for each method, on every set: full {FULL_RATE:g}, head {HEAD_RATE:g}, the others "
         f"{LORA_RATE:g}. Rank {RANK}, alpha {ALPHA:g}. Full fine-tuning's was chosen on validation (128 px, one seed): "
         "on tomato_freshness, 5 epochs, 1e-4 gave 76.7 %, 3e-4 71.1 %, 1e-3 60.0 % (norms in train mode 51.1, 48.9 and "
         "58.9 %); on plantvillage_apple, 4 epochs, 1e-4 gave 95.8 % and 3e-4 96.7 %.",
-        "graft adapts the dense layers, graft_attention the attention or, where there is none, every convolution "
-        "(`targets` in the row says which), graft_all every layer; peft those of graft.",
+        "graft adapts the dense layers, graft_all every layer, graft_attention the attention or, where there is none, "
+        "every convolution (left out where that is every layer); peft those of graft.",
         "bal. acc. and AUROC are of the test split, from fp32 logits of the kept epoch. s: seconds of the whole fit, "
         "the head's start and validation included. s to full: when the validation score was first at least that of "
         "full fine-tuning's kept epoch, of the same set and seed.",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from torch import nn
 
+from src.backbones import create_backbone
 from src.benchmarks.methods import ALPHA, RANK, keep_statistics
 from src.benchmarks.peft_adaptation import Peft
+from src.benchmarks.trainee import CLASSES
 from src.lora import Injection, inject, injection_of, remove
-from src.lora.targets import sites
+from src.lora.targets import Site, sites
 from src.tasks import Full, Lora
 from src.tasks.adaptation import Adaptation
 
@@ -35,8 +38,12 @@ class AttentionLora(Lora):
 
     def prepare(self, model: nn.Module) -> Injection:
         """Inject the adapters."""
-        attends = any("attention" in site.roles for site in sites(model))
-        return inject(model, **{**vars(self), "targets": "attention" if attends else "conv"})
+        return inject(model, **{**vars(self), "targets": attention_or_conv(sites(model))})
+
+
+def attention_or_conv(found: Sequence[Site]) -> str:
+    """Return the word of `lora.targets` for the attention, or, of a network that has none, for its convolutions."""
+    return "attention" if any("attention" in site.roles for site in found) else "conv"
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,14 @@ class Contender:
             return None
         targets = injection.settings.targets
         return (targets if isinstance(targets, str) else ", ".join(targets)) or None
+
+
+@cache
+def repeated(model: str) -> Mapping[str, str]:
+    """Return which methods would only repeat another one on a backbone: where all layers are convolutions, one."""
+    found = sites(create_backbone(model, "none", CLASSES)[0])
+    only = attention_or_conv(found)
+    return {"graft_attention": "graft_all"} if all(only in site.roles for site in found) else {}
 
 
 def _itself(model: nn.Module) -> nn.Module:

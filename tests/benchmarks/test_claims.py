@@ -6,8 +6,10 @@ import shutil
 import pytest
 
 from src.benchmarks import claims
-from src.benchmarks.claims import EPOCHS, SUITE, command
+from src.benchmarks.claims import SUITE, command
 from src.benchmarks.contenders import CONTENDERS
+from src.benchmarks.machine import machine
+from src.benchmarks.sets import EPOCHS
 from src.benchmarks.suite import Options
 from tests.benchmarks.test_verdicts import trial as figures
 
@@ -71,7 +73,9 @@ def test_a_real_training_of_two_methods_has_every_promised_figure(invoke, root, 
 def test_every_method_runs_for_every_set_and_seed_full_fine_tuning_first(invoke, root, tmp_path, trained):
     ended = invoke("benchmark", *TINY, f"datasets_root={root}", "datasets=[plates]", f"output={tmp_path / 'out'}")
     assert ended.code == 0, ended.err
-    assert [(t.seed, t.method) for t in trained] == [(seed, method) for seed in (0, 1, 2) for method in CONTENDERS]
+    distinct = [method for method in CONTENDERS if method != "graft_attention"]  # all layers are convolutions
+    assert [(t.seed, t.method) for t in trained] == [(seed, method) for seed in (0, 1, 2) for method in distinct]
+    assert "skipped: graft_attention on test_efficientnet: it adapts the layers of graft_all" in ended.out
     assert next(iter(CONTENDERS)) == "full" and {t.epochs for t in trained} == {EPOCHS}
     rows = {row["method"]: row for row in json.loads((tmp_path / "out/benchmark.json").read_text())["rows"]}
     assert rows["full"]["seconds_to_full_score"] == 20  # 0.8 comes before 0.7, which was kept
@@ -84,7 +88,8 @@ def test_every_method_runs_for_every_set_and_seed_full_fine_tuning_first(invoke,
 def test_absent_sets_are_named_in_the_output_and_in_the_files(invoke, root, tmp_path, trained, caplog):
     ended = invoke("benchmark", *TINY, f"datasets_root={root}", "datasets=[xsdd,plates]", f"output={tmp_path / 'out'}")
     assert ended.code == 0 and "skipped: xsdd: " in ended.out and "xsdd is skipped: " in caplog.text
-    assert list(json.loads((tmp_path / "out/benchmark.json").read_text())["skipped"]) == ["xsdd"]
+    skipped = json.loads((tmp_path / "out/benchmark.json").read_text())["skipped"]
+    assert list(skipped) == ["xsdd", "graft_attention on test_efficientnet"]
     assert all("skipped: xsdd: " in (tmp_path / "out" / name).read_text() for name in ("benchmark.md", "claims.html"))
     ended = invoke("benchmark", *TINY, f"datasets_root={root}", "datasets=[xsdd]", f"output={tmp_path / 'none'}")
     assert ended.code == 0 and json.loads((tmp_path / "none/benchmark.json").read_text())["rows"] == []
@@ -106,7 +111,7 @@ def test_a_benchmark_that_is_killed_keeps_its_rows_and_goes_on_from_them(invoke,
     assert ended.code == 0 and [t.method for t in trained] == ["graft", "peft"]  # the failed one is tried again
     rows = json.loads((out / "benchmark.json").read_text())["rows"]
     assert rows[0] == before[0] and rows[1]["seconds_to_full_score"] == 20
-    (out / "benchmark.json").write_text(json.dumps({"rows": rows[1:]}))
+    (out / "benchmark.json").write_text(json.dumps({"machine": machine(), "rows": rows[1:]}))
     del trained[:]
 
     def second_dies(*arguments):
@@ -119,6 +124,24 @@ def test_a_benchmark_that_is_killed_keeps_its_rows_and_goes_on_from_them(invoke,
         invoke("benchmark", *arguments, "methods=[full,head,graft]", f"output={out}")
     kept = json.loads((out / "benchmark.json").read_text())["rows"]
     assert [row["method"] for row in kept] == ["full", "graft", "peft"]
+
+
+def test_a_network_with_attention_has_a_row_for_it_and_elpv_takes_fewer_epochs(invoke, root, tmp_path, trained):
+    asked = ("models=[test_vit]", "methods=[graft_attention,graft_all]", "seeds=[0]", "datasets=[elpv,plates]")
+    ended = invoke("benchmark", *TINY, *asked, f"datasets_root={root}", f"output={tmp_path / 'out'}")
+    assert ended.code == 0 and "skipped" not in ended.out
+    epochs = [(t.method, t.dataset, t.epochs) for t in trained]
+    both = ("graft_attention", "graft_all")
+    assert epochs == [(method, name, n) for name, n in (("elpv", 6), ("plates", EPOCHS)) for method in both]
+
+
+def test_rows_of_another_machine_are_not_gone_on_from(invoke, root, tmp_path, trained):
+    arguments = (*TINY, f"datasets_root={root}", "datasets=[plates]", f"output={tmp_path}")
+    (tmp_path / "benchmark.json").write_text(json.dumps({"machine": {**machine(), "cores": 999}, "rows": []}))
+    ended = invoke("benchmark", *arguments)
+    assert ended.code == 2 and "was measured with cores 999, here it is " in ended.err and not trained
+    (tmp_path / "benchmark.json").write_text(json.dumps({"machine": {**machine(), "load": [9, 9, 9]}, "rows": []}))
+    assert invoke("benchmark", *arguments).code == 0
 
 
 def test_a_training_by_other_settings_is_another_one(invoke, root, tmp_path, trained):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from src.backbones import create_backbone
-from src.benchmarks.contenders import CONTENDERS
+from src.benchmarks.contenders import CONTENDERS, repeated
 from src.benchmarks.methods import shared_layers
 from src.lora import injection_of
 from src.lora.targets import select
@@ -15,6 +15,11 @@ def test_attention_is_adapted_where_there_is_any(name, word):
     contender = CONTENDERS["graft_attention"]
     contender.adaptation.prepare(model)
     assert [layer.name for layer in injection_of(model).layers] == expected and contender.targets(model) == word
+
+
+@pytest.mark.parametrize(("name", "same"), [("test_efficientnet", True), ("test_convnext", False), ("test_vit", False)])
+def test_a_method_repeats_another_where_they_adapt_the_same_layers(name, same):
+    assert repeated(name) == ({"graft_attention": "graft_all"} if same else {})
 
 
 @pytest.mark.parametrize(
