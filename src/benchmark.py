@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ SINGLE = ("steps", "batch", "image_size", "datasets_root", "epochs", "limit", "w
 
 def main(config: DictConfig) -> None:
     """Run one suite and write what it measured, after every row anew: a benchmark that is killed keeps what it had."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it has started must end with it
     (name,) = choose("suite", [config.suite], SUITES)
     logging.getLogger("src.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
     suite, about, folder = SUITES[name], machine(), Path(config.output)

@@ -159,7 +159,8 @@ SUITE = Suite(
     (
         "Each row is one training in a process of its own. The same for all methods: epochs, batch, AdamW with warm-up "
         "and cosine, label smoothing, flips and quarter turns, a logistic head on the frozen features to begin with "
-        "(LP-FT), precision auto, running statistics as they came. The epoch with the best validation score is kept. "
+        "(LP-FT), precision auto, running statistics as they came. The epoch with the best validation "
+        "score, its mean with the two epochs before, is kept. "
         f"Each set is trained for {EPOCHS} epochs, {', '.join(f'{name} for {n}' for name, n in EPOCHS_OF.items())}.",
         f"One learning rate for each method, on every set: full {FULL_RATE:g}, head {HEAD_RATE:g}, the others "
         f"{LORA_RATE:g}. Rank {RANK}, alpha {ALPHA:g}. Full fine-tuning's was chosen on validation (128 px, one seed): "

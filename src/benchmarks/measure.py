@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -139,7 +139,12 @@ def fresh_processes() -> Iterator[ProcessPoolExecutor]:
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__, "peft"])
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as executor:
-        yield executor
+        try:
+            yield executor
+        except KeyboardInterrupt:  # nobody waits for the other process any more, and it may have minutes to go
+            for process in active_children():
+                process.terminate()
+            raise
 
 
 def measured(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:

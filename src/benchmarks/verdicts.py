@@ -105,7 +105,7 @@ def means(rows: Sequence[Row]) -> list[Row]:
 
 
 def judge(rows: Sequence[Row]) -> list[Verdict]:
-    """Return the verdict on every claim for each set, and for all sets together, each set counting the same."""
+    """Return the verdict on every claim for each set, and for several together, each set counting the same."""
     good = [row for row in rows if "error" not in row]
     verdicts = []
     for model in _distinct(good, "model"):
@@ -115,7 +115,8 @@ def judge(rows: Sequence[Row]) -> list[Verdict]:
             values = {name: claim.measure(pairs) for name in sets if (pairs := _pairs(own, name, claim.reference))}
             verdicts += [_verdict(model, name, claim, values.get(name)) for name in sets]
             judged = [value for value in values.values() if value is not None]
-            verdicts.append(_verdict(model, ALL, claim, claim.merge(judged) if judged else None))
+            if len(sets) > 1:
+                verdicts.append(_verdict(model, ALL, claim, claim.merge(judged) if judged else None))
     return verdicts
 
 

@@ -65,7 +65,7 @@ def test_a_real_training_of_two_methods_has_every_promised_figure(invoke, root, 
     assert full["seconds_to_full_score"] == full["curve"][0]["seconds"] and full["peak_mib"] > 0
     assert graft["forgetting_max_abs"] == 0 < full["forgetting_max_abs"]
     passed = {(claim["dataset"], claim["claim"]): claim["passed"] for claim in result["claims"]}
-    assert passed["plates", "forgetting"] is True and passed["all", "forgetting"] is True
+    assert passed["plates", "forgetting"] is True and ("all", "forgetting") not in passed
     page = (tmp_path / "out/claims.html").read_text()
     assert page.count("<svg") == 1 and "<script" not in page
 

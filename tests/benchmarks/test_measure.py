@@ -1,5 +1,6 @@
 import multiprocessing
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,14 @@ def test_peaks_hold_what_was_given_back_before_the_end():
         before, found, size = processes.submit(hold).result()
     assert found["peak_anonymous_bytes"] > before["peak_anonymous_bytes"] + 0.9 * size
     assert found["peak_resident_bytes"] >= found["peak_anonymous_bytes"]
+
+
+def test_an_interrupt_ends_what_is_measured_too():
+    with pytest.raises(KeyboardInterrupt), fresh_processes() as processes:
+        slow = processes.submit(time.sleep, 60)
+        while not slow.running():
+            time.sleep(0.01)
+        children = multiprocessing.active_children()
+        raise KeyboardInterrupt
+    assert children and not any(child.is_alive() for child in children)
+    assert isinstance(slow.exception(), BrokenProcessPool)
