@@ -5,6 +5,7 @@ With `adapters=[PATH,PATH] shared_base=true` several lines share one base, each 
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,53 +16,88 @@ from src.command import PromiseError, requires, run, versions
 
 with requires("train"):
     from src.data import ImageData
-    from src.deploy import Budget, Candidate, LineCandidate, Shape, require_openvino, ship, ship_lines
-    from src.edge import Signer, read_signer
+    from src.deploy import (
+        Budget,
+        Candidate,
+        LineCandidate,
+        Shape,
+        Verdict,
+        require_openvino,
+        require_precision,
+        ship,
+        ship_lines,
+    )
+    from src.edge import SIGNATURE, Signer, read_signer
     from src.evaluate import own_data
     from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
+
+log = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
     _require_one_way(config)
     keep_freed_memory()
+    require_precision(config.precision)
+    shape, budget = Shape(config.profile, config.opset), Budget(config.max_accuracy_drop, config.min_speedup)
     if config.openvino:
         require_openvino(config.profile)
     sign = None if config.sign is None else read_signer(str(config.sign))
     if config.shared_base:
-        return _share(config, sign)
+        return _share(config, shape, sign)
     trained = read_trained(config.adapter)
+    _require_signer(trained.path.parent / "edge", sign)
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
-    form = (config.profile, config.opset, config.openvino)
+    form = (shape.profile, shape.opset, config.openvino)
     candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration, *form)
     samples = _samples(data)
     folder, precision = trained.path.parent, config.precision
-    budget = Budget(config.max_accuracy_drop, config.min_speedup)
     verdict = ship(candidate, samples, folder, precision, _provenance(trained), budget, sign)
     if not verdict.passed:
         raise PromiseError(
             f"the gate refused {precision}: {'; '.join(verdict.reasons())}; "
             f"figures in {folder}/edge-refused-{precision}"
         )
-    print(f"gate passed: {verdict.describe()}\nbundle: {folder / 'edge'}")
+    print(f"gate passed: {verdict.describe()}")
+    _remark(verdict)
+    print(f"bundle: {folder / 'edge'}{', signed' if sign else ''}")
 
 
-def _share(config: DictConfig, sign: Signer | None) -> None:
+def _share(config: DictConfig, shape: Shape, sign: Signer | None) -> None:
     """Ship one base for several lines."""
-    lines = read_lines(config.adapters)
     folder = Path(config.output or f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    _require_signer(folder, sign)
+    lines = read_lines(config.adapters)
     candidates = {name: _line(trained) for name, trained in lines.items()}
     first = next(iter(lines.values()))
     base = {key: value for key, value in _provenance(first).items() if key in ("base", "versions")}
-    found = ship_lines(candidates, first.image, folder, Shape(config.profile, config.opset), base, sign)
+    found = ship_lines(candidates, first.image, folder, shape, base, sign)
     refused = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]
     if refused:
         raise PromiseError(f"the gate refused {'; '.join(refused)}; figures in {folder}-refused")
     for name, line in found.items():
         print(f"{name}: gate passed: {line.describe()}")
-    print(f"bundle: {folder} ({(folder / 'model.onnx').stat().st_size / 1e6:.1f} MB for all lines)")
+        _remark(line.verdict)
+    size = (folder / "model.onnx").stat().st_size / 1e6
+    print(f"bundle: {folder} ({size:.1f} MB for all lines){', signed' if sign else ''}")
+
+
+def _remark(verdict: Verdict) -> None:
+    """Say where the figures that do not decide would have been refused."""
+    for text in verdict.remarks():
+        log.warning("beyond the limits on %s (the gate decides by the validation images)", text)
+
+
+def _require_signer(bundle: Path, sign: Signer | None) -> None:
+    """Refuse to put an unsigned bundle in the place of a signed one.
+
+    Raises:
+        ValueError: That is what was asked for.
+    """
+    if sign is None and (bundle / SIGNATURE).exists():
+        raise ValueError(f"{bundle} is signed: sign the new one too, by sign=KEY, or remove the folder first")
 
 
 def _line(trained: Trained) -> LineCandidate:

@@ -34,10 +34,10 @@ def main(config: DictConfig) -> None:
     if config.adapter is not None:
         runtime = runtime.line(str(config.adapter))
     release_freed_memory()
-    tally = Tally()
+    tally, written = Tally(), "" if config.output is None else f": {config.output}"
     try:
         with (
-            open_lines(config.output, runtime.task, source.facts) as write,
+            open_lines(config.output, runtime.task, source.facts, source.live) as write,
             closing(decide(runtime, source, batch_size, keep_originals=annotator is not None)) as pictures,
         ):
             for picture in islice(pictures, most):
@@ -49,12 +49,12 @@ def main(config: DictConfig) -> None:
     except BrokenPipeError:  # the reader, such as `head`, has enough; stdout must not be flushed again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print(tally, file=sys.stderr)
+        print(f"{tally}{written}", file=sys.stderr)
         raise
     if not tally.decided:
         why = "no picture could be decided, the error of each line says why" if tally.broken else "no picture came"
         raise ValueError(f"{tally}: {why}")
-    print(tally, file=sys.stderr)
+    print(f"{tally}{written}", file=sys.stderr)
 
 
 def _require_outside(config: DictConfig, key: str) -> None:

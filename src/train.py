@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ from src.command import (
 
 with requires("train"):
     from hydra.utils import instantiate
-    from lightning.pytorch import seed_everything
+    from lightning.pytorch import Trainer, seed_everything
     from rich.console import Console
 
     from src.backbones import Backbone
@@ -40,8 +41,10 @@ with requires("train"):
     from src.report import About, record, summary, tabulate, write_report, write_text
     from src.spec import SCORES
     from src.tasks import (
+        Fitted,
         Setting,
         VisionTask,
+        can_resume,
         choose_precision,
         examine_labels,
         fit,
@@ -98,15 +101,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     write_text(folder / "overrides.json", json.dumps(overrides))
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
     note_data(folder, data)
-    fitted = fit(
-        task,
-        data,
-        instantiate(config.trainer, precision=None, plugins=[precision]),
-        folder,
-        callbacks=list(instantiate(config.callbacks or {}).values()),
-        loggers=[logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()],
-        resume=config.resume is not None,
-    )
+    fitted = _fit(config, folder, task, data, instantiate(config.trainer, precision=None, plugins=[precision]))
     spec, adaptation = task.setting.task, task.setting.adaptation
     splits = ("val", "test")
     logits = {split: predict_logits(task.model, data.loader(split), data.image, spec) for split in splits}
@@ -125,6 +120,22 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     summary(Console(), folder, metrics, about, next_commands(folder, predictions.paths[-1]))
     score = metrics["val"][SCORES[spec.kind]]
     return float("nan") if score is None else float(score)
+
+
+def _fit(
+    config: DictConfig, folder: Path, task: VisionTask, data: ImageData, trainer: Callable[..., Trainer]
+) -> Fitted:
+    """Fit, and say how to go on where it was stopped."""
+    callbacks = list(instantiate(config.callbacks or {}).values())
+    loggers = [logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()]
+    try:
+        return fit(task, data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
+    except KeyboardInterrupt:
+        again = f"go on with python -m src.train {shlex.quote(f'resume={folder}')}"
+        log.warning(
+            "stopped: %s", again if can_resume(folder) else "no epoch was whole, there is nothing to go on from"
+        )
+        raise
 
 
 def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:

@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -140,6 +141,8 @@ def test_lines_that_share_a_base_decide_as_their_trainings_did(runs, invoke, tmp
         (["adapter=a", "openvino=true", "profile=u8-resize"], "antialiasing of profile=u8-resize"),
         (["adapter=a", "openvino=1"], "openvino must be true or false"),
         (["shared_base=true", "adapters=[a,b]", "openvino=true"], "leave out openvino=true"),
+        (["adapter=a", "precision=int4"], "use precision=fp32, fp16, int8"),
+        (["adapter=a", "profile=u9"], "unknown profile"),
         (["shared_base=maybe"], "shared_base must be true or false"),
         (["shared_base=true", "adapters=[a,b]"], "there is no a"),
     ],
@@ -205,6 +208,30 @@ def test_a_resumed_training_equals_an_unbroken_one(plates, tmp_path, invoke):
         assert len((run / "history.csv").read_text().splitlines()) == 1 + 3
     assert (broken / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
     assert (tmp_path / "latest").resolve() == whole
+
+
+class CtrlC(Callback):
+    """Stop a training at the start of an epoch, as a user does."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer, module):
+        if trainer.current_epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("epoch", "message"), [(0, "no epoch was whole"), (1, "go on with python -m src.train 'resume=")]
+)
+def test_a_training_that_is_stopped_says_how_to_go_on(plates, tmp_path, invoke, monkeypatch, caplog, epoch, message):
+    callback = ("+callbacks.stop._target_=tests.test_commands.CtrlC", f"+callbacks.stop.epoch={epoch}")
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        ended = invoke("train", "data=folder", f"data.root={plates}", *TINY, *callback, f"run_dir={tmp_path / 'a b'}")
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
+    assert ended.code == 130 and message in caplog.text
 
 
 def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invoke):
@@ -394,6 +421,14 @@ def test_other_precisions_pass_the_gate_or_leave_the_earlier_bundle(invoke, runs
         assert ended.code == 1 and "1e+09 times wanted" in ended.err and not read(refusal)["passed"]
     assert (ended.code == 0) != ((runs["lora"] / "edge" / "model.onnx").read_bytes() == before)
     assert (ended.code == 1) == refusal.exists()
+
+
+def test_a_signed_bundle_is_not_replaced_by_an_unsigned_one(invoke, runs, tmp_path):
+    run = shutil.copytree(runs["lora"], tmp_path / "run")
+    (run / "edge").mkdir(exist_ok=True)
+    (run / "edge" / "manifest.sig").write_bytes(b"signature")
+    refused(invoke("export", f"adapter={run}"), "is signed: sign the new one too, by sign=KEY")
+    assert (run / "edge" / "manifest.sig").read_bytes() == b"signature"
 
 
 def test_export_refuses_gone_images_and_unknown_precisions(invoke, runs, plates):

@@ -53,6 +53,11 @@ class Verdict:
         found = [f"{stage.stage}: {text}" for stage in self.stages for text in stage.broken()]
         return found + [f"{self.precision}: {text}" for text in (self.speed.broken() if self.speed else ())]
 
+    def remarks(self) -> list[str]:
+        """Return what is beyond the limits on the splits that do not decide, each in a few words."""
+        stages = [(split, stage) for split, stages in self.also.items() for stage in stages]
+        return [f"{split}, {stage.stage}: {text}" for split, stage in stages for text in stage.broken()]
+
     def describe(self) -> str:
         """Return the figures of what ships in one line."""
         speed = f", {self.speed.speedup:.2f} times as fast as fp32" if self.speed else ""

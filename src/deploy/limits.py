@@ -72,6 +72,16 @@ class Budget:
             raise ValueError(f"min_speedup must be a number from 0, such as 1.2, not {self.min_speedup}")
 
 
+def require_precision(precision: str) -> None:
+    """Refuse a number format that no bundle has.
+
+    Raises:
+        ValueError: It is none of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}: use precision={', '.join(PRECISIONS)}")
+
+
 _LOOSE = Limits(0.02, 0.005, 0.005)
 
 

@@ -17,7 +17,7 @@ from src.deploy.decisions import Samples, targets_of
 from src.deploy.fp16 import to_fp16
 from src.deploy.gate import Verdict
 from src.deploy.graph import Shape, export_onnx
-from src.deploy.limits import PRECISIONS, Budget, limits
+from src.deploy.limits import Budget, limits, require_precision
 from src.deploy.model_file import write_model
 from src.deploy.openvino import openvino_stage, require_openvino
 from src.deploy.parity import Parity, judge
@@ -79,7 +79,7 @@ def ship(
         samples: Path and class name of the pictures to compare, by split; the first split decides, the others are
             measured and reported.
         run: The run folder.
-        precision: Number format to ship; one of `PRECISIONS`.
+        precision: Number format to ship; one of `src.deploy.limits.PRECISIONS`.
         provenance: Where the model comes from, as JSON-ready values.
         budget: What int8 may cost and must bring; `Budget()` when None.
         sign: Signs the bundle, where it is to be signed.
@@ -90,8 +90,7 @@ def ship(
     Raises:
         ValueError: The precision is unknown, the model cannot be exported, or a picture cannot be used.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}: use precision={', '.join(PRECISIONS)}")
+    require_precision(precision)
     for split, pictures in samples.items():
         targets_of(pictures, candidate.task, split)
     if candidate.openvino:

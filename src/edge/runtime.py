@@ -104,11 +104,16 @@ class Runtime:
 
         Raises:
             ImageError: An array is no picture, or holds a grey above white.
+            TypeError: What is given is no sequence of arrays.
             ValueError: As `line`.
         """
         if adapter is not None:
             return self.line(adapter).predict(pictures)
-        if not pictures:
+        if isinstance(pictures, np.ndarray) and pictures.ndim < 4:
+            raise TypeError("predict takes a list of pictures: predict([picture])")
+        if not all(isinstance(picture, np.ndarray) for picture in pictures):
+            raise TypeError("predict takes pictures as arrays; for files, decide([load(path)])")
+        if not len(pictures):
             return []
         return self.decide([self.fit(self._rgb(picture)) for picture in pictures])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,18 +21,22 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_lines(output: str | None, task: TaskSpec, facts: tuple[str, ...]) -> Iterator[Callable[[Line], None]]:
+def open_lines(
+    output: str | None, task: TaskSpec, facts: tuple[str, ...], live: bool = False
+) -> Iterator[Callable[[Line], None]]:
     """Give what writes a line: to stdout, or to a file that takes its name when the block ends, however it ends.
 
-    A file that was there before is left alone when no line was written.
+    A file that was there before is left alone when no line was written. The file of a live source, which may never
+    end, can be read while it grows, and goes on after the lines of before.
 
     Args:
         output: The file, CSV where it ends with `.csv` and JSON Lines otherwise; None for stdout.
         task: What the columns of a CSV are for.
         facts: The facts of the frames that they have.
+        live: Whether the lines come from a live source.
 
     Raises:
-        ValueError: `output` is a folder, or has the name of a picture or a video.
+        ValueError: `output` is a folder, has the name of a picture or a video, or its columns are other ones.
     """
     if output is None:
         yield lambda line: _write_json(sys.stdout, line)
@@ -42,6 +47,15 @@ def open_lines(output: str | None, task: TaskSpec, facts: tuple[str, ...]) -> It
     if target.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES):
         raise ValueError(f"output={output} is named like a picture: it takes lines, such as decisions.jsonl or .csv")
     target.parent.mkdir(parents=True, exist_ok=True)
+    if live:
+        with target.open("a+", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            _go_on(file, target, _columns(task, facts) if target.suffix.lower() == ".csv" else ())
+            try:
+                yield _writer(file, target, task, facts)
+            finally:
+                if not file.tell():
+                    target.unlink()
+        return
     partial = target.with_name(f".{target.name}.partial")
     if partial.exists() and partial.stat().st_size:  # of a run that was killed: its decisions are kept
         kept = target.with_name(f"{target.name}.unfinished-{partial.stat().st_mtime_ns}")
@@ -49,12 +63,35 @@ def open_lines(output: str | None, task: TaskSpec, facts: tuple[str, ...]) -> It
         log.warning("an earlier run did not end: its lines are in %s", kept)
     with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         try:
-            yield (_csv(file, task, facts) if target.suffix.lower() == ".csv" else lambda line: _write_json(file, line))
+            yield _writer(file, target, task, facts)
         finally:
             if file.tell():
                 partial.replace(target)
             else:
                 partial.unlink()
+
+
+def _writer(file: TextIO, target: Path, task: TaskSpec, facts: tuple[str, ...]) -> Callable[[Line], None]:
+    return (
+        _csv(file, _columns(task, facts)) if target.suffix.lower() == ".csv" else lambda line: _write_json(file, line)
+    )
+
+
+def _go_on(file: TextIO, target: Path, columns: tuple[str, ...]) -> None:
+    """Stand at the end of a file whose lines fit, after a whole line.
+
+    Raises:
+        ValueError: It has other columns.
+    """
+    file.seek(0)
+    found = next(csv.reader(file), None) if columns else None
+    if found is not None and tuple(found) != columns:
+        raise ValueError(f"{target} has the columns {', '.join(found)}, not those of this run: name another output")
+    end = file.seek(0, os.SEEK_END)
+    with target.open("rb") as content:
+        content.seek(max(0, end - 1))
+        if content.read() not in (b"", b"\n"):  # it was cut off, by a power failure perhaps
+            file.write("\n")
 
 
 def _write_json(file: TextIO, line: Line) -> None:
@@ -63,9 +100,13 @@ def _write_json(file: TextIO, line: Line) -> None:
     file.flush()
 
 
-def _csv(file: TextIO, task: TaskSpec, facts: tuple[str, ...]) -> Callable[[Line], None]:
+def _columns(task: TaskSpec, facts: tuple[str, ...]) -> tuple[str, ...]:
     said = ("value",) if task.kind == "regression" else ("label", "score", *(f"p_{name}" for name in task.classes))
-    writer = csv.DictWriter(file, ("path", *facts, *said, "ms", "error"), lineterminator="\n")
+    return ("path", *facts, *said, "ms", "error")
+
+
+def _csv(file: TextIO, columns: tuple[str, ...]) -> Callable[[Line], None]:
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
 
     def write(line: Line) -> None:
         if not file.tell():

@@ -4,7 +4,7 @@ from src.tasks.adaptation import Full, Lora
 from src.tasks.base import Setting, VisionTask, layers
 from src.tasks.build import build, predict_logits
 from src.tasks.classification import ClassificationTask
-from src.tasks.fit import Fitted, fit, require_settings
+from src.tasks.fit import Fitted, can_resume, fit, require_settings
 from src.tasks.frozen import examine_labels
 from src.tasks.imbalance import Imbalance
 from src.tasks.lines import read_lines
@@ -31,6 +31,7 @@ __all__ = [
     "Trained",
     "VisionTask",
     "build",
+    "can_resume",
     "choose_precision",
     "examine_labels",
     "fit",

@@ -99,6 +99,7 @@ def fit(
 
     Raises:
         ValueError: There is no checkpoint to resume from, or it is another model's.
+        KeyboardInterrupt: It was stopped; what whole epochs left is in `folder`.
     """
     keep_freed_memory()
     checkpoint = _last(folder) if resume else None
@@ -112,7 +113,10 @@ def fit(
             warnings.filterwarnings("ignore", message)
         built = trainer(callbacks=own, logger=list(loggers) or False, default_root_dir=folder)
         start = time.perf_counter()
-        built.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            built.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as stopped:  # Lightning ends the process on Ctrl-C, as if it had failed
+            raise KeyboardInterrupt from stopped
     seconds = time.perf_counter() - start
     kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(kept["state_dict"], strict=False)
@@ -121,8 +125,17 @@ def fit(
     return Fitted(len(history.rows), int(kept["epoch"]), early, seconds, sum(times) / len(times))
 
 
+def can_resume(folder: Path) -> bool:
+    """Tell whether a training in `folder` has finished an epoch, to go on from."""
+    return _path(folder).is_file()
+
+
+def _path(folder: Path) -> Path:
+    return folder / CHECKPOINTS / "last.ckpt"
+
+
 def _last(folder: Path) -> Path:
-    path = folder / CHECKPOINTS / "last.ckpt"
-    if not path.is_file():
+    path = _path(folder)
+    if not can_resume(folder):
         raise ValueError(f"resume: {path} is not there; give the run folder of a training that finished an epoch")
     return path

@@ -130,6 +130,15 @@ def test_nothing_to_decide(bundle):
     assert Runtime(bundle).predict([]) == []
 
 
+def test_what_is_no_list_of_arrays_is_refused(bundle):
+    runtime = Runtime(bundle)
+    with pytest.raises(TypeError, match=r"predict\(\[picture\]\)"):
+        runtime.predict(np.zeros((40, 30, 3), np.uint8))
+    with pytest.raises(TypeError, match=r"decide\(\[load\(path\)\]\)"):
+        runtime.predict(["part.png"])
+    assert len(runtime.predict(np.zeros((2, 40, 30, 3), np.uint8))) == 2
+
+
 def test_specs_are_those_of_the_manifest(bundle):
     runtime = Runtime(bundle)
     assert (runtime.image, runtime.task) == (IMAGE, TASK)

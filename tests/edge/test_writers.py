@@ -75,3 +75,30 @@ def test_the_lines_of_a_run_that_was_killed_are_kept(tmp_path, caplog):
     (kept,) = tmp_path.glob("lines.jsonl.unfinished-*")
     assert kept.read_text() == "of the first run\n" and str(kept) in caplog.text
     assert json.loads((tmp_path / "lines.jsonl").read_text()) == LINES[0]
+
+
+@pytest.mark.parametrize("name", ["lines.csv", "lines.jsonl"])
+def test_the_lines_of_a_live_source_can_be_read_at_once_and_go_on_after_those_of_before(tmp_path, name):
+    target = tmp_path / name
+    with open_lines(str(target), TASK, (), live=True) as write:
+        write(LINES[0])
+        whole = target.read_text()
+        assert whole.endswith("\n") and "a, b.png" in whole
+    target.write_text(whole + "cut")
+    with open_lines(str(target), TASK, (), live=True) as write:
+        write(LINES[1])
+    first, cut, last = target.read_text().removeprefix(whole).partition("cut\n")
+    assert (first, cut) == ("", "cut\n") and last.count("\n") == 1 and "c.png: broken" in last
+    assert whole.count("path") == 1  # the header, or the key
+
+
+def test_a_live_source_leaves_a_file_of_other_columns_as_it_is_and_no_empty_one(tmp_path):
+    target = tmp_path / "lines.csv"
+    target.write_text("path,value\n")
+    with pytest.raises(ValueError, match="has the columns path, value, not those of this run"):
+        with open_lines(str(target), TASK, (), live=True):
+            pass
+    assert target.read_text() == "path,value\n"
+    with open_lines(str(tmp_path / "new.csv"), TASK, (), live=True):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["lines.csv"]
