@@ -262,6 +262,7 @@ def test_malformed_pictures_are_refused_or_decided_as_decoding_has_it(bundle, tm
     [
         ("watch=perhaps", "watch must be true or false"),
         ("idle=-1", "idle must be a number of seconds"),
+        ("idle=2", "idle= ends a watch: add watch=true"),
         ("max_images=0", "max_images must be a whole number above 0"),
         ("retries=-1", "retries must be a whole number above -1"),
         ("watch=true", "watch=true needs a folder"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import timm
@@ -112,9 +113,15 @@ def image_spec(name: str, in_chans: int = 3) -> ImageSpec:
     return ImageSpec((height, width), mean, std, interpolation, config["crop_pct"], crop_mode)
 
 
+@cache
+def _say(message: str) -> None:
+    """Log a message the first time: a command may build one network several times."""
+    log.info(message)
+
+
 def _options(name: str, weights: str) -> tuple[bool, dict[str, Any]]:
     """Return timm's `pretrained` and `pretrained_cfg_overlay` for a choice of weights."""
-    log.info("weights of %s: %s", name, origin(name, weights))
+    _say(f"weights of {name}: {origin(name, weights)}")
     if weights == "none":
         return False, {}
     state = find_weights(name, weights)

@@ -52,9 +52,12 @@ def find_source(source: str, watch: bool = False, idle: float | None = None, ret
         retries: How often in a row a lost camera is opened again.
 
     Raises:
-        ValueError: It is not there, there is no picture in it, or it is watched and no folder.
+        ValueError: It is not there, there is no picture in it, or it is watched and no folder, or `idle` is given
+            without a watch.
     """
     path = Path(source)
+    if idle is not None and not watch:
+        raise ValueError("idle= ends a watch: add watch=true, or leave it out")
     if watch:
         if not path.is_dir():
             raise ValueError(f"watch=true needs a folder, and {source!r} is none: make it first, or leave watch out")
