@@ -62,6 +62,10 @@ def main(config: DictConfig) -> None:
         )
     print(f"gate passed: {verdict.describe()}")
     _remark(verdict)
+    if precision == "int8" and verdict.parity.images * budget.max_accuracy_drop < 1:
+        log.warning(
+            "%d validation images are few for int8: a drop of max_accuracy_drop is less than one", verdict.parity.images
+        )
     print(f"bundle: {folder / 'edge'}{', signed' if sign else ''}")
 
 
@@ -109,15 +113,17 @@ def _samples(data: ImageData) -> dict[str, list[tuple[Path, str]]]:
 
 
 def _require_one_way(config: DictConfig) -> None:
-    """Refuse settings of which one would be left unheeded.
+    """Refuse settings of the other way to export.
 
     Raises:
-        ValueError: They are of the other way to export, or `shared_base` is asked for in another precision.
+        ValueError: There are some, or `shared_base` is asked for in another precision.
     """
     for key in ("shared_base", "openvino"):
         if not isinstance(config[key], bool):
             raise ValueError(f"{key} must be true or false, not {config[key]}")
     one = not OmegaConf.is_missing(config, "adapter")
+    if one and config.adapter is None:
+        raise ValueError("adapter=null names no file: give an adapter file, its run folder, or exports/<name>/latest")
     if not config.shared_base and (config.adapters is not None or config.output is not None):
         raise ValueError("adapters= and output= are for several lines on one base: add shared_base=true")
     if config.shared_base and (one or not OmegaConf.is_config(config.adapters)):

@@ -28,6 +28,8 @@ def main(config: DictConfig) -> None:
     source = find_source(str(config.input), _flag(config, "watch"), _seconds(config), _count(config, "retries", 0))
     for key in ("output", "annotate"):
         _require_outside(config, key)
+    if config.output is not None and source.reads(Path(str(config.output))):
+        raise ValueError(f"output={config.output} is a picture of the input: name another file")
     annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
     verify = None if config.verify is None else str(config.verify)
     runtime = Runtime(str(config.model), threads, verify)

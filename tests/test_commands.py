@@ -141,6 +141,7 @@ def test_lines_that_share_a_base_decide_as_their_trainings_did(runs, invoke, tmp
         (["adapter=a", "openvino=true", "profile=u8-resize"], "antialiasing of profile=u8-resize"),
         (["adapter=a", "openvino=1"], "openvino must be true or false"),
         (["shared_base=true", "adapters=[a,b]", "openvino=true"], "leave out openvino=true"),
+        (["adapter=null"], "names no file"),
         (["adapter=a", "precision=int4"], "use precision=fp32, fp16, int8"),
         (["adapter=a", "profile=u9"], "unknown profile"),
         (["shared_base=maybe"], "shared_base must be true or false"),

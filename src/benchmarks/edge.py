@@ -40,7 +40,8 @@ def run(options: Options) -> Iterator[Row]:
         try:
             yield from _measure(name, options.image_size, options.steps or ROUNDS)
         except Exception as error:  # a model that cannot be measured is its row in the table
-            yield {"suite": "edge", "model": name, "method": "merged", "precision": "fp32", **failure(error)}
+            for method, precision in map(str.split, SERVED):
+                yield {"suite": "edge", "model": name, "method": method, "precision": precision, **failure(error)}
 
 
 def _measure(name: str, image_size: int, rounds: int) -> list[Row]:

@@ -35,6 +35,27 @@ gate's figures. Copy the folder whole, and keep other files out of it. Run it in
 """
 
 
+def require_replaceable(bundle: Path, refusal: Path) -> None:
+    """Refuse to replace what is no bundle and no figures of a refusal, and to write into another bundle.
+
+    Args:
+        bundle: Where the bundle goes.
+        refusal: Where the figures go when it is refused.
+
+    Raises:
+        ValueError: Something else is there.
+    """
+    if bundle.exists() and not (bundle / MANIFEST).is_file():
+        raise ValueError(f"{bundle} is there and is no bundle: move it away, it would be replaced")
+    if refusal.exists() and not (refusal.is_dir() and {path.name for path in refusal.iterdir()} <= {PARITY}):
+        raise ValueError(f"{refusal} is there, where the figures of a refusal belong: move it away")
+    for parent in bundle.resolve().parents:
+        if (parent / MANIFEST).is_file():
+            raise ValueError(
+                f"{bundle} lies in the bundle {parent}, which could not be served any more: choose a place outside"
+            )
+
+
 def write_refusal(folder: Path, parity: dict[str, Any]) -> None:
     """Write why a bundle was refused as `<folder>/parity.json`, in place of what was there."""
     with _workshop(folder.parent) as beside:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from src.deploy.bundle import PARITY, write_bundle, write_refusal
+from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
 from src.deploy.decisions import Samples, targets_of
 from src.deploy.gate import Verdict
 from src.deploy.graph import Shape, export_onnx
@@ -110,7 +111,8 @@ def ship_lines(
     """
     folder = folder.resolve()
     refusal = folder.with_name(f"{folder.name}-refused")
-    _require_ours(folder, refusal)
+    require_replaceable(folder, refusal)
+    _require_ours(folder)
     _require_names(lines)
     for line in lines.values():
         for split, pictures in line.samples.items():
@@ -123,12 +125,13 @@ def ship_lines(
         parity = _summary(found)
         if parity["passed"]:
             write_bundle(folder, trial.contents(), parity, trial.manifest(found, parity, provenance), sign)
+            shutil.rmtree(refusal, ignore_errors=True)  # an earlier refusal is over
         else:
             write_refusal(refusal, parity)
     return found
 
 
-def _require_ours(folder: Path, refusal: Path) -> None:
+def _require_ours(folder: Path) -> None:
     """Refuse to replace what is no earlier result of the same kind, whole and alone in its folder."""
     if folder.exists():
         try:
@@ -138,8 +141,6 @@ def _require_ours(folder: Path, refusal: Path) -> None:
             raise ValueError(f"{folder} is there and is no whole bundle: choose another output=DIR") from error
         if not manifest.lines:
             raise ValueError(f"{folder} is the bundle of one line: choose another output=DIR")
-    if refusal.exists() and not (refusal.is_dir() and {path.name for path in refusal.iterdir()} <= {PARITY}):
-        raise ValueError(f"{refusal} is there, where the figures of a refusal belong: choose another output=DIR")
 
 
 def _require_names(lines: Mapping[str, LineCandidate]) -> None:

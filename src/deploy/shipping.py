@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from torch import nn
 
-from src.deploy.bundle import write_bundle, write_refusal
+from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
 from src.deploy.decisions import Samples, targets_of
 from src.deploy.fp16 import to_fp16
 from src.deploy.gate import Verdict
@@ -95,6 +96,8 @@ def ship(
         targets_of(pictures, candidate.task, split)
     if candidate.openvino:
         require_openvino(candidate.profile)
+    bundle, refusal = run / "edge", run / f"edge-refused-{precision}"
+    require_replaceable(bundle, refusal)
     with tempfile.TemporaryDirectory(prefix=".edge-", dir=run) as folder:
         trial = _Trial(candidate, samples, precision, budget or Budget(), Path(folder))
         trial.export(provenance)
@@ -102,9 +105,10 @@ def ship(
         if verdict.passed:
             contents = {MODEL: trial.file.read_bytes(), GOLDEN: trial.golden().to_bytes()}
             manifest = trial.manifest(verdict, provenance)
-            write_bundle(run / "edge", contents, verdict.to_dict(), manifest, sign)
+            write_bundle(bundle, contents, verdict.to_dict(), manifest, sign)
+            shutil.rmtree(refusal, ignore_errors=True)  # an earlier refusal is over
         else:
-            write_refusal(run / f"edge-refused-{precision}", verdict.to_dict())
+            write_refusal(refusal, verdict.to_dict())
     return verdict
 
 

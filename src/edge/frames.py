@@ -51,6 +51,10 @@ class Source(ABC):
             ValueError: The source cannot be opened.
         """
 
+    def reads(self, path: Path) -> bool:
+        """Tell whether a file is one of the source's own."""
+        return False
+
     def holds(self, folder: Path) -> bool:
         """Tell whether a picture written into `folder` could replace one of the source, or be taken for one."""
         return False

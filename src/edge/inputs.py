@@ -34,6 +34,10 @@ class Pictures(Source):
         for path in self.paths:
             yield Frame(str(path), os.path.relpath(path, root), partial(decode, path))
 
+    def reads(self, path: Path) -> bool:
+        """Tell whether a file is one of them."""
+        return path.resolve() in {own.resolve() for own in self.paths}
+
     def holds(self, folder: Path) -> bool:
         """Tell whether `folder` has one of the files below it, or lies below the searched folder."""
         folder = folder.resolve()

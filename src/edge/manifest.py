@@ -65,7 +65,7 @@ class Manifest:
         """Return the content of every file of the bundle but the manifest, by name.
 
         Raises:
-            ValueError: A file is missing, was changed, or does not belong to the bundle.
+            ValueError: A file is missing, was changed, cannot be read, or does not belong to the bundle.
         """
         found = {path.name for path in bundle.iterdir()} - {MANIFEST, SIGNATURE}
         missing, surplus = sorted(set(self.files) - found), sorted(found - set(self.files))
@@ -73,7 +73,10 @@ class Manifest:
             raise ValueError(f"{bundle / missing[0]} is missing: copy the whole bundle again")
         if surplus:
             raise ValueError(f"{bundle / surplus[0]} is no part of the bundle: remove it, or copy the bundle again")
-        contents = {name: (bundle / name).read_bytes() for name in sorted(found)}
+        try:
+            contents = {name: (bundle / name).read_bytes() for name in sorted(found)}
+        except OSError as error:
+            raise ValueError(f"{error.filename} cannot be read ({error.strerror}): copy the bundle again") from error
         for name, content in contents.items():
             if self.files[name] != sha256(content):
                 raise ValueError(f"{bundle / name} was changed or cut after its export: copy the bundle again")
@@ -99,7 +102,7 @@ class Manifest:
             require_signature(content, bundle, verify)
         try:
             return cls._parse(json.loads(content))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{path} cannot be used ({error}): export the model again") from error
 
     @classmethod

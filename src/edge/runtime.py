@@ -113,8 +113,7 @@ class Runtime:
             raise TypeError("predict takes a list of pictures: predict([picture])")
         if not all(isinstance(picture, np.ndarray) for picture in pictures):
             raise TypeError("predict takes pictures as arrays; for files, decide([load(path)])")
-        if not len(pictures):
-            return []
+        self._require_line()
         return self.decide([self.fit(self._rgb(picture)) for picture in pictures])
 
     def load(self, path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -145,6 +144,8 @@ class Runtime:
         Raises:
             ImageError: The network gives no finite numbers for a picture: no decision is better than a wrong one.
         """
+        if not len(batch):
+            return []
         logits, probabilities, decided = self.run(batch)
         if not np.isfinite(logits).all():
             raise ImageError("the network gives no finite numbers for this picture, so it cannot be decided")

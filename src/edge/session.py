@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from src.spec import ImageSpec, TaskSpec
 
 INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
 SPINNING = "session.intra_op.allow_spinning"
+EXTERNAL = "session.model_external_initializers_file_folder_path"
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
 
@@ -50,6 +52,7 @@ def load_model(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     # A camera shares its cores: waiting threads must not burn them.
     options.add_session_config_entry(SPINNING, "0")
+    options.add_session_config_entry(EXTERNAL, os.path.join(os.devnull, "nowhere"))  # all weights are in the file
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no public base class
@@ -96,5 +99,5 @@ def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSp
         if "lines" in held:
             return image, {name: TaskSpec.from_dict(task) for name, task in json.loads(held["lines"]).items()}
         return image, TaskSpec.from_dict(json.loads(held["task"]))
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None

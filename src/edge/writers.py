@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -36,7 +36,8 @@ def open_lines(
         live: Whether the lines come from a live source.
 
     Raises:
-        ValueError: `output` is a folder, has the name of a picture or a video, or its columns are other ones.
+        ValueError: `output` is a folder, has the name of a picture or a video, its columns are other ones,
+            or another run is writing it.
     """
     if output is None:
         yield lambda line: _write_json(sys.stdout, line)
@@ -46,6 +47,11 @@ def open_lines(
         raise ValueError(f"output={output} is a folder: name a file in it, such as {target / 'decisions.jsonl'}")
     if target.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES):
         raise ValueError(f"output={output} is named like a picture: it takes lines, such as decisions.jsonl or .csv")
+    if target.exists() and not target.is_file():  # a device or a pipe
+        with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield _writer(file, target, task, facts)
+        return
+    target = target.resolve()  # a link stays one
     target.parent.mkdir(parents=True, exist_ok=True)
     if live:
         with target.open("a+", encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -57,18 +63,47 @@ def open_lines(
                     target.unlink()
         return
     partial = target.with_name(f".{target.name}.partial")
-    if partial.exists() and partial.stat().st_size:  # of a run that was killed: its decisions are kept
-        kept = target.with_name(f"{target.name}.unfinished-{partial.stat().st_mtime_ns}")
-        partial.replace(kept)
-        log.warning("an earlier run did not end: its lines are in %s", kept)
+    _keep_unfinished(partial, target)
     with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        _hold(file, target)
         try:
             yield _writer(file, target, task, facts)
         finally:
-            if file.tell():
+            if partial.stat().st_size:
                 partial.replace(target)
             else:
                 partial.unlink()
+
+
+def _keep_unfinished(partial: Path, target: Path) -> None:
+    """Give the lines of a run that was killed a name of their own.
+
+    Raises:
+        ValueError: That run goes on.
+    """
+    if not partial.exists():
+        return
+    with partial.open("a") as file:
+        _hold(file, target)
+    if partial.stat().st_size:
+        kept = target.with_name(f"{target.name}.unfinished-{partial.stat().st_mtime_ns}")
+        partial.replace(kept)
+        log.warning("an earlier run did not end: its lines are in %s", kept)
+
+
+def _hold(file: TextIO, target: Path) -> None:
+    """Keep other runs off a file for as long as it is open; where there are no such locks (Windows) do nothing.
+
+    Raises:
+        ValueError: Another run has it.
+    """
+    with suppress(ModuleNotFoundError):
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"another run is writing {target}: name another output") from error
 
 
 def _writer(file: TextIO, target: Path, task: TaskSpec, facts: tuple[str, ...]) -> Callable[[Line], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def read_trained(path: str | Path) -> Trained:
     Raises:
         AdapterError: It is missing, damaged, or not Graft's.
     """
-    path = find_trained(path)
+    path = Path(os.path.relpath(os.path.realpath(find_trained(path))))  # `latest` may be moved while it is read
     adaptation: Adaptation
     if path.name == WEIGHTS:
         adaptation, kept = Full(), _weights_metadata(path)

@@ -36,8 +36,9 @@ def test_a_model_that_cannot_be_measured_is_a_row(invoke, tmp_path, monkeypatch)
 
     monkeypatch.setattr("src.benchmarks.edge.write_bundles", broken)
     ended = invoke("benchmark", *TINY, f"output={tmp_path}")
-    (row,) = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
-    assert ended.code == 0 and row["error"] == "no such layer" and "no such layer" in ended.out
+    rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
+    assert ended.code == 0 and [row["error"] for row in rows] == ["no such layer"] * 2 and "no such layer" in ended.out
+    assert [row["precision"] for row in rows] == ["fp32", "int8"]
 
 
 @pytest.mark.parametrize(

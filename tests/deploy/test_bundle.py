@@ -1,12 +1,13 @@
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from src.deploy import bundle as bundle_module
-from src.deploy.bundle import write_bundle, write_refusal
+from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
 from src.edge.golden import Golden
 from src.edge.manifest import Line, Manifest
 from tests.deploy.nets import IMAGE, TASK, verdict
@@ -22,6 +23,23 @@ def contents(folder):
 def write(folder, model=b"a model"):
     manifest = Manifest({}, IMAGE, TASK, "fp32", "u8", PROVENANCE, verdict().summary())
     write_bundle(folder, {"model.onnx": model, "golden.npz": GOLDEN.to_bytes()}, verdict().to_dict(), manifest)
+
+
+def test_what_is_no_bundle_is_not_replaced_and_a_bundle_holds_no_other(tmp_path):
+    bundle, refusal = tmp_path / "edge", tmp_path / "edge-refused-int8"
+    require_replaceable(bundle, refusal)
+    write(bundle)
+    write_refusal(refusal, {})
+    require_replaceable(bundle, refusal)
+    with pytest.raises(ValueError, match="lies in the bundle"):
+        require_replaceable(bundle / "sub" / "edge", refusal)
+    (refusal / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="where the figures of a refusal belong"):
+        require_replaceable(bundle, refusal)
+    for make in (Path.touch, Path.mkdir):
+        make(tmp_path / make.__name__)
+        with pytest.raises(ValueError, match="is no bundle: move it away"):
+            require_replaceable(tmp_path / make.__name__, tmp_path / "none")
 
 
 def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):

@@ -125,7 +125,7 @@ def test_a_name_that_cannot_name_files_is_refused(pictures, tmp_path, name):
 def test_what_is_no_earlier_result_is_left_alone(pictures, tmp_path):
     lines = candidates(pictures, ["left", "right"])
     folder, refused = tmp_path / "shared", tmp_path / "shared-refused"
-    for place, message in ((folder, "is no whole bundle"), (refused, "where the figures of a refusal belong")):
+    for place, message in ((folder, "is no bundle"), (refused, "where the figures of a refusal belong")):
         place.mkdir()
         (place / "keep.txt").write_text("mine")
         with pytest.raises(ValueError, match=message):

@@ -12,7 +12,7 @@ from src.edge import ImageError, Runtime, resize
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
 from src.edge.preprocess import scale_grey
-from src.edge.session import INPUT, OUTPUTS, open_session, run_session
+from src.edge.session import INPUT, OUTPUTS, load_model, open_session, run_session
 from src.spec import ImageSpec, Measurement, TaskSpec
 
 IMAGE = ImageSpec((6, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "center")
@@ -127,7 +127,20 @@ def test_a_bundle_from_before_there_were_depths_has_16_bits(bundle):
 
 
 def test_nothing_to_decide(bundle):
-    assert Runtime(bundle).predict([]) == []
+    assert Runtime(bundle).predict([]) == [] == Runtime(bundle).decide([])
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(bundle):
+    (bundle / GOLDEN).unlink()
+    (bundle / GOLDEN).mkdir()
+    with pytest.raises(ValueError, match=r"golden\.npz cannot be read .*: copy the bundle again"):
+        Runtime(bundle)
+
+
+def test_a_manifest_too_deep_to_read_is_refused(bundle):
+    (bundle / MANIFEST).write_text("[" * 200_000)
+    with pytest.raises(ValueError, match=r"manifest\.json cannot be used"):
+        Runtime(bundle)
 
 
 def test_what_is_no_list_of_arrays_is_refused(bundle):
@@ -229,6 +242,22 @@ def test_weights_in_another_file_are_refused(tmp_path, location, monkeypatch):
     with pytest.raises(ValueError, match="cannot load the model") as caught:
         Runtime(write_bundle(tmp_path / "edge", model=model.SerializeToString()))
     assert len(one_line(caught.value).splitlines()) == 1
+
+
+def test_whole_weights_in_the_folder_where_it_runs_are_no_part_of_a_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weight = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "weight")
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size, 8, 8]) for name, size in (("x", 3), ("y", 4))
+    ]
+    node = helper.make_node("Conv", ["x", "weight"], ["y"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph([node], "outside", values[:1], values[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    load_model(model.SerializeToString(), 1)
+    onnx.save_model(model, "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert (tmp_path / "weights.bin").stat().st_size == 4 * 4 * 3 * 3 * 3
+    with pytest.raises(ValueError, match="cannot load the model"):
+        load_model((tmp_path / "model.onnx").read_bytes(), 1)
 
 
 def test_a_model_that_onnxruntime_cannot_load_is_refused():

@@ -102,3 +102,27 @@ def test_a_live_source_leaves_a_file_of_other_columns_as_it_is_and_no_empty_one(
     with open_lines(str(tmp_path / "new.csv"), TASK, (), live=True):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["lines.csv"]
+
+
+def test_a_device_is_written_into_and_a_link_stays_one(tmp_path):
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link.jsonl", tmp_path / "real.jsonl"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with open_lines(str(pipe), TASK, ()) as write:
+        write(LINES[0])
+    assert json.loads(os.read(reader, 10_000)) == LINES[0] and pipe.is_fifo()
+    os.close(reader)
+    link.symlink_to(real)
+    with open_lines(str(link), TASK, ()) as write:
+        write(LINES[0])
+    assert link.is_symlink() and json.loads(real.read_text()) == LINES[0]
+
+
+def test_two_runs_do_not_write_one_file(tmp_path):
+    target = str(tmp_path / "lines.jsonl")
+    with open_lines(target, TASK, ()) as write:
+        write(LINES[0])
+        with pytest.raises(ValueError, match=r"another run is writing .*: name another output"):
+            with open_lines(target, TASK, ()):
+                pass
+    assert [path.name for path in tmp_path.iterdir()] == ["lines.jsonl"]

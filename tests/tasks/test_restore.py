@@ -46,6 +46,20 @@ def test_the_hash_is_the_files(saved):
     assert len(first) == 64 and read_trained(path).sha256 != first
 
 
+def test_a_link_that_is_moved_meanwhile_changes_nothing(saved, tmp_path):
+    _, _, path = saved
+    other = tmp_path / "other"
+    other.mkdir()
+    save_file({}, other / path.name)
+    latest = tmp_path / "latest"
+    latest.symlink_to(tmp_path)
+    trained = read_trained(latest)
+    latest.unlink()
+    latest.symlink_to(other)
+    assert trained.path.resolve() == path.resolve() and trained.sha256 == read_trained(path).sha256
+    trained.build()
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(AdapterError, match=r"holds no adapter\.safetensors or weights\.safetensors"):
         read_trained(tmp_path)
