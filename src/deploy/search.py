@@ -90,12 +90,13 @@ def find_int8(fp32: Path, pixels: Sequence[NDArray[Any]], judge: Callable[[bytes
 
 def _fewest(ranked: list[Layer], holds: Callable[[Sequence[Layer]], bool]) -> list[Layer]:
     """Return the shortest beginning of `ranked` that holds, and leave its file; at least one layer is quantised."""
-    fails, enough = 0, len(ranked)
+    fails, enough, middle = 0, len(ranked), 0
     while enough - fails > 1:
         middle = (fails + enough) // 2
         fails, enough = (fails, middle) if holds(ranked[:middle]) else (middle, enough)
     kept = ranked[: min(enough, len(ranked) - 1)]
-    holds(kept)
+    if len(kept) != middle:  # the file is that of the last one
+        holds(kept)
     return kept
 
 
