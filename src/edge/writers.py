@@ -8,9 +8,9 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from src.edge.preprocess import IMAGE_SUFFIXES
 from src.edge.stream import VIDEO_SUFFIXES
@@ -47,27 +47,60 @@ def open_lines(
         raise ValueError(f"output={output} is a folder: name a file in it, such as {target / 'decisions.jsonl'}")
     if target.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES):
         raise ValueError(f"output={output} is named like a picture: it takes lines, such as decisions.jsonl or .csv")
+    columns = _columns(task, facts) if target.suffix.lower() == ".csv" else None
+    with _opened(target, live, columns or ()) as file:
+        yield (lambda line: _write_json(file, line)) if columns is None else _csv(file, columns)
+
+
+def _opened(target: Path, live: bool, columns: tuple[str, ...]) -> AbstractContextManager[TextIO]:
     if target.exists() and not target.is_file():  # a device or a pipe
-        with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield _writer(file, target, task, facts)
-        return
+        return _text(target, "w")
     target = target.resolve()  # a link stays one
     target.parent.mkdir(parents=True, exist_ok=True)
-    if live:
-        with target.open("a+", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            _go_on(file, target, _columns(task, facts) if target.suffix.lower() == ".csv" else ())
-            try:
-                yield _writer(file, target, task, facts)
-            finally:
-                if not file.tell():
-                    target.unlink()
-        return
+    return _growing(target, columns) if live else _whole(target)
+
+
+def _text(path: Path, mode: Literal["w", "a+"]) -> TextIO:
+    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+@contextmanager
+def _growing(target: Path, columns: tuple[str, ...]) -> Iterator[TextIO]:
+    """Open a file at its end, after a whole line.
+
+    Raises:
+        ValueError: It has other columns.
+    """
+    with _text(target, "a+") as file:
+        file.seek(0)
+        found = next(csv.reader(file), None) if columns else None
+        if found is not None and tuple(found) != columns:
+            raise ValueError(f"{target} has the columns {', '.join(found)}, not those of this run: name another output")
+        end = file.seek(0, os.SEEK_END)
+        with target.open("rb") as content:
+            content.seek(max(0, end - 1))
+            if content.read() not in (b"", b"\n"):  # it was cut off, by a power failure perhaps
+                file.write("\n")
+        try:
+            yield file
+        finally:
+            if not target.stat().st_size:
+                target.unlink()
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[TextIO]:
+    """Open a file that takes its name at the end.
+
+    Raises:
+        ValueError: Another run is writing it.
+    """
     partial = target.with_name(f".{target.name}.partial")
     _keep_unfinished(partial, target)
-    with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with _text(partial, "w") as file:
         _hold(file, target)
         try:
-            yield _writer(file, target, task, facts)
+            yield file
         finally:
             if partial.stat().st_size:
                 partial.replace(target)
@@ -92,41 +125,18 @@ def _keep_unfinished(partial: Path, target: Path) -> None:
 
 
 def _hold(file: TextIO, target: Path) -> None:
-    """Keep other runs off a file for as long as it is open; where there are no such locks (Windows) do nothing.
+    """Keep other runs off a file for as long as it is open, where there are locks (not on Windows and some shares).
 
     Raises:
         ValueError: Another run has it.
     """
-    with suppress(ModuleNotFoundError):
+    with suppress(ModuleNotFoundError, OSError):
         import fcntl
 
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ValueError(f"another run is writing {target}: name another output") from error
-
-
-def _writer(file: TextIO, target: Path, task: TaskSpec, facts: tuple[str, ...]) -> Callable[[Line], None]:
-    return (
-        _csv(file, _columns(task, facts)) if target.suffix.lower() == ".csv" else lambda line: _write_json(file, line)
-    )
-
-
-def _go_on(file: TextIO, target: Path, columns: tuple[str, ...]) -> None:
-    """Stand at the end of a file whose lines fit, after a whole line.
-
-    Raises:
-        ValueError: It has other columns.
-    """
-    file.seek(0)
-    found = next(csv.reader(file), None) if columns else None
-    if found is not None and tuple(found) != columns:
-        raise ValueError(f"{target} has the columns {', '.join(found)}, not those of this run: name another output")
-    end = file.seek(0, os.SEEK_END)
-    with target.open("rb") as content:
-        content.seek(max(0, end - 1))
-        if content.read() not in (b"", b"\n"):  # it was cut off, by a power failure perhaps
-            file.write("\n")
 
 
 def _write_json(file: TextIO, line: Line) -> None:
@@ -142,10 +152,13 @@ def _columns(task: TaskSpec, facts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _csv(file: TextIO, columns: tuple[str, ...]) -> Callable[[Line], None]:
     writer = csv.DictWriter(file, columns, lineterminator="\n")
+    begun = file.seekable() and file.tell() > 0
 
     def write(line: Line) -> None:
-        if not file.tell():
+        nonlocal begun
+        if not begun:
             writer.writeheader()
+            begun = True
         probabilities = line.get("probabilities", {})
         row = {key: value for key, value in line.items() if key != "probabilities"}
         writer.writerow(row | {f"p_{name}": share for name, share in probabilities.items()})

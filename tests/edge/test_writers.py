@@ -111,7 +111,14 @@ def test_a_device_is_written_into_and_a_link_stays_one(tmp_path):
     with open_lines(str(pipe), TASK, ()) as write:
         write(LINES[0])
     assert json.loads(os.read(reader, 10_000)) == LINES[0] and pipe.is_fifo()
+    sheet = tmp_path / "pipe.csv"
+    os.mkfifo(sheet)
+    other = os.open(sheet, os.O_RDONLY | os.O_NONBLOCK)
+    with open_lines(str(sheet), TASK, ()) as write:
+        write(LINES[0])
+    assert os.read(other, 10_000).startswith(b"path,label,score")
     os.close(reader)
+    os.close(other)
     link.symlink_to(real)
     with open_lines(str(link), TASK, ()) as write:
         write(LINES[0])
