@@ -22,17 +22,21 @@ class Annotator:
         """Check that no original is touched.
 
         Args:
-            folder: Where the pictures go; made when the first one is written.
+            folder: Where the pictures go; made when it is not there.
             source: Where the originals come from.
 
         Raises:
-            ValueError: The folder holds originals, or is searched for them.
+            ValueError: The folder holds originals, is searched for them, or cannot be made.
         """
         self.folder = Path(folder)
         if self.folder.is_file():
             raise ValueError(f"annotate={folder} is a file: name a folder")
         if source.holds(self.folder):
             raise ValueError(f"annotate={folder} lies where the pictures of input are: choose a folder outside")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"annotate={folder} cannot be made ({error.strerror}): choose another folder") from error
 
     def write(self, decided: Decided) -> None:
         """Write the picture as a JPEG, under its own name and `.jpg`; leave out and tell what cannot be written."""

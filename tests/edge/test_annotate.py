@@ -5,7 +5,7 @@ from PIL import Image
 from src.edge.annotate import Annotator, draw
 from src.edge.decide import Decided
 from src.edge.frames import Frame, Prepared
-from src.edge.inputs import find_source
+from src.edge.inputs import Pictures, find_source
 from src.spec import Decision, Measurement
 
 PIXELS = np.full((60, 80, 3), 200, np.uint8)
@@ -43,6 +43,12 @@ def test_originals_are_never_touched(tmp_path):
             Annotator(str(folder), find_source(str(root)))
     with pytest.raises(ValueError, match="is a file: name a folder"):
         Annotator(str(root / "a.png"), find_source(str(root)))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"cannot be made .*: choose another folder"):
+        Annotator(str(tmp_path / "file" / "copies"), Pictures((tmp_path / "a.png",)))
 
 
 def test_a_copy_that_cannot_be_written_costs_no_decision(tmp_path, caplog):
