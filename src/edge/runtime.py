@@ -111,6 +111,7 @@ class Runtime:
             return self.line(adapter).predict(pictures)
         if isinstance(pictures, np.ndarray) and pictures.ndim < 4:
             raise TypeError("predict takes a list of pictures: predict([picture])")
+        pictures = list(pictures)
         if not all(isinstance(picture, np.ndarray) for picture in pictures):
             raise TypeError("predict takes pictures as arrays; for files, decide([load(path)])")
         self._require_line()

@@ -93,7 +93,8 @@ def read_trained(path: str | Path) -> Trained:
     Raises:
         AdapterError: It is missing, damaged, or not Graft's.
     """
-    path = Path(os.path.relpath(os.path.realpath(find_trained(path))))  # `latest` may be moved while it is read
+    path = find_trained(path)
+    path = Path(os.path.relpath(os.path.realpath(path.parent))) / path.name  # `latest` may be moved while it is read
     adaptation: Adaptation
     if path.name == WEIGHTS:
         adaptation, kept = Full(), _weights_metadata(path)

@@ -60,6 +60,15 @@ def test_a_link_that_is_moved_meanwhile_changes_nothing(saved, tmp_path):
     trained.build()
 
 
+def test_a_file_that_is_a_link_belongs_to_the_folder_that_it_lies_in(saved, tmp_path):
+    _, _, path = saved
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / path.name).symlink_to(path.rename(tmp_path / "0a1b2c"))
+    trained = read_trained(run)
+    assert trained.path.parent.resolve() == run and trained.sha256 == read_trained(run / path.name).sha256
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(AdapterError, match=r"holds no adapter\.safetensors or weights\.safetensors"):
         read_trained(tmp_path)
