@@ -23,8 +23,8 @@ with requires("train"):
 
 RESULT = "benchmark.json"
 LISTS = ("models", "methods", "precisions", "images", "datasets", "seeds")
-PASSING = ("load", "system")  # what may change of a machine on which a benchmark goes on
 SINGLE = ("steps", "batch", "image_size", "datasets_root", "epochs", "limit", "weights")
+PASSING = ("load", "system")  # what may change of a machine on which a benchmark goes on
 
 
 def main(config: DictConfig) -> None:

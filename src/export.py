@@ -27,7 +27,7 @@ with requires("train"):
         ship,
         ship_lines,
     )
-    from src.edge import SIGNATURE, Signer, read_signer
+    from src.edge import Signer, read_signer
     from src.evaluate import own_data
     from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
 
@@ -46,7 +46,6 @@ def main(config: DictConfig) -> None:
     if config.shared_base:
         return _share(config, shape, sign)
     trained = read_trained(config.adapter)
-    _require_signer(trained.path.parent / "edge", sign)
     data = own_data(trained)
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
@@ -72,7 +71,6 @@ def main(config: DictConfig) -> None:
 def _share(config: DictConfig, shape: Shape, sign: Signer | None) -> None:
     """Ship one base for several lines."""
     folder = Path(config.output or f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    _require_signer(folder, sign)
     lines = read_lines(config.adapters)
     candidates = {name: _line(trained) for name, trained in lines.items()}
     first = next(iter(lines.values()))
@@ -92,16 +90,6 @@ def _remark(verdict: Verdict) -> None:
     """Say where the figures that do not decide would have been refused."""
     for text in verdict.remarks():
         log.warning("beyond the limits on %s (the gate decides by the validation images)", text)
-
-
-def _require_signer(bundle: Path, sign: Signer | None) -> None:
-    """Refuse to put an unsigned bundle in the place of a signed one.
-
-    Raises:
-        ValueError: That is what was asked for.
-    """
-    if sign is None and (bundle / SIGNATURE).exists():
-        raise ValueError(f"{bundle} is signed: sign the new one too, by sign=KEY, or remove the folder first")
 
 
 def _line(trained: Trained) -> LineCandidate:

@@ -30,11 +30,11 @@ def main(config: DictConfig) -> None:
         _require_outside(config, key)
     if config.output is not None and source.reads(Path(str(config.output))):
         raise ValueError(f"output={config.output} is a picture of the input: name another file")
-    annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
     verify = None if config.verify is None else str(config.verify)
     runtime = Runtime(str(config.model), threads, verify)
     if config.adapter is not None:
         runtime = runtime.line(str(config.adapter))
+    annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
     release_freed_memory()
     tally, written = Tally(), "" if config.output is None else f": {config.output}"
     try:

@@ -35,16 +35,19 @@ gate's figures. Copy the folder whole, and keep other files out of it. Run it in
 """
 
 
-def require_replaceable(bundle: Path, refusal: Path) -> None:
+def require_replaceable(bundle: Path, refusal: Path, sign: Signer | None = None) -> None:
     """Refuse to replace what is no bundle and no figures of a refusal, and to write into another bundle.
 
     Args:
         bundle: Where the bundle goes.
         refusal: Where the figures go when it is refused.
+        sign: As `write_bundle`.
 
     Raises:
-        ValueError: Something else is there.
+        ValueError: Something else is there, or a signed bundle would become an unsigned one.
     """
+    if sign is None and (bundle / SIGNATURE).exists():
+        raise ValueError(f"{bundle} is signed: sign the new one too, by sign=KEY, or remove the folder first")
     if bundle.exists() and not (bundle / MANIFEST).is_file():
         raise ValueError(f"{bundle} is there and is no bundle: move it away, it would be replaced")
     if refusal.exists() and not (refusal.is_dir() and {path.name for path in refusal.iterdir()} <= {PARITY}):

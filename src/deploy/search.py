@@ -90,12 +90,12 @@ def find_int8(fp32: Path, pixels: Sequence[NDArray[Any]], judge: Callable[[bytes
 
 def _fewest(ranked: list[Layer], holds: Callable[[Sequence[Layer]], bool]) -> list[Layer]:
     """Return the shortest beginning of `ranked` that holds, and leave its file; at least one layer is quantised."""
-    fails, enough, middle = 0, len(ranked), 0
+    fails, enough, judged = 0, len(ranked), None
     while enough - fails > 1:
-        middle = (fails + enough) // 2
-        fails, enough = (fails, middle) if holds(ranked[:middle]) else (middle, enough)
+        judged = (fails + enough) // 2
+        fails, enough = (fails, judged) if holds(ranked[:judged]) else (judged, enough)
     kept = ranked[: min(enough, len(ranked) - 1)]
-    if len(kept) != middle:  # the file is that of the last one
+    if len(kept) != judged:  # the file is not theirs
         holds(kept)
     return kept
 

@@ -111,7 +111,7 @@ def ship_lines(
     """
     folder = folder.resolve()
     refusal = folder.with_name(f"{folder.name}-refused")
-    require_replaceable(folder, refusal)
+    require_replaceable(folder, refusal, sign)
     _require_ours(folder)
     _require_names(lines)
     for line in lines.values():

@@ -97,7 +97,7 @@ def ship(
     if candidate.openvino:
         require_openvino(candidate.profile)
     bundle, refusal = run / "edge", run / f"edge-refused-{precision}"
-    require_replaceable(bundle, refusal)
+    require_replaceable(bundle, refusal, sign)
     with tempfile.TemporaryDirectory(prefix=".edge-", dir=run) as folder:
         trial = _Trial(candidate, samples, precision, budget or Budget(), Path(folder))
         trial.export(provenance)

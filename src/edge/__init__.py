@@ -8,12 +8,11 @@ from src.edge.manifest import Manifest, find_bundle
 from src.edge.memory import release_freed_memory
 from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, decode, load, resize
 from src.edge.runtime import Runtime
-from src.edge.signature import SIGNATURE, Signer, read_signer
+from src.edge.signature import Signer, read_signer
 from src.edge.writers import open_lines
 
 __all__ = [
     "IMAGE_SUFFIXES",
-    "SIGNATURE",
     "Annotator",
     "Decided",
     "Frame",
