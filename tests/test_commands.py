@@ -5,13 +5,11 @@ import json
 import pickle
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
 import pytest
 import torch
-from lightning.pytorch import Callback
 from safetensors.torch import load_file
 
 from src.edge import Runtime, decode
@@ -177,64 +175,6 @@ def test_no_command_makes_hydras_outputs_folder(runs):
     assert not (ROOT / "outputs").exists() and not (ROOT / "multirun").exists()
 
 
-class BreakOff(Callback):
-    """Fail at the start of the second epoch, the first time."""
-
-    def __init__(self, flag):
-        self.flag = flag
-
-    def on_train_epoch_start(self, trainer, module):
-        from pathlib import Path
-
-        if trainer.current_epoch == 1 and not Path(self.flag).exists():
-            Path(self.flag).touch()
-            raise RuntimeError("the power went off")
-
-
-def test_a_resumed_training_equals_an_unbroken_one(plates, tmp_path, invoke):
-    common = ["data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=3", "backbone.name=test_vit2"]
-    broken, whole, flag = tmp_path / "broken", tmp_path / "whole", tmp_path / "flag"
-    callback = ["+callbacks.off._target_=tests.test_commands.BreakOff", f"+callbacks.off.flag={flag}"]
-    with pytest.raises(RuntimeError, match="power"):
-        invoke("train", *common, *callback, f"run_dir={broken}")
-    assert not (broken / "adapter.safetensors").exists() and not (tmp_path / "latest").exists()
-    (tmp_path / "latest").symlink_to("broken")
-    assert invoke("train", f"resume={tmp_path / 'latest'}").code == 0
-    assert (tmp_path / "latest").resolve() == broken
-    assert invoke("train", *common, f"run_dir={whole}").code == 0
-    ours, theirs = load_file(broken / "adapter.safetensors"), load_file(whole / "adapter.safetensors")
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    for run in (broken, whole):
-        assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
-        assert len((run / "history.csv").read_text().splitlines()) == 1 + 3
-    assert (broken / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
-    assert (tmp_path / "latest").resolve() == whole
-
-
-class CtrlC(Callback):
-    """Stop a training at the start of an epoch, as a user does."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_train_epoch_start(self, trainer, module):
-        if trainer.current_epoch == self.epoch:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(
-    ("epoch", "message"), [(0, "no epoch was whole"), (1, "go on with python -m src.train 'resume=")]
-)
-def test_a_training_that_is_stopped_says_how_to_go_on(plates, tmp_path, invoke, monkeypatch, caplog, epoch, message):
-    callback = ("+callbacks.stop._target_=tests.test_commands.CtrlC", f"+callbacks.stop.epoch={epoch}")
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        ended = invoke("train", "data=folder", f"data.root={plates}", *TINY, *callback, f"run_dir={tmp_path / 'a b'}")
-    finally:
-        signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
-    assert ended.code == 130 and message in caplog.text
-
-
 def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invoke):
     run = tmp_path / "run"
     shutil.copytree(runs["lora"], run)
@@ -332,25 +272,6 @@ def test_crops_trains_on_the_synthetic_seedlings(invoke, tmp_path):
     refused(
         invoke("evaluate", f"adapter={run}", "data=table", f"data.table={tmp_path / 'é=.csv'}"), "é=.csv does not exist"
     )
-
-
-def test_a_weighted_table_trains_and_resumes_to_the_same(invoke, plates, tmp_path):
-    table, broken, whole, flag = (tmp_path / name for name in ("plates.csv", "broken", "whole", "flag"))
-    paths = sorted(path.relative_to(plates) for path in plates.rglob("*.png"))
-    lines = [f"{path},{path.parent},{1 + number % 3}" for number, path in enumerate(paths)]
-    table.write_text("\n".join(["path,class,weight", *lines]))
-    source = ("data=table", f"data.table={table}", f"data.root={plates}", "data.columns={label: class}")
-    common = (*source, *TINY, "trainer.max_epochs=2", f"data.split_file={tmp_path / 'splits.csv'}")
-    callback = ["+callbacks.off._target_=tests.test_commands.BreakOff", f"+callbacks.off.flag={flag}"]
-    with pytest.raises(RuntimeError, match="power"):
-        invoke("train", *common, *callback, f"run_dir={broken}")
-    kept = (tmp_path / "splits.csv").read_text()
-    assert len(kept.splitlines()) == 1 + len(paths)  # from the first step on
-    assert invoke("train", f"resume={broken}").code == 0
-    assert invoke("train", *common, f"run_dir={whole}").code == 0
-    assert (tmp_path / "splits.csv").read_text() == kept
-    ours, theirs = (load_file(run / "adapter.safetensors") for run in (broken, whole))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_weights_out_of_reach_name_the_three_ways(invoke, plates, tmp_path, monkeypatch):
