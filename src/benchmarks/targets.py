@@ -14,7 +14,7 @@ from src.benchmarks.methods import ALPHA, RANK
 from src.benchmarks.suite import Column, Options, Row, Suite
 from src.benchmarks.table import count
 from src.benchmarks.trainee import CLASSES
-from src.lora import inject
+from src.lora import inject, remove
 from src.lora.targets import ROLES, sites
 
 CONFIGS = Path(__file__).parents[2] / "conf" / "backbone"
@@ -23,18 +23,20 @@ CONFIGS = Path(__file__).parents[2] / "conf" / "backbone"
 def run(options: Options) -> list[Row]:
     """Return one row for each backbone and word, without training anything."""
     names = options.models or tuple(str(OmegaConf.load(path).name) for path in sorted(CONFIGS.glob("*.yaml")))
-    return [_row(name, word) for name in names for word in ROLES]
+    models = ((name, create_backbone(name, "none", CLASSES)[0]) for name in names)
+    return [_row(name, model, word) for name, model in models for word in ROLES]
 
 
-def _row(name: str, word: str) -> Row:
+def _row(name: str, model: nn.Module, word: str) -> Row:
     row: Row = {"suite": "targets", "model": name.partition(".")[0], "targets": word, "layers": 0}
-    model = create_backbone(name, "none", CLASSES)[0]
     chosen = [site for site in sites(model) if word in site.roles]
     if not chosen:
         return row
     kinds = Counter(type(site.module).__name__ for site in chosen)
     injection = inject(model, RANK, ALPHA, word, fold_norms=False)
     trained = sum(layer.parameters for layer in injection.layers)
+    share = trained / _size(model)
+    remove(model)
     return {
         **row,
         "layers": len(chosen),
@@ -42,7 +44,7 @@ def _row(name: str, word: str) -> Row:
         "layer_classes": ", ".join(f"{number} {kind}" for kind, number in kinds.most_common()),
         "example": f"{chosen[0].name} ... {chosen[-1].name}",
         "trainable_parameters": trained,
-        "share_of_model": trained / _size(model),
+        "share_of_model": share,
     }
 
 
