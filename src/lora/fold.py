@@ -1,6 +1,6 @@
 """Fold frozen batch norms into the convolutions before them, so that nothing of them is computed or saved.
 
-A pair is folded only when the norm reads the very output of the conv, and only if the model's output says that the
+A pair is folded only when the norm reads the very output of the conv, and only if what reaches the heads says that the
 fold is right. The original weight and bias are kept, so that unfolding is exact. A ReLU that changes the norm's output
 in place becomes part of the convolution too.
 """
@@ -17,12 +17,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from src.lora.heads import heads_that_read
+from src.lora.heads import what_heads_read
 from src.lora.surgery import act_once, pass_through, restore_class
 from src.lora.trace import Pair, Trace, tensors
 
 log = logging.getLogger(__name__)
-TOLERANCE = 1e-5  # of the output's largest value
+TOLERANCE = 1e-5  # of the largest value that reaches a head
 MOST_CHANNELS = 4  # of an image
 SMALLEST_ROW = 1e-6  # of the largest: such a channel is off
 T = TypeVar("T")
@@ -84,14 +84,16 @@ def fold_norms(model: nn.Module) -> int:
 def _foldable(model: nn.Module) -> list[tuple[str, str, str | None]]:
     """Return the names of the convs and norms that fold, and of the ReLU that the conv can apply as well."""
     example, trace = example_of(model), Trace()
-    with in_eval(model), heads_that_read(model):
+    with in_eval(model):
         try:
-            before = trace.run(model, example)
+            before = what_heads_read(model, lambda: trace.run(model, example))
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             log.warning("batch norms stay unfolded: the model does not run on %s (%s)", tuple(example.shape), error)
             return []
         pairs = [(conv, norm) for conv, norm in trace.pairs(model) if bool(_rows(norm).any())]
         kept = _most(pairs, lambda some: _folds_right(model, some, example, before))
+    if len(kept) < len(pairs):
+        log.warning("%d of %d batch norms stay unfolded: the output would change", len(pairs) - len(kept), len(pairs))
     names = {id(module): name for name, module in model.named_modules()}
     acts = [trace.activation(norm) for _, norm in kept]
     return [
@@ -113,11 +115,11 @@ def check_fusions(model: nn.Module) -> None:
         for module, act in acts.items():
             module.__dict__["act"] = act if module in some else None
         with torch.enable_grad():
-            return _same(tensors(model(example)), expected)
+            return _same(_read(model, example), expected)
 
     example = example_of(model)
-    with in_eval(model), heads_that_read(model):
-        expected = tensors(model(example))
+    with in_eval(model):
+        expected = _read(model, example)
         kept = _most(list(acts), fused)
     for module, act in acts.items():
         module.__dict__["act"] = act if module in kept else None
@@ -190,10 +192,14 @@ def _frozen(value: Tensor, like: Tensor) -> nn.Parameter:
 def _folds_right(model: nn.Module, pairs: Sequence[Pair], example: Tensor, before: list[Tensor]) -> bool:
     for conv, norm in pairs:
         _fold(conv, norm)
-    after = tensors(model(example))
+    after = _read(model, example)
     for _, norm in pairs:
         unfold(norm)
     return _same(after, before)
+
+
+def _read(model: nn.Module, example: Tensor) -> list[Tensor]:
+    return what_heads_read(model, lambda: tensors(model(example)))
 
 
 def _same(after: list[Tensor], before: list[Tensor]) -> bool:

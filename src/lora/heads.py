@@ -1,14 +1,34 @@
-"""What a head of zeros hides: everything before it."""
+"""What heads read, and what a head of zeros hides: everything before it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from src.lora.targets import classifiers
+
+
+def what_heads_read(model: nn.Module, run: Callable[[], list[Tensor]]) -> list[Tensor]:
+    """Return what reaches the heads of `model` in `run`, or what `run` returns where no head is called.
+
+    It has a scale of its own. The logits' scale hangs on the number of classes and on a head that is random yet.
+    """
+    seen: list[Tensor] = []
+
+    def note(_: nn.Module, args: tuple[Any, ...]) -> None:
+        seen.extend(value for value in args if isinstance(value, Tensor))
+
+    hooks = [head.register_forward_pre_hook(note) for head in classifiers(model) if not isinstance(head, nn.Identity)]
+    try:
+        outputs = run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen or outputs
 
 
 @contextmanager

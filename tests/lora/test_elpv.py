@@ -49,3 +49,9 @@ def test_every_invariant_holds_through_a_training(cells, targets, tmp_path):
     remove(model)
     heads = ("classifier.weight", "classifier.bias")
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items() if name not in heads)
+
+
+@pytest.mark.parametrize("classes", [2, 7])  # with 7, the logits of the new head are off by 1.1e-5 of their scale
+def test_what_folds_does_not_hang_on_the_number_of_classes(classes):
+    model, _ = create_backbone("tf_efficientnet_lite0", num_classes=classes)
+    assert inject(model.to(memory_format=torch.channels_last), rank=8).folded == 49
