@@ -122,7 +122,7 @@ def gradients_live_and_equal_the_dense_route(case: Case) -> None:
     """Every adapter gets a gradient, and it is the one that autograd takes from the dense sum.
 
     float32 rounds a few of them apart, those of 1e-8 of the largest. These must be equal in double, and in float32 as
-    near to that as autograd's own, or off by no more than the largest gradient's last bit.
+    near to that as autograd's own.
     """
     model = case.trained
     fast, dense = gradients(model, case.x), dense_gradients(model, case.x)
@@ -137,12 +137,10 @@ def gradients_live_and_equal_the_dense_route(case: Case) -> None:
     for name, gradient in exact.items():
         error, own = float((fast_exact[name] - gradient).abs().max()), float(gradient.abs().max())
         expect(error <= DOUBLE_TOLERANCE * own + rounding, f"gradients in double: {name} is off by {error / own:.1e}")
-    unseen = torch.finfo(torch.float32).eps * max(float(gradient.abs().max()) for gradient in exact.values())
     for name in apart:
         mine, autograds = (relative(g[name].double(), exact[name]) for g in (fast, dense))
         expect(
-            mine <= 5 * autograds or mine * float(exact[name].abs().max()) <= unseen,
-            f"gradients: {name} is off by {mine:.1e} of its scale, autograd's {autograds:.1e}",
+            mine <= 5 * autograds, f"gradients: {name} is off by {mine:.1e} of its scale, autograd's {autograds:.1e}"
         )
 
 
