@@ -23,7 +23,6 @@ from src.spec import QUARTER_TURNS, SCORES, ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import features, fit_head, linear_head
-from src.tasks.memory import return_freed_memory
 from src.tasks.probe import require_alive
 
 log = logging.getLogger(__name__)
@@ -175,7 +174,6 @@ class VisionTask(LightningModule, ABC):
             sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
             score = fit_head(head, sets[0], sets[1], self.loss, self._score, data.weights())
             log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
-        return_freed_memory()
         self.setting.adaptation.start(self.model, (images for images, _ in self._batches(data.loader("train"))))
         require_alive(self.model, self._losses(data.train_dataloader()))
 

@@ -18,14 +18,3 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, NEVER))
-
-
-def return_freed_memory() -> None:
-    """Give freed memory back to the kernel, between two phases whose blocks differ in size.
-
-    What one phase leaves is too cut up for the next one's blocks: without this, training comes on top of what the
-    head's start held.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
