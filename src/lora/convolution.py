@@ -7,7 +7,6 @@ forward convolution with the flipped kernel is the same and takes one to four.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import torch
@@ -15,14 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from src.lora.linear import input_gradient
 from src.lora.products import (
     LOW,
     adding_is_cheaper,
     full_precision,
     in_precision,
+    low_rank_gradients,
     merged,
-    pair_gradients,
+    onednn_takes,
     thin_gradients_are_cheaper,
 )
 from src.lora.recompute import Origin
@@ -94,25 +93,13 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
 
     oneDNN's ReLU makes 0 of NaN; a forward without gradients does not come here, so validation shows a NaN.
     """
-    if act is None or not _fuses(x):
+    if act is None or not onednn_takes(x):
         return _activate(F.conv2d(x, weight, bias, *geometry), act)
     stride, padding, dilation, groups = geometry
     fused: Tensor = torch.ops.mkldnn._convolution_pointwise(
         x, weight, bias, padding, stride, dilation, groups, *ACTIVATIONS[act], ""
     )
     return fused
-
-
-def _fuses(x: Tensor) -> bool:
-    return x.device.type == "cpu" and bool(torch.backends.mkldnn.enabled) and _onednn_takes(x.dtype)
-
-
-@functools.cache
-def _onednn_takes(dtype: torch.dtype) -> bool:
-    """Tell what this processor's oneDNN computes itself; elsewhere torch has a slower way of its own."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
 def _activate(y: Tensor, act: str | None) -> Tensor:
@@ -151,13 +138,11 @@ def _pointwise(
     g: Tensor, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, hidden: Tensor | None, geometry: Geometry, wants_x: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """A 1 x 1 convolution is a matrix product over the pixels that its stride meets."""
-    rows = _rows(g)
-    grad_x = None
-    if wants_x:
-        product = input_gradient(rows, weight, b, a).view(g.shape[0], *g.shape[2:], -1).permute(0, 3, 1, 2)
-        grad_x = _spread(product, x, geometry)
-    met = x[:, :, :: geometry[0][0], :: geometry[0][1]]
-    grad_b, grad_a = pair_gradients(rows, _rows(met), b, a, None if hidden is None else _rows(hidden))
+    rows, met = _rows(g), _rows(x[:, :, :: geometry[0][0], :: geometry[0][1]])
+    hidden = None if hidden is None else _rows(hidden).T
+    grad_x, grad_b, grad_a = low_rank_gradients(rows, met, weight.flatten(1), b, a, hidden, wants_x)
+    if grad_x is not None:
+        grad_x = _spread(grad_x.view(g.shape[0], *g.shape[2:], -1).permute(0, 3, 1, 2), x, geometry)
     return grad_x, grad_b, grad_a
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from src.lora.products import LOW, adding_is_cheaper, full_precision, in_precision, merged, pair_gradients
+from src.lora.products import LOW, adding_is_cheaper, full_precision, in_precision, low_rank_gradients, merged
 from src.lora.recompute import Origin
 
 
@@ -28,8 +28,8 @@ class LowRankLinear(torch.autograd.Function):
         adds = x.dtype in LOW and adding_is_cheaper(len(rows), out, fan_in, fan_in)
         y = F.linear(x, plain if adds else merged(plain, b_low, a_low), bias)
         if adds:
-            hidden = rows @ a_low.T
-            y.view(-1, out).addmm_(hidden, b_low.T)
+            hidden = a_low @ rows.T
+            y.view(-1, out).addmm_(hidden.T, b_low.T)
         ctx.remake = None if origin is None else origin.remake
         ctx.shape, ctx.bias = x.shape, bias is not None and ctx.needs_input_grad[4]
         ctx.save_for_backward(x if origin is None else origin.source, weight, b_low, a_low, hidden)
@@ -43,17 +43,9 @@ class LowRankLinear(torch.autograd.Function):
         x, weight, b, a, hidden = ctx.saved_tensors
         x = x if ctx.remake is None else ctx.remake(x).to(g.dtype)
         with full_precision(g):
-            rows, grad_x = g.reshape(-1, g.shape[-1]), None
-            if ctx.needs_input_grad[0]:
-                grad_x = input_gradient(rows, in_precision(weight, g.dtype), b, a).view(ctx.shape)
-            grad_b, grad_a = pair_gradients(rows, x.reshape(-1, x.shape[-1]), b, a, hidden)
+            rows, plain = g.reshape(-1, g.shape[-1]), in_precision(weight, g.dtype)
+            x = x.reshape(-1, x.shape[-1])
+            grad_x, *pair = low_rank_gradients(rows, x, plain, b, a, hidden, ctx.needs_input_grad[0])
             bias = rows.sum(0) if ctx.bias else None
-        return grad_x, None, grad_b.to(ctx.dtypes[0]), grad_a.to(ctx.dtypes[1]), bias, None
-
-
-def input_gradient(g: Tensor, weight: Tensor, b: Tensor, a: Tensor) -> Tensor:
-    """Return g (W + B A), rows x fan_in, for g of rows x out."""
-    weight = weight.flatten(1)
-    if adding_is_cheaper(len(g), weight.shape[1], len(weight), len(weight)):
-        return (g @ weight).addmm_(g @ b, a)
-    return g @ merged(weight, b, a)
+        grad_b, grad_a = (grad.to(dtype) for grad, dtype in zip(pair, ctx.dtypes, strict=True))
+        return None if grad_x is None else grad_x.view(ctx.shape), None, grad_b, grad_a, bias, None

@@ -79,18 +79,49 @@ def adding_is_cheaper(rows: int, out: int, channels: int, fan_in: int) -> bool:
     return rows * (2 * out + channels) < 2 * out * fan_in
 
 
-def pair_gradients(g: Tensor, x: Tensor, b: Tensor, a: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return dB (out x rank) and dA (rank x fan_in) of y = x (W + B A)^T.
+def onednn_takes(x: Tensor) -> bool:
+    """Tell whether this processor's oneDNN computes in the precision of x; elsewhere torch has slower ways."""
+    return x.device.type == "cpu" and bool(torch.backends.mkldnn.enabled) and _onednn_knows(x.dtype)
+
+
+@functools.cache
+def _onednn_knows(dtype: torch.dtype) -> bool:
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
+
+
+def input_gradient(g: Tensor, weight: Tensor) -> Tensor:
+    """Return g W, rows x fan_in, for g of rows x out; by oneDNN, in 0.76 to 0.98 of MKL's time in fp32 on Zen 4."""
+    if not onednn_takes(g):
+        return g @ weight
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(g, weight.T, None, "none", [], "")
+    return product
+
+
+def low_rank_gradients(
+    g: Tensor, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, hidden: Tensor | None, wants_x: bool = True
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Return the gradients of x, of B (out x rank) and of A (rank x fan_in), for y = x (W + B A)^T.
+
+    Thin products have the rank as their rows: the other way round they take up to four times as long on a CPU.
 
     Args:
         g: Gradient of y, rows x out.
         x: Input, rows x fan_in.
+        weight: W, out x fan_in.
         b: B, out x rank.
         a: A, rank x fan_in.
-        hidden: x A^T, rows x rank, where the forward has taken it.
+        hidden: A x^T, rank x rows, where the forward has taken it.
+        wants_x: Whether the gradient of x is wanted at all.
     """
-    if thin_gradients_are_cheaper(g.shape[1], x.shape[1], len(a), g):
-        hidden = x @ a.T if hidden is None else hidden
-        return (hidden.T @ g).T, (g @ b).T @ x  # the long side of a product's result stays in its rows: twice as fast
-    dense = g.T @ x if g.shape[1] <= x.shape[1] else (x.T @ g).T
-    return dense @ a.T, b.T @ dense
+    (out, fan_in), rank = weight.shape, len(a)
+    if not thin_gradients_are_cheaper(out, fan_in, rank, g):
+        dense = g.T @ x if out <= fan_in else (x.T @ g).T
+        return input_gradient(g, merged(weight, b, a)) if wants_x else None, dense @ a.T, b.T @ dense
+    hidden_g, grad_x = b.T @ g.T, None
+    if wants_x:
+        adds = len(g) < 2 * out  # with g B at hand, adding g B A moves less than merging B A
+        grad_x = input_gradient(g, weight).addmm_(hidden_g.T, a) if adds else input_gradient(g, merged(weight, b, a))
+    hidden = a @ x.T if hidden is None else hidden
+    return grad_x, (hidden @ g).T, hidden_g @ x

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import src.lora.convolution as convolution
-from src.lora.convolution import LeanConv2d, _onednn_takes, convolution_input_gradient, convolution_weight_gradient
+from src.lora.convolution import LeanConv2d, convolution_input_gradient, convolution_weight_gradient
 from src.lora.products import merged
 from tests.lora.conftest import relative
 
@@ -45,7 +45,7 @@ def test_value_and_gradients_are_those_of_the_merged_weight(
 @pytest.mark.parametrize("fuses", [True, False])
 def test_the_activation_behind_is_torchs_own(name, dtype, fuses, monkeypatch):
     if not fuses:
-        monkeypatch.setattr(convolution, "_fuses", lambda x: False)
+        monkeypatch.setattr(convolution, "onednn_takes", lambda x: False)
     torch.manual_seed(0)
     act = getattr(torch.nn, name)()
     x = (4 * torch.randn(2, 8, 9, 9)).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
@@ -112,13 +112,3 @@ def test_a_frozen_convolution_keeps_nothing_of_its_input():
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
         LeanConv2d.apply(x * 1, torch.randn(4, 4, 3, 3), None, None, None, ((1, 1), (1, 1), (1, 1), 1)).sum()
     assert [t.shape for t in saved] == [(4, 4, 3, 3)]
-
-
-def test_bf16_is_fused_only_where_the_processor_has_it(monkeypatch):
-    assert _onednn_takes(torch.float32) == torch.backends.mkldnn.is_available() and not _onednn_takes(torch.float64)
-    _onednn_takes.cache_clear()
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    try:
-        assert not _onednn_takes(torch.bfloat16)
-    finally:
-        _onednn_takes.cache_clear()

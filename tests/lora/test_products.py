@@ -10,11 +10,14 @@ from torch import nn
 import src.lora.products as products
 from src.lora.products import (
     _copies,
+    _onednn_knows,
     adding_is_cheaper,
     forget_copies,
     in_precision,
+    input_gradient,
+    low_rank_gradients,
     merged,
-    pair_gradients,
+    onednn_takes,
     thin_gradients_are_cheaper,
 )
 
@@ -24,15 +27,38 @@ def factors(out, fan_in, rank):
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(1, 9), st.integers(1, 120), st.integers(1, 120), st.integers(1, 3), st.booleans())
-def test_both_orders_of_the_products_are_the_derivative(rows, out, fan_in, rank, kept):
+@given(st.integers(1, 300), st.integers(1, 120), st.integers(1, 120), st.integers(1, 3), st.booleans())
+def test_all_orders_of_the_products_are_the_derivative(rows, out, fan_in, rank, kept):
     torch.manual_seed(rows * 1000 + out)
     b, a = factors(out, fan_in, rank)
     g, x = torch.randn(rows, out, dtype=torch.double), torch.randn(rows, fan_in, dtype=torch.double)
-    grad_b, grad_a = pair_gradients(g, x, b, a, x @ a.T if kept else None)
+    weight = torch.randn(out, fan_in, dtype=torch.double)
+    grad_x, grad_b, grad_a = low_rank_gradients(g, x, weight, b, a, a @ x.T if kept else None)
     dense = g.T @ x
+    torch.testing.assert_close(grad_x, g @ (weight + b @ a))
     torch.testing.assert_close(grad_b, dense @ a.T)
     torch.testing.assert_close(grad_a, b.T @ dense)
+    assert low_rank_gradients(g, x, weight, b, a, None, wants_x=False)[0] is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("shape", [(0, 4, 5), (1, 1, 3), (37, 48, 20)])
+def test_onednns_product_is_torchs(shape, dtype):
+    rows, out, fan_in = shape
+    g, weight = torch.randn(rows, out, dtype=dtype), torch.randn(out, fan_in, dtype=dtype)
+    expected = (g.double() @ weight.double()).to(dtype)
+    torch.testing.assert_close(input_gradient(g, weight), expected)
+    torch.testing.assert_close(input_gradient(g.T.contiguous().T, weight), expected)
+
+
+def test_onednn_is_asked_for_bf16_only_where_the_processor_has_it(monkeypatch):
+    assert _onednn_knows(torch.float32) == torch.backends.mkldnn.is_available() and not _onednn_knows(torch.float64)
+    _onednn_knows.cache_clear()
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    try:
+        assert not onednn_takes(torch.zeros(1, dtype=torch.bfloat16))
+    finally:
+        _onednn_knows.cache_clear()
 
 
 def test_thin_products_are_taken_only_where_they_cost_less(monkeypatch):
