@@ -100,7 +100,7 @@ def input_gradient(g: Tensor, weight: Tensor) -> Tensor:
 
 
 def low_rank_gradients(
-    g: Tensor, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, hidden: Tensor | None, wants_x: bool = True
+    g: Tensor, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, hidden: Tensor | None, wants_x: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Return the gradients of x, of B (out x rank) and of A (rank x fan_in), for y = x (W + B A)^T.
 
