@@ -91,12 +91,15 @@ def _onednn_knows(dtype: torch.dtype) -> bool:
     return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
-def input_gradient(g: Tensor, weight: Tensor) -> Tensor:
-    """Return g W, rows x fan_in, for g of rows x out; by oneDNN, in 0.76 to 0.98 of MKL's time in fp32 on Zen 4."""
-    if not onednn_takes(g):
-        return g @ weight
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(g, weight.T, None, "none", [], "")
-    return product
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left right, two matrices; in fp32 on a CPU by oneDNN, where torch would take MKL.
+
+    On Zen 4 with two threads that is 0.76 to 0.98 of the time for g W, and 0.6 to 0.9 for products through the rank.
+    """
+    if left.dtype != torch.float32 or not onednn_takes(left):
+        return left @ right
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.T, None, "none", [], "")
+    return found
 
 
 def low_rank_gradients(
@@ -104,7 +107,7 @@ def low_rank_gradients(
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Return the gradients of x, of B (out x rank) and of A (rank x fan_in), for y = x (W + B A)^T.
 
-    Thin products have the rank as their rows: the other way round they take up to four times as long on a CPU.
+    Thin products have the rank as their rows, so that the long side of their results stays in these.
 
     Args:
         g: Gradient of y, rows x out.
@@ -118,10 +121,10 @@ def low_rank_gradients(
     (out, fan_in), rank = weight.shape, len(a)
     if not thin_gradients_are_cheaper(out, fan_in, rank, g):
         dense = g.T @ x if out <= fan_in else (x.T @ g).T
-        return input_gradient(g, merged(weight, b, a)) if wants_x else None, dense @ a.T, b.T @ dense
-    hidden_g, grad_x = b.T @ g.T, None
+        return product(g, merged(weight, b, a)) if wants_x else None, dense @ a.T, b.T @ dense
+    hidden_g, grad_x = product(b.T, g.T), None
     if wants_x:
         adds = len(g) < 2 * out  # with g B at hand, adding g B A moves less than merging B A
-        grad_x = input_gradient(g, weight).addmm_(hidden_g.T, a) if adds else input_gradient(g, merged(weight, b, a))
-    hidden = a @ x.T if hidden is None else hidden
-    return grad_x, (hidden @ g).T, hidden_g @ x
+        grad_x = product(g, weight).addmm_(hidden_g.T, a) if adds else product(g, merged(weight, b, a))
+    hidden = product(a, x.T) if hidden is None else hidden
+    return grad_x, product(hidden, g).T, product(hidden_g, x)
