@@ -142,7 +142,7 @@ def _pointwise(
     hidden = None if hidden is None else _rows(hidden).T
     grad_x, grad_b, grad_a = low_rank_gradients(rows, met, weight.flatten(1), b, a, hidden, wants_x)
     if grad_x is not None:
-        grad_x = _spread(grad_x.view(g.shape[0], *g.shape[2:], -1).permute(0, 3, 1, 2), x, geometry)
+        grad_x = _spread(grad_x.view(g.shape[0], *g.shape[2:], x.shape[1]).permute(0, 3, 1, 2), x, geometry)
     return grad_x, grad_b, grad_a
 
 

@@ -112,7 +112,7 @@ def _linear(input: Tensor, weight: LeanWeight, bias: Tensor | None = None) -> Te
     # torch flattens too; done outside of the function, the result is no view and may be changed in place
     flat = input.flatten(0, -2) if input.ndim > 2 and input.is_contiguous() else input
     result: Tensor = LowRankLinear.apply(flat, weight.base, weight.b, weight.a, bias, origin)
-    return result.view(*input.shape[:-1], -1) if flat is not input else result
+    return result.view(*input.shape[:-1], result.shape[-1]) if flat is not input else result
 
 
 def _conv2d(

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import src.lora.products as products
 from src.lora.products import (
@@ -42,7 +43,7 @@ def test_all_orders_of_the_products_are_the_derivative(rows, out, fan_in, rank, 
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("shape", [(0, 4, 5), (1, 1, 3), (37, 48, 20)])
+@pytest.mark.parametrize("shape", [(0, 4, 5), (4, 0, 5), (0, 0, 0), (1, 1, 3), (37, 48, 20)])
 def test_the_product_is_the_exact_one_in_every_layout(shape, dtype):
     rows, out, fan_in = shape
     g, weight = torch.randn(rows, out, dtype=dtype), torch.randn(out, fan_in, dtype=dtype)
@@ -50,6 +51,40 @@ def test_the_product_is_the_exact_one_in_every_layout(shape, dtype):
     torch.testing.assert_close(product(g, weight), expected)
     torch.testing.assert_close(product(g.T.contiguous().T, weight), expected)
     torch.testing.assert_close(product(g, weight.T.contiguous().T), expected)
+
+
+@pytest.mark.parametrize("rows", [0, 37, 500])
+@pytest.mark.parametrize(("out", "fan_in"), [(20, 30), (160, 200)])  # by a dense dW, and through the rank
+def test_the_derivative_in_float32_is_that_in_double(rows, out, fan_in):
+    torch.manual_seed(0)
+    exact = [torch.randn(*shape, dtype=torch.double) for shape in ((rows, out), (rows, fan_in), (out, fan_in))]
+    exact += factors(out, fan_in, 4)
+    found = low_rank_gradients(*(tensor.float() for tensor in exact), None, wants_x=True)
+    for gradient, expected in zip(found, low_rank_gradients(*exact, None, wants_x=True), strict=True):
+        torch.testing.assert_close(gradient.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+class Called(TorchDispatchMode):
+    """The names of the operators that were called."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # `flags` sets what no CPU has, too
+@pytest.mark.parametrize("enabled", [True, False])
+def test_products_in_float32_go_to_onednn_while_it_is_enabled(enabled):
+    if not onednn_takes(torch.zeros(1)):
+        pytest.skip("this torch has no oneDNN")
+    with torch.backends.mkldnn.flags(enabled=enabled), Called() as called:
+        product(torch.randn(3, 4), torch.randn(4, 5))
+    assert ("mkldnn::_linear_pointwise" in called.names) == enabled
+    assert ("aten::mm" in called.names) != enabled
 
 
 def test_onednn_is_asked_for_bf16_only_where_the_processor_has_it(monkeypatch):

@@ -87,6 +87,16 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(base):
     assert_close(parts, whole)
 
 
+@pytest.mark.parametrize("name", ["deit_tiny_patch16_224", "test_resnet", "test_convnext", "test_efficientnet"])
+def test_an_empty_batch_is_taken_as_by_the_plain_model(name):
+    model = timm.create_model(name, num_classes=5)
+    inject(model, rank=2, alpha=4)
+    out = model(torch.randn(0, *model.pretrained_cfg["input_size"]))
+    out.sum().backward()
+    assert out.shape == (0, 5)
+    assert all(not p.grad.any() for p in model.parameters() if p.requires_grad)
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_checkpointed_gradients_are_the_same(base, reentrant):
     """Bit for bit where the first pass records gradients too; a reentrant one evaluates, in other products."""
