@@ -80,7 +80,7 @@ def graft_all(model: nn.Module) -> nn.Module:
 
 
 def floor(model: nn.Module) -> nn.Module:
-    """Train nothing, and take the gradient of every layer's input but the first's: what no adapter can do without."""
+    """Train nothing, and take the gradient of every layer's input but the first's: the work that any adapter needs."""
     inject(model, RANK, ALPHA, targets=[])
     model.requires_grad_(False)
     anchor = torch.zeros((), requires_grad=True)

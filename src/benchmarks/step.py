@@ -117,7 +117,8 @@ SUITE = Suite(
         "are in eval mode, in peft too.",
         "head trains the head on the frozen backbone, batch norms folded.",
         "floor trains nothing: the forward of the frozen, folded network and the gradient of every layer's input but "
-        "the image's, without a weight gradient or an optimiser.",
+        "the image's, without a weight gradient or an optimiser; its matrix products are torch's, all else is as in "
+        "graft.",
         "Times are medians; in each round every method takes one step, in an order drawn anew.",
         "Saved: bytes of activations kept for the backward at the end of the forward, each storage once, the image "
         "included; without parameters, buffers, and their copies in bf16, which every method keeps somewhere.",
