@@ -19,10 +19,12 @@ with requires("train"):
     from src.data.quality import STOPS, check
     from src.report import print_audit, write_audit
     from src.tasks import examine_labels
+    from src.typed import require_types
 
 
 def main(config: DictConfig) -> None:
     """Read every image, run every check, and write the page; end with 1 when a training would stop."""
+    require_types(config)
     backbone = instantiate(config.backbone)
     data: ImageData = instantiate(config.data)(image=backbone.image_spec())
     data.setup("audit")

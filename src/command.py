@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import logging
 import os
@@ -12,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
@@ -23,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from src.errors import LinesError
+from src.mistyped import mistyped
 
 _LIBRARIES = (
     "graft-vision",
@@ -87,27 +86,7 @@ def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...
     except PromiseError as error:
         _end(error, PROMISE_FAILED, debug)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
-        _end(_unknown_key(error, config) or error, WRONG_INPUT, debug)
-
-
-def _unknown_key(error: BaseException, config: str) -> ValueError | None:
-    """Return what to say of an override of a key that the config lacks, with the key that it is like."""
-    found = re.search(r"Could not override '([\w.]+)'", str(error))
-    if found is None:
-        return None
-    choices = [word for word in sys.argv[1:] if re.match(r"\+?\w+=\w+$", word) and not word.startswith(f"{found[1]}=")]
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(Path(__file__).resolve().parents[1] / "conf"), version_base="1.3"):
-        parent, _, key = found[1].rpartition(".")
-        try:
-            composed = compose(config, choices)
-        except HydraException:  # one of them is wrong too
-            composed = compose(config)
-        place = OmegaConf.select(composed, parent) if parent else composed
-    known = [str(name) for name in place] if OmegaConf.is_dict(place) else []
-    close = difflib.get_close_matches(key, known, n=1)
-    meant = f": did you mean {f'{parent}.{close[0]}' if parent else close[0]}?" if close else ""
-    return ValueError(f"there is no {found[1]} in conf/{config}.yaml and its groups{meant}")
+        _end(mistyped(error, config) or error, WRONG_INPUT, debug)
 
 
 @contextmanager

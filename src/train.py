@@ -58,6 +58,7 @@ with requires("train"):
         specify,
         used_data,
     )
+    from src.typed import require_types
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,10 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Compose, fit, judge and write the run; return its score on validation."""
     if config.resume is None and (folder / "config.yaml").exists():
         raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
-    require_settings(map(str, config.trainer))
+    require_types(config)
+    if Path(str(config.name)).name != str(config.name):
+        raise ValueError(f"name={config.name} is no name of a folder in exports: put the run elsewhere by run_dir=DIR")
+    require_settings(config.trainer)
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
     pass_gate(task.setting.backbone, data, config)

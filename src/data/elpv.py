@@ -58,7 +58,7 @@ class ElpvData(ImageData):
         samples = tuple(self._sample(root / name, float(probability), kind) for name, probability, kind in rows)
         classes = TARGETS[self.target]
         positive = "defective" if self.target == "defective" else None
-        return Listing("elpv", root, samples, classes, positive, LICENCE, NOTES)
+        return Listing("elpv", root, samples, classes, positive, LICENCE, NOTES, ordered=True)
 
     def _sample(self, path: Path, probability: float, kind: str) -> Sample:
         level = LEVELS[round(3 * probability)]

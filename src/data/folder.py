@@ -78,14 +78,18 @@ class FolderData(ImageData):
                 )
             classes = self._classes
         require_learnable(samples, "add training images of it, rename its folder or remove it")
-        return Listing(self.root.resolve().name, self.root, samples, classes, positive_class(classes, self._wanted))
+        positive, ordered = positive_class(classes, self._wanted), self._classes is not None
+        return Listing(self.root.resolve().name, self.root, samples, classes, positive, ordered=ordered)
 
 
 def _samples(root: Path) -> Iterator[Sample]:
     splits = [(folder, SPLIT_NAMES.get(folder.name.lower())) for folder in _folders(root)]
     if not any(split == "train" for _, split in splits):
         if splits and all(split for _, split in splits):
-            raise ValueError(f"{root} has no train folder beside {splits[0][0].name}: add {root / 'train'}/<class>/")
+            raise ValueError(
+                f"{root} has no train folder beside {splits[0][0].name}: add {root / 'train'}/<class>/; to judge "
+                f"it alone, data.root={splits[0][0]}"
+            )
         yield from _of_classes(root, None)
         return
     for folder, split in splits:

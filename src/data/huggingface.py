@@ -126,10 +126,12 @@ class HuggingFaceData(ImageData):
         require_whole_groups(samples, [each.place for each in pictures])
         require_learnable(samples, "correct data.splits, or leave the split out by null")
         held = {sample.label for sample in samples}
+        ordered = bool(classes)  # a class label has its own order
         classes = tuple(name for name in classes if name in held) or tuple(sorted(held))
         if len(classes) < 2:
             raise ValueError(f"{self.path} has one class only ({classes[0]}): set data.label_column to another column")
-        return Listing(self._title(), root, tuple(samples), classes, positive_class(classes, self._wanted))
+        positive = positive_class(classes, self._wanted)
+        return Listing(self._title(), root, tuple(samples), classes, positive, ordered=ordered)
 
     def _parts(self, library: Any) -> dict[str, Any]:
         """Return the splits that are used, by their own names."""

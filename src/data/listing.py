@@ -63,6 +63,7 @@ class Listing:
         positive: The class that counts as the defect; None with more than two classes.
         licence: Licence of the images, empty when unknown.
         notes: What a reader of the results has to know, one sentence each.
+        ordered: Whether the order of the classes means something, as grades need; else it is that of their names.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Listing:
     positive: str | None
     licence: str = ""
     notes: tuple[str, ...] = ()
+    ordered: bool = False
 
     @property
     def target(self) -> Target:

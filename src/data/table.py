@@ -102,7 +102,8 @@ class TableData(ImageData):
         classes = self._known(samples, aim)
         if aim == "labels":
             return Listing(self.table.stem, self.root, tuple(by_rarest(samples)), classes, None)
-        return Listing(self.table.stem, self.root, tuple(samples), classes, positive_class(classes, self._wanted))
+        positive, ordered = positive_class(classes, self._wanted), self._classes is not None
+        return Listing(self.table.stem, self.root, tuple(samples), classes, positive, ordered=ordered)
 
     def _known(self, samples: Sequence[Sample], aim: Target) -> tuple[str, ...]:
         """Return the classes, each of which can be learnt."""

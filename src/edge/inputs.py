@@ -93,7 +93,8 @@ def find_images(source: str) -> list[Path]:
         found = [Path(match) for match in glob.glob(source, recursive=True)]
     else:
         raise ValueError(
-            f"{source!r} is not there: give a picture, a folder, a pattern such as 'parts/*.png', a video or a camera"
+            f"{source!r} is not there: give a picture, a folder, a pattern such as 'parts/*.png', a video or a "
+            "camera (rtsp://camera/1, /dev/video0)"
         )
     images = sorted(item for item in found if is_picture(item.name) and item.is_file())
     if not images:

@@ -66,4 +66,4 @@ def _library(part: str) -> Any:
     try:
         return importlib.import_module(f"cryptography.{part}")
     except ModuleNotFoundError as error:
-        raise ValueError('signatures need the library cryptography: pip install -e ".[sign]"') from error
+        raise ValueError('signatures need the library cryptography: pip install ".[sign]"') from error

@@ -136,7 +136,7 @@ def _pictures(address: str) -> Iterator[VideoFrame | str]:
     try:
         import av
     except ModuleNotFoundError as error:
-        raise ValueError('videos and cameras need PyAV: pip install -e ".[video]"') from error
+        raise ValueError('videos and cameras need PyAV: pip install ".[video]"') from error
     form = "v4l2" if address.startswith("/dev/") else None
     options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
     try:

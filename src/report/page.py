@@ -135,7 +135,7 @@ def _card(name: str, label: str, value: float | None, ends: Intervals) -> Card:
     if value is None:
         what = "value" if name in ("r2", "pearson") else "class"
         return Card(label, units.MISSING, f"undefined with one {what} only")
-    return Card(label, units.figure(name, value), units.interval(name, ends[name]))
+    return Card(label, units.figure(name, value), units.interval(name, ends.get(name)))
 
 
 def _figures(run: Path, predictions: Predictions, positive: str | None, metrics: dict[str, Any]) -> dict[str, Markup]:

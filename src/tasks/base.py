@@ -22,7 +22,7 @@ from src.lora import Layer, apply_ratios, injection_of, parameter_groups
 from src.spec import QUARTER_TURNS, SCORES, ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
-from src.tasks.head import features, fit_head, linear_head
+from src.tasks.head import PENALTIES, features, fit_head, linear_head
 from src.tasks.probe import require_alive
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class VisionTask(LightningModule, ABC):
 
     model: nn.Module
     kind: ClassVar[str]  # one of `src.spec.KINDS`
+    penalties: ClassVar[tuple[float, ...]] = PENALTIES  # what the head's start chooses from
 
     def __init__(
         self,
@@ -172,7 +173,7 @@ class VisionTask(LightningModule, ABC):
         head = linear_head(self.model)
         if self._warm_start and head is not None:
             sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
-            score = fit_head(head, sets[0], sets[1], self.loss, self._score, data.weights())
+            score = fit_head(head, sets[0], sets[1], self.loss, self._score, data.weights(), self.penalties)
             log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
         self.setting.adaptation.start(self.model, (images for images, _ in self._batches(data.loader("train"))))
         require_alive(self.model, self._losses(data.train_dataloader()))

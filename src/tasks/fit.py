@@ -6,7 +6,7 @@ import inspect
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,16 +65,19 @@ class Fitted:
     seconds_per_epoch: float
 
 
-def require_settings(names: Iterable[str]) -> None:
-    """Refuse a setting that Lightning's `Trainer` does not know.
+def require_settings(settings: Mapping[Any, Any]) -> None:
+    """Refuse a setting that Lightning's `Trainer` does not know, and a training of no epochs.
 
     Raises:
         ValueError: There is one; near names are listed.
     """
     known = inspect.signature(Trainer.__init__).parameters
-    for name in names:
+    for name in map(str, settings):
         if name not in known and not name.startswith("_"):
             raise ValueError(f"there is no trainer.{name}{near(name, known)}")
+    epochs = settings.get("max_epochs")
+    if epochs is None or epochs < 1:
+        raise ValueError(f"trainer.max_epochs={epochs} trains nothing: give 1 or more")
 
 
 def fit(

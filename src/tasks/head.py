@@ -6,7 +6,7 @@ Linear probing first keeps the pretrained features from being distorted (LP-FT, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from src.lora.targets import classifiers
 
 PENALTIES = (1e-1, 1e-2, 1e-3)
+LEAST_SPREAD = 1e-3  # of the mean spread: a feature that hardly moves in training says nothing, and may leap later
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
@@ -49,6 +50,7 @@ def fit_head(
     loss: Loss,
     score: Callable[[Tensor, Tensor], Tensor],
     weights: Tensor | None = None,
+    penalties: Sequence[float] = PENALTIES,
 ) -> float:
     """Fit `head` in place, its penalty chosen on validation; return the validation score.
 
@@ -61,10 +63,12 @@ def fit_head(
         loss: Mean loss of logits, targets and weights.
         score: Of logits and targets; higher is better.
         weights: How much each of N counts in the fit, with mean 1; None is 1 for each.
+        penalties: What to choose from, the strongest first.
     """
-    mean, std = train[0].mean(0), train[0].std(0).clamp_min(1e-6)
+    mean, std = train[0].mean(0), train[0].std(0)
+    std = torch.where(std > LEAST_SPREAD * std.mean(), std, torch.inf)
     best, chosen = -float("inf"), None
-    for penalty in PENALTIES:
+    for penalty in penalties:
         weight, bias = _fitted((train[0] - mean) / std, train[1], head.out_features, penalty, loss, weights)
         weight, bias = weight / std, bias - (weight / std) @ mean
         value = float(score(F.linear(val[0], weight, bias), val[1]))

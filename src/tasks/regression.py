@@ -10,12 +10,14 @@ from torchmetrics import Metric
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef, R2Score
 
 from src.tasks.base import Setting, VisionTask
+from src.tasks.head import PENALTIES
 
 
 class RegressionTask(VisionTask):
     """Huber loss of the standardised value."""
 
     kind = "regression"
+    penalties = (1e2, 1e1, 1e0, *PENALTIES)  # R2 suffers of large weights, which leave a class what it was
 
     def __init__(self, setting: Setting, delta: float = 1.0, **options: Any) -> None:
         """Keep the choices.

@@ -28,7 +28,8 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
         views: Flips and quarter turns that are averaged.
 
     Raises:
-        ValueError: The data gives something else than the task learns, or its training values are all the same.
+        ValueError: The data gives something else than the task learns, its grades have no order, or its training values
+            are all the same.
     """
     require_learnt(kind, data)
     if kind == "regression":
@@ -44,6 +45,12 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
             raise ValueError("val has one value only, which no score can tell apart: give it more images")
         return TaskSpec(kind, data.classes, None, tuple(views), center, spread)
     if kind == "ordinal":
+        if not data.listing.ordered:
+            names = ",".join(data.classes)
+            raise ValueError(
+                f"task=ordinal learns grades, and nothing says their order: add 'data.classes=[{names}]', "
+                "the lowest first"
+            )
         log.info("grades, lowest first: %s", " < ".join(data.classes))
     return TaskSpec(kind, data.classes, data.positive, tuple(views))
 

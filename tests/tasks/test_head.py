@@ -58,6 +58,33 @@ def test_the_fitted_head_scores_what_it_says_on_raw_features():
     assert float(accuracy(head(x[80:]).detach(), targets[80:])) == pytest.approx(score)
 
 
+def test_a_feature_that_hardly_moves_in_training_is_left_out():
+    x, targets = clusters()
+    x = torch.cat([x, 1e-5 * torch.randn(len(x), 1), torch.ones(len(x), 1)], 1)
+    head = nn.Linear(10, 3)
+    fit_head(head, (x[:80], targets[:80]), (x[80:], targets[80:]), entropy, accuracy)
+    assert head.weight[:, 8:].abs().max() == 0 and head.weight[:, :8].abs().max() > 0
+
+
+def test_the_penalty_is_the_best_of_those_that_are_offered():
+    torch.manual_seed(0)
+    x = torch.randn(60, 200)  # more features than images: a weak penalty learns the noise
+    targets = x[:, :1] + torch.randn(60, 1)
+    scores = {}
+    for penalties in ((1e-3,), (1e1,), (1e1, 1e-3)):
+        sets = (x[:40], targets[:40]), (x[40:], targets[40:])
+        scores[penalties] = fit_head(nn.Linear(200, 1), *sets, squared, r2, penalties=penalties)
+    assert scores[1e1, 1e-3] == max(scores.values()) > min(scores.values())
+
+
+def squared(logits, targets, weights):
+    return (logits - targets).square().mean()
+
+
+def r2(logits, targets):
+    return 1 - (logits - targets).square().sum() / (targets - targets.mean()).square().sum()
+
+
 def accuracy(logits, targets):
     return (logits.argmax(1) == targets).float().mean()
 

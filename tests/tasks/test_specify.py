@@ -11,8 +11,8 @@ from src.tasks import frequencies, specify
 class Data:
     """Stands for an `ImageData` after `setup`."""
 
-    def __init__(self, samples, classes, positive=None):
-        self.listing = Listing("field", Path(), tuple(samples), classes, positive)
+    def __init__(self, samples, classes, positive=None, ordered=True):
+        self.listing = Listing("field", Path(), tuple(samples), classes, positive, ordered=ordered)
         self.classes, self.positive = classes, positive
 
     def samples(self, split):
@@ -53,6 +53,13 @@ def test_the_wrong_task_names_the_right_one():
     ):
         with pytest.raises(ValueError, match=way):
             specify(kind, given)
+
+
+def test_grades_without_an_order_are_refused():
+    unordered = Data(LABELLED.listing.samples, ("a", "b"), ordered=False)
+    assert specify("classification", unordered).classes == ("a", "b")
+    with pytest.raises(ValueError, match=r"nothing says their order: add 'data.classes=\[a,b\]', the lowest first"):
+        specify("ordinal", unordered)
 
 
 def test_equal_training_values_are_refused():

@@ -52,9 +52,9 @@ class Collection:
 
     @cached_property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Number of readable images by class, then by split, or `OPEN`."""
+        """Number of readable images by class, then by split, or `OPEN`; one of several labels counts for each."""
         seen = [self.samples[position] for position in self.readable]
-        found = Counter((sample.label, sample.split or OPEN) for sample in seen)
+        found = Counter((name, sample.split or OPEN) for sample in seen for name in sample.labels or (sample.label,))
         splits = [name for name in (*SPLITS, OPEN) if any(split == name for _, split in found)]
         return {label: {split: found[label, split] for split in splits} for label in self.classes}
 

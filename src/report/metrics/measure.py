@@ -31,6 +31,7 @@ LABELS = {
     "f1": "F1",
 }
 _HEADLINES = (("quadratic_kappa", "mean_absolute_error"), ("r2", "mean_absolute_error"), ("balanced_accuracy", "auroc"))
+_PARTS = ("accuracy", "exact_match")  # of the images; of several labels, accuracy is over decisions
 _KINDS: dict[str, tuple[Point, Resampled]] = {
     "classification": (classes.point, classes.resampled),
     "ordinal": (grades.point, grades.resampled),
@@ -99,7 +100,8 @@ def intervals(predictions: Predictions, positive: str | None, samples: int = 100
         seed: Seed of the resamples; the same seed gives the same intervals.
 
     Returns:
-        Lower and upper end by name, for every figure that is defined.
+        Lower and upper end by name, for every figure that is defined and differs between resamples. Where no image was
+        decided wrong, or each one, only the part of them that was right has an interval, that of Clopper and Pearson.
     """
     figures = compute(predictions, positive)
     resampled = _KINDS[predictions.kind][1]
@@ -108,8 +110,17 @@ def intervals(predictions: Predictions, positive: str | None, samples: int = 100
     for name, value in figures.items():
         if value is not None:
             low, high = np.nanquantile(np.concatenate([block[name] for block in blocks]), (0.025, 0.975))
-            result[name] = (float(low), float(high))
+            if low < high:
+                result[name] = (float(low), float(high))
+            elif name in _PARTS and value in (0, 1):
+                result[name] = _exact(value, len(predictions))
     return result
+
+
+def _exact(part: float, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a part that all of `count` images are in, or none (Biometrika 26, 1934, 404)."""
+    rarest = float(0.025 ** (1 / count))
+    return (rarest, 1.0) if part == 1 else (0.0, 1 - rarest)
 
 
 def headline(figures: Figures) -> tuple[str, str]:

@@ -105,6 +105,12 @@ def test_a_broken_image_stops_where_figures_come_from_it(split, stops):
     assert ("data.on_error=skip" in audit.findings[0].text) == stops
 
 
+def test_each_of_several_labels_is_counted():
+    samples = [Sample(Path(f"/r/{place}.png"), "b", "train", labels=("a", "b")) for place in range(3)]
+    samples += [Sample(Path("/r/none.png"), "(none)", "train", labels=())]
+    assert collection(count=4, samples=samples).counts == {"a": {"train": 3}, "b": {"train": 3}}
+
+
 def test_few_images_and_rare_classes():
     few = collection(count=8 * (FEW - 1))
     assert set(found(few)) == {"few_images"}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn import metrics as reference
 from sklearn.preprocessing import label_binarize
 
@@ -82,7 +83,7 @@ def test_with_one_class_ranking_is_undefined():
     assert (figures["f1"], figures["auroc"], figures["average_precision"]) == (None, None, None)
     assert figures["accuracy"] == figures["balanced_accuracy"] == 1.0
     assert json.dumps(figures["auroc"]) == "null"
-    assert set(intervals(part, "bad")) == {"accuracy", "balanced_accuracy", "loss"}
+    assert set(intervals(part, "bad")) == {"accuracy"}
 
 
 def test_an_impossible_probability_gives_a_finite_loss():
@@ -129,6 +130,17 @@ def test_the_interval_of_an_accuracy_is_the_binomial_one():
     part = rows(["good"] * 400, right, [[0.5, 0.5]] * 400)
     half = 1.96 * np.sqrt(0.8 * 0.2 / 400)
     assert intervals(part, "bad", samples=4000)["accuracy"] == pytest.approx((0.8 - half, 0.8 + half), abs=0.005)
+
+
+@pytest.mark.parametrize("count", [1, 23])
+def test_without_an_error_the_interval_is_the_exact_one_and_not_empty(count):
+    right = rows(["good", "bad"] * count, ["good", "bad"] * count, [[0.9, 0.1], [0.2, 0.8]] * count)
+    wrong = rows(["good", "bad"] * count, ["bad", "good"] * count, [[0.9, 0.1], [0.2, 0.8]] * count)
+    exact = binomtest(2 * count, 2 * count).proportion_ci(0.95, "exact")
+    found = intervals(right, "bad")
+    assert found["accuracy"] == pytest.approx((exact.low, exact.high))
+    assert intervals(wrong, "bad")["accuracy"] == pytest.approx((1 - exact.high, 1 - exact.low))
+    assert "balanced_accuracy" not in found and "auroc" not in found  # nothing is known of how far they could be off
 
 
 def test_intervals_are_deterministic_and_hold_the_figure(monkeypatch):

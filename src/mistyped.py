@@ -1,0 +1,58 @@
+"""What to say of an override that names a key or a choice which the configs lack."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import hydra
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
+
+
+def mistyped(error: BaseException, config: str) -> ValueError | None:
+    """Return what helps more than `error`, or None where it is about something else.
+
+    Args:
+        error: What Hydra raised while it composed.
+        config: Name of the command's config.
+    """
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        choices = ", ".join(error.options)
+        return ValueError(f"there is no {group}={choice}{_near(choice, error.options)} (choose from {choices})")
+    found = re.search(r"Could not override '([\w./]+)'", str(error))
+    if found is None:
+        return None
+    key = found[1]
+    if "No match in the defaults list" in str(error):
+        wanted = next((word for word in sys.argv[1:] if word.startswith(f"{key}=")), key)
+        return ValueError(f"{wanted} adds to conf/{config}.yaml, which has no {key}: write +{wanted}")
+    parent, _, last = key.rpartition(".")
+    return ValueError(
+        f"there is no {key} in conf/{config}.yaml and its groups{_near(last, _known(config, key), parent)}"
+    )
+
+
+def _known(config: str, key: str) -> list[str]:
+    """Return the keys beside `key`, with the other choices of the command line."""
+    choices = [word for word in sys.argv[1:] if re.match(r"\+?\w+=\w+$", word) and not word.startswith(f"{key}=")]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(Path(__file__).resolve().parents[1] / "conf"), version_base="1.3"):
+        try:
+            composed = compose(config, choices)
+        except HydraException:  # one of them is wrong too
+            composed = compose(config)
+        parent = key.rpartition(".")[0]
+        place = OmegaConf.select(composed, parent) if parent else composed
+    return [str(name) for name in place] if OmegaConf.is_dict(place) else []
+
+
+def _near(name: str, known: Iterable[str], place: str = "") -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {f'{place}.{close[0]}' if place else close[0]}?" if close else ""

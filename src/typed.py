@@ -1,0 +1,83 @@
+"""Check a config's values against the annotations of what they are given to, before anything is done with them."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Union
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+_WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def require_types(config: DictConfig) -> None:
+    """Refuse words where numbers belong, and the like, in every node of `config` with a `_target_`.
+
+    Lists, nodes and nulls are left to the code that reads them, and so is what the annotations leave open. Text takes
+    everything: a class may be called 3, which the command line reads as a number.
+
+    Raises:
+        ValueError: A value is of another type than the parameter that it is given to; the message names its key.
+    """
+    for place, node in _nodes(OmegaConf.to_container(config), ""):
+        hints = _hints(get_object(node["_target_"]))
+        for name in node:
+            value, hint = OmegaConf.select(config, f"{place}{name}"), hints.get(name, Any)
+            if isinstance(value, (str, int, float)) and not _fits(value, hint):
+                wanted = " or ".join(_WANTED[kind] for kind in _WANTED if kind in _leaves(hint))
+                raise ValueError(f"{place}{name}={value} is not {wanted or 'what it takes'}: correct the value")
+
+
+def _nodes(content: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not isinstance(content, dict):
+        return
+    if "_target_" in content:
+        yield place, content
+    for name, part in content.items():
+        yield from _nodes(part, f"{place}{name}.")
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of every parameter, those that a subclass hands on to its base included."""
+    functions = (
+        [vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base)]
+        if inspect.isclass(target)
+        else [target]
+    )
+    found: dict[str, Any] = {}
+    for function in functions:
+        try:
+            hints = typing.get_type_hints(function)
+        except (NameError, TypeError):  # annotated with what only a type checker imports, or written in C
+            continue
+        for name, hint in hints.items():
+            if typing.get_origin(hint) is typing.Unpack:
+                found = {**typing.get_type_hints(typing.get_args(hint)[0]), **found}
+            found.setdefault(name, hint)
+    return found
+
+
+def _leaves(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        return tuple(leaf for part in typing.get_args(hint) for leaf in _leaves(part))
+    return (hint,)
+
+
+def _fits(value: str | float, hint: Any) -> bool:
+    return any(_is(value, leaf) for leaf in _leaves(hint))
+
+
+def _is(value: str | float, leaf: Any) -> bool:
+    kind = typing.get_origin(leaf) or leaf
+    if kind is Any or kind is str or not isinstance(kind, type):  # a Literal, a type variable
+        return True
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if kind is float:
+        return isinstance(value, (int, float))
+    return isinstance(value, kind) or issubclass(Path, kind)
