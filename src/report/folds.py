@@ -114,12 +114,17 @@ def write_folds(folder: Path, merged: Sequence[Merged], console: Console) -> Non
         )
     )
     write_text(folder / "folds.html", page, errors="replace")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title="test figures: mean of the folds (95 % interval)",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title_justify="left",
+    )
     for heading in ("setting", "folds"):
         table.add_column(heading)
     shown = [name for name in ("accuracy", *headline(dict.fromkeys(labels))) if name in labels]
     for name in shown:
-        table.add_column(f"test {LABELS[name].lower()} (95 %)", justify="right")
+        table.add_column(LABELS[name] if LABELS[name].isupper() else LABELS[name].lower(), justify="right")
     for item in merged:
         cells = [_cell(item, name) for name in shown]
         table.add_row(Text(item.setting or "as given"), f"{len(item.figures)} of {item.count or '?'}", *cells)
@@ -138,11 +143,13 @@ def _merged(setting: str, count: int | None, folds: dict[int, dict[str, float]])
         mean[name] = statistics.mean(values)
         reach = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
         least, most = BOUNDS.get(name, (0.0, 1.0))
-        interval[name] = (max(least, mean[name] - reach), min(most, mean[name] + reach))
+        if reach:  # folds that agree to the last image say nothing of how far the next would be off
+            interval[name] = (max(least, mean[name] - reach), min(most, mean[name] + reach))
     return Merged(setting, count, folds, mean, interval)
 
 
 def _cell(item: Merged, name: str) -> str:
     if name not in item.mean:
         return units.MISSING
-    return f"{units.figure(name, item.mean[name])} ({units.interval(name, item.interval[name])})"
+    ends = units.interval(name, item.interval.get(name)).removesuffix(" %")
+    return f"{units.figure(name, item.mean[name])}{f' ({ends})' if ends else ''}"

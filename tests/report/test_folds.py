@@ -72,6 +72,14 @@ def test_the_page_the_file_and_the_terminal_hold_the_same_figures(tmp_path):
     assert "85.0 % (" in out.getvalue()
 
 
+def test_folds_that_all_agree_have_no_interval(tmp_path):
+    (merged,) = merge_folds([run(fold, 1.0) for fold in range(3)])
+    assert merged.mean["accuracy"] == 1.0 and "accuracy" not in merged.interval
+    out = io.StringIO()
+    write_folds(tmp_path, [merged], Console(file=out, width=100))
+    assert "100.0 % (" not in out.getvalue() and "100.0 %" in out.getvalue()
+
+
 def test_errors_have_no_upper_bound_and_r2_no_lower_one(tmp_path):
     tests = [{"r2": value, "mean_absolute_error": 5 - value, "pearson": 0.1} for value in (-3.0, 0.9)]
     runs = [replace(run(fold, 0.0), metrics={"test": test}) for fold, test in enumerate(tests)]
