@@ -17,12 +17,14 @@ with requires("train"):
     from src.data.trusted import require_trusted
     from src.report import print_figures, record, tabulate
     from src.tasks import Trained, predict_logits, read_trained, require_learnt, require_own_cut, require_unseen
+    from src.typed import require_types
 
 log = logging.getLogger(__name__)
 
 
 def main(config: DictConfig) -> None:
     """Build the model from its file, judge it, and write the figures beside the run."""
+    require_types(config)
     trained = read_trained(config.adapter)
     data = own_data(trained, judging=True) if config.get("data") is None else other_data(trained, config.data)
     model = trained.build()

@@ -32,11 +32,12 @@ def mistyped(error: BaseException, config: str) -> ValueError | None:
     key = found[1]
     if "No match in the defaults list" in str(error):
         wanted = next((word for word in sys.argv[1:] if word.startswith(f"{key}=")), key)
-        return ValueError(f"{wanted} adds to conf/{config}.yaml, which has no {key}: write +{wanted}")
+        way = f"write +{wanted}" if key == "experiment" else "this command takes none"
+        return ValueError(f"conf/{config}.yaml has no {key}: {way}")
     parent, _, last = key.rpartition(".")
-    return ValueError(
-        f"there is no {key} in conf/{config}.yaml and its groups{_near(last, _known(config, key), parent)}"
-    )
+    known = [name for name in _known(config, key) if name != last]
+    near = _near(last, known, parent) or (f": write +{key}= to add it" if "use +" in str(error) else "")
+    return ValueError(f"there is no {key} in conf/{config}.yaml and its groups{near}")
 
 
 def _known(config: str, key: str) -> list[str]:

@@ -53,6 +53,7 @@ with requires("train"):
         metadata,
         note_data,
         predict_logits,
+        require_order,
         require_same_data,
         require_settings,
         specify,
@@ -88,11 +89,9 @@ def main(config: DictConfig) -> float | None:
 
 def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     """Compose, fit, judge and write the run; return its score on validation."""
-    if config.resume is None and (folder / "config.yaml").exists():
-        raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
+    if config.resume is None:
+        require_new(str(config.name), folder)
     require_types(config)
-    if Path(str(config.name)).name != str(config.name):
-        raise ValueError(f"name={config.name} is no name of a folder in exports: put the run elsewhere by run_dir=DIR")
     require_settings(config.trainer)
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     data, task = compose(config)
@@ -126,6 +125,19 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     return float("nan") if score is None else float(score)
 
 
+def require_new(name: str, folder: Path) -> None:
+    """Refuse a name that leads out of `exports`, and a folder with a run in it.
+
+    Raises:
+        ValueError: It is one.
+    """
+    parts = Path(name).parts
+    if not parts or ".." in parts or Path(name).is_absolute():
+        raise ValueError(f"name={name} is no folder in exports: choose a name, or put the run elsewhere by run_dir=DIR")
+    if (folder / "config.yaml").exists():
+        raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
+
+
 def _fit(
     config: DictConfig, folder: Path, task: VisionTask, data: ImageData, trainer: Callable[..., Trainer]
 ) -> Fitted:
@@ -153,6 +165,8 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
         raise ValueError(
             "data.balanced draws rare classes often already: leave it out, or task.imbalance.class_weights"
         )
+    if config.resume is None:  # an older run has its order
+        require_order(make.func.kind, data)
     spec = specify(make.func.kind, data, config.views)
     adaptation = instantiate(config.lora, _convert_="all")
     setting = Setting(backbone, adaptation, data.image, spec, config.seed, frequencies(data))

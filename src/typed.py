@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any, Union
 
 from hydra.utils import get_object
@@ -18,19 +20,26 @@ _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 def require_types(config: DictConfig) -> None:
     """Refuse words where numbers belong, and the like, in every node of `config` with a `_target_`.
 
-    Lists, nodes and nulls are left to the code that reads them, and so is what the annotations leave open. Text takes
+    Lists and nodes are left to the code that reads them, and so is what the annotations leave open. Text takes
     everything: a class may be called 3, which the command line reads as a number.
 
     Raises:
         ValueError: A value is of another type than the parameter that it is given to; the message names its key.
     """
     for place, node in _nodes(OmegaConf.to_container(config), ""):
-        hints = _hints(get_object(node["_target_"]))
-        for name in node:
+        try:
+            hints = _hints(get_object(OmegaConf.select(config, f"{place}_target_")))
+        except ImportError:  # Hydra says it when it calls the target
+            continue
+        for name, written in node.items():
             value, hint = OmegaConf.select(config, f"{place}{name}"), hints.get(name, Any)
-            if isinstance(value, (str, int, float)) and not _fits(value, hint):
+            if isinstance(value, (str, int, float, NoneType)) and written != "???" and not _fits(value, hint):
                 wanted = " or ".join(_WANTED[kind] for kind in _WANTED if kind in _leaves(hint))
-                raise ValueError(f"{place}{name}={value} is not {wanted or 'what it takes'}: correct the value")
+                told = re.fullmatch(r"\$\{([\w.]+)\}", str(written))
+                raise ValueError(
+                    f"{told[1] if told else f'{place}{name}'}={'null' if value is None else value} is not "
+                    f"{wanted or 'what it takes'}: correct the value"
+                )
 
 
 def _nodes(content: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -68,7 +77,9 @@ def _leaves(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
-def _fits(value: str | float, hint: Any) -> bool:
+def _fits(value: str | float | None, hint: Any) -> bool:
+    if value is None:  # only where nothing but a number or a yes can be meant
+        return not set(_leaves(hint)) <= set(_WANTED)
     return any(_is(value, leaf) for leaf in _leaves(hint))
 
 

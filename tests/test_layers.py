@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - {"__init__", "spec", "command", "errors"}
-ABOVE = {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"}
+BELOW = {"__init__", "spec", "command", "errors", "mistyped", "typed"}
+COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
+ABOVE = {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks", "typed"}
 MAY_IMPORT = {
     "spec": set(),
     "errors": set(),
-    "command": {"errors"},
+    "mistyped": set(),
+    "typed": set(),
+    "command": {"errors", "mistyped"},
     "edge": {"spec"},
     "lora": set(),
     "backbones": {"spec"},
@@ -20,15 +23,12 @@ MAY_IMPORT = {
     "deploy": {"backbones", "edge", "lora", "spec"},
     "report": {"backbones", "data", "edge", "spec"},
     "benchmarks": {"backbones", "data", "deploy", "edge", "lora", "report", "spec", "tasks"},
-    **{
-        command: {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks"}
-        for command in COMMANDS
-    },
+    **dict.fromkeys(COMMANDS, ABOVE),
     "export": {"command", "data", "deploy", "edge", "evaluate", "tasks"},
     "predict": {"command", "edge", "spec"},
     "benchmark": {"benchmarks", "command", "report"},
 }
-TORCH_FREE = ("edge", "spec", "errors", "command", "predict")
+TORCH_FREE = ("edge", "spec", "errors", "mistyped", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))
 

@@ -28,7 +28,9 @@ def loads(place: Path, root: str | None = None, **loading: Unpack[Shared]) -> No
 
 
 def config(target, **values):
-    return OmegaConf.create({"seed": 3, "node": {"_target_": f"{__name__}.{target}", "_partial_": True, **values}})
+    return OmegaConf.create(
+        {"seed": 3, "name": "x", "node": {"_target_": f"{__name__}.{target}", "_partial_": True, **values}}
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def config(target, **values):
         ("Kind", {"count": "${seed}", "unknown": "x", "names": None}),
         ("Kind", {"count": "???"}),
         ("loads", {"place": "x", "root": 3, "batch_size": 4, "folder": "x"}),
-        ("loads", {"place": "x", "root": True, "batch_size": None, "folder": None}),
+        ("loads", {"place": "x", "root": True, "folder": None}),
     ],
 )
 def test_what_the_annotations_allow_is_taken(target, values):
@@ -54,6 +56,8 @@ def test_what_the_annotations_allow_is_taken(target, values):
         ("Kind", {"count": 1, "rate": "x"}, "node.rate=x is not a number"),
         ("Kind", {"count": 1, "on": 1}, "node.on=1 is not true or false"),
         ("loads", {"batch_size": "x"}, "node.batch_size=x is not a whole number"),
+        ("loads", {"batch_size": None}, "node.batch_size=null is not a whole number"),
+        ("Kind", {"count": "${name}"}, "^name=x is not a whole number"),
     ],
 )
 def test_another_type_is_refused_by_its_key(target, values, message):

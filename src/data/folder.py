@@ -12,7 +12,7 @@ from src.data.checks import require_learnable
 from src.data.datamodule import ImageData
 from src.data.listing import Listing, Sample
 from src.data.loading import Loading
-from src.data.naming import SPLIT_NAMES, positive_class
+from src.data.naming import SPLIT_NAMES, arranged, positive_class
 from src.edge.preprocess import IMAGE_SUFFIXES
 from src.errors import LinesError
 
@@ -71,12 +71,7 @@ class FolderData(ImageData):
         if len(classes) < 2:
             raise ValueError(f"{self.root} has one class only ({classes[0]}): add a folder of images for another")
         if self._classes is not None:
-            if set(self._classes) != set(classes) or len(self._classes) != len(classes):
-                raise ValueError(
-                    f"data.classes are {', '.join(self._classes)}, and {self.root} has the folders "
-                    f"{', '.join(classes)}: name each folder once"
-                )
-            classes = self._classes
+            classes = arranged(classes, self._classes, f"{self.root} has the folders")
         require_learnable(samples, "add training images of it, rename its folder or remove it")
         positive, ordered = positive_class(classes, self._wanted), self._classes is not None
         return Listing(self.root.resolve().name, self.root, samples, classes, positive, ordered=ordered)

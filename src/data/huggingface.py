@@ -17,7 +17,7 @@ from src.data.datamodule import ImageData
 from src.data.files import write_bytes
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.loading import Loading
-from src.data.naming import SPLIT_NAMES, near, positive_class
+from src.data.naming import SPLIT_NAMES, arranged, near, positive_class
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class HuggingFaceData(ImageData):
         splits: Mapping[str, str | None] | None = None,
         files_dir: str | os.PathLike[str] = "data/huggingface",
         positive: str | None = None,
+        classes: Sequence[str] | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         """Point to the data set.
@@ -82,6 +83,7 @@ class HuggingFaceData(ImageData):
                 split out.
             files_dir: Where images are written out.
             positive: The class that counts as the defect, with two classes; as `FolderData`.
+            classes: The labels in the order of the target index, for grades; by default as the data set lists them.
             loading: Options of `ImageData`.
 
         Raises:
@@ -99,7 +101,7 @@ class HuggingFaceData(ImageData):
         for theirs, ours in self._splits.items():
             if ours is not None and ours not in SPLITS:
                 raise ValueError(f"data.splits makes {theirs} {ours!r}{near(ours, SPLITS)}: choose train, val or test")
-        self._wanted = positive
+        self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
 
     def read(self) -> Listing:
         """Load the data set, write out what is not a file yet, and list it.
@@ -126,11 +128,12 @@ class HuggingFaceData(ImageData):
         require_whole_groups(samples, [each.place for each in pictures])
         require_learnable(samples, "correct data.splits, or leave the split out by null")
         held = {sample.label for sample in samples}
-        ordered = bool(classes)  # a class label has its own order
         classes = tuple(name for name in classes if name in held) or tuple(sorted(held))
         if len(classes) < 2:
             raise ValueError(f"{self.path} has one class only ({classes[0]}): set data.label_column to another column")
-        positive = positive_class(classes, self._wanted)
+        if self._classes is not None:
+            classes = arranged(classes, self._classes, f"{self.path} has the labels")
+        positive, ordered = positive_class(classes, self._wanted), self._classes is not None
         return Listing(self._title(), root, tuple(samples), classes, positive, ordered=ordered)
 
     def _parts(self, library: Any) -> dict[str, Any]:

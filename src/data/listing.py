@@ -22,7 +22,7 @@ class Sample:
     Attributes:
         path: The image file.
         label: Name of its class; where there are several labels the rarest of them, where there is a value its range:
-            what the splits keep in proportion and the data gate counts.
+            what the splits keep in proportion.
         split: One of `SPLITS`, or None while that is open.
         stratum: What the splits keep in proportion within a class (a product variant, a level of confidence).
         group: Images of one group never part (one tomato on many days, one module of many cells).

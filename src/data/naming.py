@@ -18,6 +18,17 @@ def near(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
+def arranged(classes: tuple[str, ...], wanted: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """Return the classes in the order that the user asks for; `where` is who has them, for the error.
+
+    Raises:
+        ValueError: `wanted` does not name each class once.
+    """
+    if sorted(wanted) != sorted(classes):
+        raise ValueError(f"data.classes are {', '.join(wanted)}, and {where} {', '.join(classes)}: name each once")
+    return wanted
+
+
 def positive_class(classes: tuple[str, ...], wanted: str | None) -> str | None:
     """Return the class that counts as the defect, and say which; None with more than two classes.
 

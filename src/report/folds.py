@@ -43,7 +43,7 @@ class Merged:
         count: In how many folds the data are cut; None when no run says it.
         figures: The test figures of each finished fold by its number, in order.
         mean: Mean of each figure over the folds; figures that some fold lacks are left out.
-        interval: Its 95 % interval, where there are two folds or more.
+        interval: Its 95 % interval, where the folds differ.
     """
 
     setting: str

@@ -15,7 +15,7 @@ from src.tasks.precision import choose_precision
 from src.tasks.regression import RegressionTask
 from src.tasks.restore import Trained, metadata, read_trained
 from src.tasks.schedule import warmup_cosine
-from src.tasks.specify import frequencies, require_learnt, specify
+from src.tasks.specify import frequencies, require_learnt, require_order, specify
 from src.tasks.used_data import note_data, require_own_cut, require_same_data, require_unseen, used_data
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "read_lines",
     "read_trained",
     "require_learnt",
+    "require_order",
     "require_own_cut",
     "require_same_data",
     "require_settings",

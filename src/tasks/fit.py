@@ -76,8 +76,10 @@ def require_settings(settings: Mapping[Any, Any]) -> None:
         if name not in known and not name.startswith("_"):
             raise ValueError(f"there is no trainer.{name}{near(name, known)}")
     epochs = settings.get("max_epochs")
-    if epochs is None or epochs < 1:
-        raise ValueError(f"trainer.max_epochs={epochs} trains nothing: give 1 or more")
+    if epochs in (None, -1) and settings.get("max_steps", -1) == -1:  # the learning rate needs to know the end
+        raise ValueError(f"trainer.max_epochs={epochs} has no end: give a number of epochs, or +trainer.max_steps=")
+    if epochs not in (None, -1) and (not isinstance(epochs, int) or epochs < 1):
+        raise ValueError(f"trainer.max_epochs={epochs} is no number of epochs: give 1 or more")
 
 
 def fit(

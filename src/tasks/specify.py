@@ -28,8 +28,7 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
         views: Flips and quarter turns that are averaged.
 
     Raises:
-        ValueError: The data gives something else than the task learns, its grades have no order, or its training values
-            are all the same.
+        ValueError: The data gives something else than the task learns, or its training values are all the same.
     """
     require_learnt(kind, data)
     if kind == "regression":
@@ -45,12 +44,6 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
             raise ValueError("val has one value only, which no score can tell apart: give it more images")
         return TaskSpec(kind, data.classes, None, tuple(views), center, spread)
     if kind == "ordinal":
-        if not data.listing.ordered:
-            names = ",".join(data.classes)
-            raise ValueError(
-                f"task=ordinal learns grades, and nothing says their order: add 'data.classes=[{names}]', "
-                "the lowest first"
-            )
         log.info("grades, lowest first: %s", " < ".join(data.classes))
     return TaskSpec(kind, data.classes, data.positive, tuple(views))
 
@@ -67,6 +60,19 @@ def require_learnt(kind: str, data: ImageData) -> None:
         raise ValueError(
             f"task={kind} learns {_WORDS[LEARNT[kind]]}, and {data.listing.name} gives {_WORDS[target]} an image: "
             f"add task={' or task='.join(able)}, or choose another data.target"
+        )
+
+
+def require_order(kind: str, data: ImageData) -> None:
+    """Refuse grades whose order nobody has said: that of their names is none.
+
+    Raises:
+        ValueError: Nobody has.
+    """
+    if kind == "ordinal" and not data.listing.ordered:
+        raise ValueError(
+            f"task=ordinal learns grades, and nothing says the order of {', '.join(data.classes)}: with data=folder, "
+            "table or huggingface name them by 'data.classes=[LOWEST,...,HIGHEST]'"
         )
 
 

@@ -75,6 +75,15 @@ def test_a_folder_of_parquet_files_trains_by_its_config(make_part, image, tmp_pa
     assert data.classes == ("x", "y") and data.positive == "y" and data.listing.name == "p"
 
 
+def test_grades_are_in_the_order_that_is_asked_for(monkeypatch, image, tmp_path, make_part):
+    parts = {"train": make_part([0, 1, 1, 0])}
+    assert not read(monkeypatch, image, tmp_path, parts).ordered
+    listing = read(monkeypatch, image, tmp_path, parts, classes=["y", "x"])
+    assert listing.ordered and listing.classes == ("y", "x")
+    with pytest.raises(ValueError, match=r"data\.classes are y, z, and user/name has the labels x, y: name each once"):
+        read(monkeypatch, image, tmp_path, parts, classes=["y", "z"])
+
+
 def test_names_that_the_command_line_reads_as_numbers_are_text(monkeypatch, image, tmp_path, make_part):
     part = make_part([0, 1], names=("0", "1")).rename_columns({"kind": "3"})
     options = {"label_column": 3, "splits": {2024: "train"}, "positive": 0, "name": 7}

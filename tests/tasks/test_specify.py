@@ -5,7 +5,7 @@ import pytest
 
 from src.data.listing import Listing, Sample
 from src.spec import TaskSpec
-from src.tasks import frequencies, specify
+from src.tasks import frequencies, require_order, specify
 
 
 class Data:
@@ -57,9 +57,10 @@ def test_the_wrong_task_names_the_right_one():
 
 def test_grades_without_an_order_are_refused():
     unordered = Data(LABELLED.listing.samples, ("a", "b"), ordered=False)
-    assert specify("classification", unordered).classes == ("a", "b")
-    with pytest.raises(ValueError, match=r"nothing says their order: add 'data.classes=\[a,b\]', the lowest first"):
-        specify("ordinal", unordered)
+    require_order("classification", unordered)
+    require_order("ordinal", LABELLED)
+    with pytest.raises(ValueError, match=r"nothing says the order of a, b: .*'data.classes=\[LOWEST,\.\.\.,HIGHEST\]'"):
+        require_order("ordinal", unordered)
 
 
 def test_equal_training_values_are_refused():

@@ -100,8 +100,8 @@ def intervals(predictions: Predictions, positive: str | None, samples: int = 100
         seed: Seed of the resamples; the same seed gives the same intervals.
 
     Returns:
-        Lower and upper end by name, for every figure that is defined and differs between resamples. Where no image was
-        decided wrong, or each one, only the part of them that was right has an interval, that of Clopper and Pearson.
+        Lower and upper end by name, for every figure that is defined and differs between resamples. Where it does not,
+        as with no wrong decision, only the part of the images that is right has one, that of Clopper and Pearson.
     """
     figures = compute(predictions, positive)
     resampled = _KINDS[predictions.kind][1]
@@ -110,7 +110,7 @@ def intervals(predictions: Predictions, positive: str | None, samples: int = 100
     for name, value in figures.items():
         if value is not None:
             low, high = np.nanquantile(np.concatenate([block[name] for block in blocks]), (0.025, 0.975))
-            if low < high:
+            if high - low > 1e-9 * max(abs(low), abs(high)):  # equal but for the rounding of a sum
                 result[name] = (float(low), float(high))
             elif name in _PARTS and value in (0, 1):
                 result[name] = _exact(value, len(predictions))

@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from src.report.metrics import LABELS, compute, headline, intervals, measure
 from src.report.metrics.measure import _KINDS
+from src.report.predictions import Predictions
 from tests.report.fakes import grades, labels, predictions, values
 
 KINDS = {"classification": predictions, "ordinal": grades, "multilabel": labels, "regression": values}
@@ -51,3 +53,15 @@ def test_a_resample_has_the_figures_of_the_repeated_rows(kind):
         for name, value in expected.items():
             expect = np.nan if value is None else value
             assert resampled[name][0] == pytest.approx(expect, abs=2e-5, nan_ok=True), (name, images)
+
+
+def test_figures_that_differ_by_rounding_alone_have_no_interval():
+    names, classes = tuple(f"{row}.png" for row in range(23)), tuple(f"l{place}" for place in range(10))
+    told = tuple(classes[row % 10] for row in range(23))  # one of ten labels each, and none is decided
+    nothing = Predictions(names, ("test",) * 23, told, ("",) * 23, np.full((23, 10), 0.3), classes, "multilabel")
+    assert compute(nothing, None)["accuracy"] == pytest.approx(0.9)
+    assert "accuracy" not in intervals(nothing, None)
+    assert intervals(nothing, None)["exact_match"] == pytest.approx((0, 1 - 0.025 ** (1 / 23)))
+    exact = values(images=23)
+    shifted = replace(exact, predicted=tuple(repr(float(text) + 0.1) for text in exact.targets))
+    assert "mean_absolute_error" not in intervals(shifted, None)
