@@ -10,6 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from src.data.aims import names_of
+from src.data.categories import NO_LABEL
 from src.data.listing import SPLITS, Sample
 from src.data.quality.duplicates import Duplicates
 from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
@@ -54,7 +56,7 @@ class Collection:
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of readable images by class, then by split, or `OPEN`; one of several labels counts for each."""
         seen = [self.samples[position] for position in self.readable]
-        found = Counter((name, sample.split or OPEN) for sample in seen for name in sample.labels or (sample.label,))
+        found = Counter((name, sample.split or OPEN) for sample in seen for name in names_of(sample) or (NO_LABEL,))
         splits = [name for name in (*SPLITS, OPEN) if any(split == name for _, split in found)]
         return {label: {split: found[label, split] for split in splits} for label in self.classes}
 
