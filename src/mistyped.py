@@ -35,7 +35,9 @@ def mistyped(error: BaseException, config: str) -> ValueError | None:
         way = f"write +{wanted}" if key == "experiment" else "this command takes none"
         return ValueError(f"conf/{config}.yaml has no {key}: {way}")
     parent, _, last = key.rpartition(".")
-    known = [name for name in _known(config, key) if name != last]
+    known = _known(config, key)
+    if last in known:  # a mapping, and what is not in it yet
+        return ValueError(f"{key} takes new entries with a plus: write +{key}=")
     near = _near(last, known, parent) or (f": write +{key}= to add it" if "use +" in str(error) else "")
     return ValueError(f"there is no {key} in conf/{config}.yaml and its groups{near}")
 

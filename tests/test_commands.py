@@ -232,6 +232,7 @@ def refused(ended, message, code=2):
         (("trainer.max_epochs=[3]",), r"trainer\.max_epochs=\[3\] is no number of epochs"),
         (("trainer.max_epochs=-1",), r"trainer\.max_epochs=-1 has no end"),
         (("trainer.strategy=ddp",), r"there is no trainer\.strategy .*: write \+trainer\.strategy="),
+        (("lora.ranks={blocks.0.*:4}",), r"lora\.ranks takes new entries with a plus: write \+lora\.ranks="),
         (("seed=x",), "error: seed=x is not a whole number"),
         (("data.num_workers=null",), r"data\.num_workers=null is not a whole number"),
         (("name=..",), r"name=\.\. is no folder in exports"),
