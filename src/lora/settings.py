@@ -17,12 +17,13 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """How the adapters of a model are made; `ranks` and `alphas` map globs of layer names, the first match counts.
+    """How the adapters of a model are made; `ranks` and `alphas` map names of layers or globs, the first match counts.
 
     Attributes:
         rank: Rank of each low-rank pair.
         alpha: The update is scaled by alpha / rank, or alpha / sqrt(rank).
-        targets: A word of `src.lora.targets.ROLES`, a module-name glob, or several; empty for the head alone.
+        targets: A word of `src.lora.targets.ROLES`, a module-name glob, or several; empty for the head alone. In a list
+            the very name of a layer comes before a word; `role:conv` is the word in any case.
         fold_norms: Whether frozen batch norms are folded into their convolutions.
         kind: A key of `src.lora.adapters.KINDS`: `lora` or `dora`.
         init: A word of `src.lora.adapters.INITS`: `default`, `pissa`, or `eva`, which asks for a call of `src.lora.eva`
@@ -79,7 +80,7 @@ class LoraSettings:
         layers = list(names)
         for option, patterns in (("ranks", self.ranks), ("alphas", self.alphas)):
             for glob in patterns:
-                if not any(fnmatchcase(name, glob) for name in layers):
+                if not any(_fits(name, glob) for name in layers):
                     near = ", ".join(difflib.get_close_matches(glob, layers, n=5, cutoff=0.3)) or "none"
                     raise ValueError(
                         f"lora.{option}: {glob!r} matches no adapted layer; near names: {near}. "
@@ -101,7 +102,11 @@ def _targets(targets: Any) -> str | tuple[str, ...]:
 
 
 def _first(patterns: Mapping[str, Number], name: str, default: Number) -> Number:
-    return next((value for glob, value in patterns.items() if fnmatchcase(name, glob)), default)
+    return next((value for glob, value in patterns.items() if _fits(name, glob)), default)
+
+
+def _fits(name: str, glob: str) -> bool:
+    return name == glob or fnmatchcase(name, glob)  # a name may hold brackets, which a glob would take for a choice
 
 
 def _rank(option: str, rank: Any) -> int:

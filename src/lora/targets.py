@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor, nn
 
 ROLES = ("all", "dense", "attention", "mlp", "conv")
+MARK = "role:"  # before a word of `ROLES` in a list, where a layer has that very name
 LARGEST_BLOCK = 6  # convolutions of an inverted bottleneck, squeeze-and-excite included
 
 
@@ -77,24 +78,32 @@ def _holders(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
 def select(model: nn.Module, targets: str | Sequence[str]) -> list[Site]:
     """Return the sites that `targets` picks: a word of `ROLES`, a module-name glob, or a list of either.
 
+    A word alone is a role. In a list, a layer of that very name comes first, and `role:conv` is always the role.
+
     Raises:
         ValueError: A target matches nothing; near names are listed.
     """
     candidates = sites(model)
     picked: set[int] = set()
-    for target in [targets] if isinstance(targets, str) else targets:
-        matches = [i for i, site in enumerate(candidates) if _matches(site, target)]
+    for target in [f"{MARK}{targets}" if targets in ROLES else targets] if isinstance(targets, str) else targets:
+        matches = _matches(candidates, target)
         if not matches:
             raise ValueError(_nothing(target, candidates))
         picked.update(matches)
     return [candidates[i] for i in sorted(picked)]
 
 
-def _matches(site: Site, target: str) -> bool:
-    return target in site.roles if target in ROLES else fnmatchcase(site.name, target)
+def _matches(candidates: Sequence[Site], target: str) -> list[int]:
+    """Return where the sites of a target are: its very name, else a role, else a glob."""
+    named = [i for i, site in enumerate(candidates) if site.name == target]
+    role = target.removeprefix(MARK)
+    if named or role not in ROLES:
+        return named or [i for i, site in enumerate(candidates) if fnmatchcase(site.name, target)]
+    return [i for i, site in enumerate(candidates) if role in site.roles]
 
 
 def _nothing(target: str, candidates: list[Site]) -> str:
+    target = target.removeprefix(MARK)
     if target in ROLES:
         return f"lora.targets={target!r} matches no layer of this backbone: choose another of {', '.join(ROLES)}"
     near = difflib.get_close_matches(target, [*ROLES, *(site.name for site in candidates)], n=5, cutoff=0.3)

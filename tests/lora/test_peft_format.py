@@ -11,6 +11,7 @@ from torch import nn
 from src.lora import inject, injection_of, load_peft, save_adapter, save_peft
 from src.lora.adapter_file import load_adapter
 from tests.lora.conftest import build, images, outputs, relative, stir
+from tests.lora.test_targets import Named
 
 MODELS = {
     "test_vit": r".*(qkv|fc1|fc2)|patch_embed\.proj",
@@ -197,3 +198,18 @@ def test_a_weight_that_its_parent_reads_is_not_written_for_peft(tmp_path):
     with pytest.raises(ValueError, match=r"blocks\.0\.attn\.qkv: its parent reads the weight"):
         save_peft(tmp_path / "out", model)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("layer", ["conv", "dense", "mix[0]"])
+def test_a_layer_that_is_called_as_a_role_or_a_pattern_is_adapted_alone(layer, tmp_path):
+    torch.manual_seed(0)
+    base, x = Named().eval(), torch.randn(2, 3, 16, 16)
+    theirs = get_peft_model(copy.deepcopy(base), LoraConfig(r=2, target_modules=[layer])).eval()
+    stir(theirs, std=0.2)
+    theirs.save_pretrained(tmp_path)
+    ours = copy.deepcopy(base)
+    assert [each.name for each in load_peft(tmp_path, ours).layers] == [layer]
+    assert relative(outputs(ours, x), outputs(theirs, x)) <= 1e-5 < relative(outputs(theirs, x), outputs(base, x))
+    again = copy.deepcopy(base)
+    load_adapter(save_adapter(tmp_path / "ours", ours), again)
+    assert torch.equal(outputs(again, x), outputs(ours, x))

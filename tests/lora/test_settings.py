@@ -58,3 +58,9 @@ def test_refuses_what_makes_no_adapter_and_leaves_the_model_alone(choice, messag
     with pytest.raises(ValueError, match=message):
         inject(model, **choice)
     assert injection_of(model) is None and all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_name_with_brackets_is_matched_as_it_is():
+    settings = LoraSettings(rank=4, ranks={"mix[0]": 2}, alphas={"mix[0]": 6.0})
+    settings.check_patterns(["mix[0]"])
+    assert settings.recipe("mix[0]").rank == 2 and settings.recipe("mix[0]").scale == 3

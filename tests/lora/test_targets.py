@@ -72,3 +72,42 @@ def test_heads_are_never_targets(name):
 
 def test_a_plain_module_has_no_head():
     assert [site.name for site in sites(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))] == ["0"]
+
+
+class Named(nn.Module):
+    """A network whose layers are called as roles are, and one as a pattern is."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+        self.dense, self.head = nn.Linear(8, 8), nn.Linear(8, 5)
+        self.add_module("mix[0]", nn.Linear(8, 8))
+
+    def forward(self, x):
+        y = self.dense(self.conv(self.stem(x).relu()).mean((2, 3)))
+        return self.head(self.get_submodule("mix[0]")(y))
+
+    def get_classifier(self):
+        return self.head
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ("conv", {"stem", "conv"}),  # a word alone is the role
+        (["conv"], {"conv"}),
+        (["dense"], {"dense"}),
+        (["role:conv"], {"stem", "conv"}),
+        (["role:conv", "dense"], {"stem", "conv", "dense"}),
+        ("role:conv", {"stem", "conv"}),
+        (["all"], {"stem", "conv", "dense", "mix[0]"}),  # no layer is called so
+        ("mix[0]", {"mix[0]"}),
+    ],
+)
+def test_in_a_list_the_very_name_of_a_layer_comes_before_a_role(targets, expected):
+    assert names(Named(), targets) == expected
+
+
+def test_a_role_with_its_mark_that_picks_nothing_is_told_as_the_role():
+    with pytest.raises(ValueError, match="'attention' matches no layer of this backbone"):
+        select(Named(), ["role:attention"])
