@@ -49,6 +49,10 @@ def test_a_kind_is_trained_judged_shipped_and_decided_alike(kind, table, tmp_pat
     assert ended.code == 0, ended.err
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(names) <= set(metrics["test"])
+    with open(run / "history.csv", newline="") as file:
+        kept = list(csv.DictReader(file))[metrics["best_epoch"]]
+    for name in {*metrics["val"]} - {"loss"}:  # the epoch that was kept, without other views
+        assert float(kept[f"val_{name}"]) == pytest.approx(metrics["val"][name], rel=1e-4, abs=1e-4), name
     if kind != "multilabel":  # a random backbone sees brightness, and hardly lines
         assert metrics["val"]["quadratic_kappa" if kind == "ordinal" else "r2"] > 0.5
 
@@ -81,3 +85,24 @@ def test_the_wrong_task_is_one_line_that_names_the_right_one(table, tmp_path, in
     assert ended.code == 2
     assert ended.err.strip().splitlines()[-1].startswith("error: task=classification learns one label")
     assert "add task=regression" in ended.err and not (tmp_path / "r").exists()
+
+
+def test_a_validation_of_one_grade_is_refused_before_the_first_step(table, tmp_path, invoke):
+    with open(table, newline="") as file:
+        rows = list(csv.DictReader(file))
+    seen = dict.fromkeys(GRADES, 0)
+    for row in rows:
+        seen[row["label"]] += 1
+        held = "val" if row["label"] == "grey" else "test"
+        row |= {"split": held if seen[row["label"]] <= 4 else "train", "path": str(table.parent / row["path"])}
+    with open(tmp_path / "table.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, ["path", "label", "split"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    ended = invoke(
+        "train", "task=ordinal", "data=table", f"data.table={tmp_path / 'table.csv'}", "data.root=/", *TINY,
+        "data.classes=[dark,grey,bright]", f"run_dir={tmp_path / 'r'}",
+    )  # fmt: skip
+    assert ended.code == 2 and not (tmp_path / "r").exists()
+    told = "error: every image of val has the grade 'grey', so there is no quadratic kappa to steer by"
+    assert ended.err.strip().splitlines()[-1].startswith(told)

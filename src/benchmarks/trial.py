@@ -26,8 +26,8 @@ from src.benchmarks.sets import open_set
 from src.benchmarks.suite import Row
 from src.data import ImageData
 from src.data.transforms import defects
+from src.metrics import compute
 from src.report import tabulate
-from src.report.metrics import compute
 from src.tasks import (
     ClassificationTask,
     Setting,

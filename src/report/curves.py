@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
+from src.metrics import Array, outcomes
 from src.report.figures import FEW, INK, MUTED, short, style, svg
-from src.report.metrics import Array, outcomes
 from src.report.predictions import Predictions
 
 MOST_CURVES = 10

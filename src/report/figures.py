@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from src.metrics import Array, confusion
 from src.report.history import History
-from src.report.metrics import Array, confusion
 from src.report.predictions import Predictions
 
 INK, MUTED, GRID, ACCENT, SECOND = "#1d2a2f", "#6b7980", "#e5eaea", "#1f7a5c", "#c8722a"

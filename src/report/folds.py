@@ -16,9 +16,9 @@ from rich.text import Text
 from scipy.stats import t as student
 
 from src.data.files import write_text
+from src.metrics import LABELS, headline
 from src.report import units
 from src.report.environment import environment
-from src.report.metrics import LABELS, headline
 from src.report.sweep_run import SweepRun
 
 KEY = "data.fold"

@@ -10,15 +10,16 @@ from typing import Any
 from markupsafe import Markup
 
 from src.data.files import write_text
+from src.metrics import LABELS, Intervals, compute, intervals, outcomes
 from src.report import units
 from src.report.about import About
 from src.report.curves import precision_recall, roc
 from src.report.environment import environment
 from src.report.figures import FEW, confusion_matrix, learning_curves
 from src.report.history import read_history
-from src.report.metrics import LABELS, Intervals, compute, intervals, outcomes, read_metrics
 from src.report.mistakes import worst_mistakes
 from src.report.predictions import SPLITS, Predictions, read_predictions
+from src.report.record import read_metrics
 from src.report.scatter import errors, scatter
 
 NAME = "report.html"

@@ -1,4 +1,4 @@
-"""Write what a finished run is judged by: its figures, its rows and its page."""
+"""Write what a finished run is judged by, its figures and its rows, and read the figures again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from src.data.files import write_text
-from src.report.metrics import measure
-from src.report.predictions import Predictions, write_predictions
+from src.metrics import compute, intervals
+from src.report.predictions import SPLITS, Predictions, write_predictions
 
 
 def record(folder: Path, predictions: Predictions, positive: str | None, costs: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,3 +26,33 @@ def record(folder: Path, predictions: Predictions, positive: str | None, costs: 
     write_predictions(folder / "predictions.csv", predictions)
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read a `metrics.json`.
+
+    Raises:
+        ValueError: The file is not a JSON object.
+    """
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): run train or evaluate again") from error
+    if not isinstance(metrics, dict):
+        raise ValueError(f"{path} holds no JSON object: run train or evaluate again")
+    return metrics
+
+
+def measure(predictions: Predictions, positive: str | None) -> dict[str, Any]:
+    """Return the figures of every split, as `metrics.json` holds them.
+
+    Args:
+        predictions: Rows of all splits.
+        positive: The class that counts as the defect, or None for averages over classes.
+
+    Returns:
+        `{"val": figures, "test": figures, "intervals": {"val": intervals, "test": intervals}}`, one per split present.
+    """
+    parts = {split: predictions.of(split) for split in SPLITS if split in predictions.splits}
+    figures: dict[str, Any] = {split: compute(part, positive) for split, part in parts.items()}
+    return figures | {"intervals": {split: intervals(part, positive) for split, part in parts.items()}}

@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from src.data.files import write_text
+from src.metrics import LABELS, headline
 from src.report import units
 from src.report.folds import merge_folds, write_folds
-from src.report.metrics import LABELS, headline
 from src.report.sweep_run import SweepRun, read_runs
 
 WRITTEN = ("trainable_parameters", "adapter_bytes", "train_seconds")

@@ -10,7 +10,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from src.report.metrics import headline, read_metrics
+from src.metrics import headline
+from src.report.record import read_metrics
 
 UNFINISHED = "did not finish: the run left neither metrics.json nor error.txt"
 

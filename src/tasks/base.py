@@ -14,16 +14,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
-from torchmetrics import Metric, MetricCollection
 
 from src.backbones import Backbone
 from src.backbones.pixels import average_views
 from src.lora import Layer, apply_ratios, injection_of, parameter_groups
+from src.metrics import Figures
 from src.spec import QUARTER_TURNS, SCORES, ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import PENALTIES, features, fit_head, linear_head
 from src.tasks.probe import require_alive
+from src.tasks.score import figures
 
 log = logging.getLogger(__name__)
 SCORED_EPOCHS = 3  # a small validation split singles out lucky epochs: each is scored with the two before it
@@ -59,7 +60,7 @@ class Setting:
 
 
 class VisionTask(LightningModule, ABC):
-    """One adapted backbone in training; a task subclasses it and says what its loss and its metrics are."""
+    """One adapted backbone in training; a task subclasses it and says what its loss is."""
 
     model: nn.Module
     kind: ClassVar[str]  # one of `src.spec.KINDS`
@@ -86,7 +87,7 @@ class VisionTask(LightningModule, ABC):
         assert setting.task.kind == self.kind
         self.setting, self._lora_plus_ratio = setting, lora_plus_ratio
         self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
-        self.val_metrics = MetricCollection({**self.metrics()}, compute_groups=False, prefix="val/")
+        self._judged: list[tuple[Tensor, Tensor]] = []  # logits and targets of the validation images, by batch
         self._scores: list[float] = []
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
 
@@ -99,14 +100,6 @@ class VisionTask(LightningModule, ABC):
             targets: As the data gives them, `src.data.targets`, with soft ones in training.
             smooth: Whether the targets are blurred as the task was told to, in training.
         """
-
-    @abstractmethod
-    def metrics(self) -> dict[str, Metric]:
-        """Return the metrics that validation tracks by name, updated with what `scored` returns."""
-
-    def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the metrics take."""
-        return logits, targets
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None, smooth: bool = False) -> Tensor:
         """Return the mean loss of a batch: the mean of loss times weight over its images.
@@ -155,15 +148,20 @@ class VisionTask(LightningModule, ABC):
                 f"the training diverged in epoch {self.current_epoch}: the logits are not finite; lower optimizer.lr"
             )
         self.log("val/loss", self.loss(logits, targets), batch_size=len(targets))
-        self.val_metrics.update(*self.scored(logits, targets))
+        self._judged.append((logits.cpu(), targets.cpu()))
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the images of the validation before."""
+        self._judged = []
 
     def on_validation_epoch_end(self) -> None:
-        """Report the epoch's metrics, and the score that decides which epoch is kept."""
-        values = self.val_metrics.compute()
-        self.log_dict({name: value for name, value in values.items() if value.ndim == 0})
-        self._scores = [*self._scores, float(values[f"val/{SCORES[self.kind]}"])][-SCORED_EPOCHS:]
+        """Report the epoch's figures as the report would, and the score that decides which epoch is kept."""
+        logits, targets = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
+        found = self._figures(logits, targets)
+        # The loss is the training's own, which may weigh classes.
+        self.log_dict({f"val/{name}": _number(value) for name, value in found.items() if name != "loss"})
+        self._scores = [*self._scores, self._steering(found)][-SCORED_EPOCHS:]
         self.log("val/score", sum(self._scores) / len(self._scores), prog_bar=True)
-        self.val_metrics.reset()
 
     def on_fit_start(self) -> None:
         """Start head and adapters from the data, then see that every adapter learns, unless training is resumed."""
@@ -222,11 +220,29 @@ class VisionTask(LightningModule, ABC):
                 loss = self.loss(self.model(images), targets.to(self.device), smooth=True)
             yield loss
 
-    def _score(self, logits: Tensor, targets: Tensor) -> Tensor:
-        metric = self.metrics()[SCORES[self.kind]]
-        metric.update(*self.scored(logits, targets))
-        score: Tensor = metric.compute()
-        return score
+    def _figures(self, logits: Tensor, targets: Tensor) -> Figures:
+        return figures(logits, targets, self.setting.task)
+
+    def _score(self, logits: Tensor, targets: Tensor) -> float:
+        return self._steering(self._figures(logits, targets))
+
+    def _steering(self, found: Figures) -> float:
+        """Return the figure that steers.
+
+        Raises:
+            ValueError: It is undefined; `require_score` has refused that before for the whole of val.
+        """
+        value = found[SCORES[self.kind]]
+        if value is None:
+            raise ValueError(
+                f"the validation images have no {SCORES[self.kind].replace('_', ' ')}, which steers the training: "
+                "give val more of them, and leave out trainer.limit_val_batches"
+            )
+        return value
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def layers(model: nn.Module) -> tuple[Layer, ...]:

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassAUROC,
-    MulticlassAveragePrecision,
-    MulticlassConfusionMatrix,
-    MulticlassF1Score,
-)
 
 from src.tasks.labels import LabelTask
 
@@ -34,22 +26,6 @@ class ClassificationTask(LabelTask):
         if imbalance.class_weights:
             each = each * _of_truth(imbalance.weights(frequencies).to(logits.device), targets)
         return each * imbalance.focus(_distance(logits.softmax(1), targets)) if imbalance.focal else each
-
-    def metrics(self) -> dict[str, Metric]:
-        """Return accuracy, balanced accuracy, F1, AUROC, average precision and the confusion matrix.
-
-        The averages over classes are macro; the run's final figures, with the positive class, are
-        `src.report.metrics.compute`.
-        """
-        classes = len(self.setting.task.classes)
-        return {
-            "accuracy": MulticlassAccuracy(classes, average="micro"),
-            "balanced_accuracy": MulticlassAccuracy(classes, average="macro"),
-            "f1": MulticlassF1Score(classes, average="macro"),
-            "auroc": MulticlassAUROC(classes),
-            "average_precision": MulticlassAveragePrecision(classes),
-            "confusion": MulticlassConfusionMatrix(classes),
-        }
 
 
 def _of_truth(values: Tensor, targets: Tensor) -> Tensor:

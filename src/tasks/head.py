@@ -48,7 +48,7 @@ def fit_head(
     train: tuple[Tensor, Tensor],
     val: tuple[Tensor, Tensor],
     loss: Loss,
-    score: Callable[[Tensor, Tensor], Tensor],
+    score: Callable[[Tensor, Tensor], float],
     weights: Tensor | None = None,
     penalties: Sequence[float] = PENALTIES,
 ) -> float:
@@ -72,7 +72,7 @@ def fit_head(
         weight, bias = _fitted((train[0] - mean) / std, train[1], head.out_features, penalty, loss, weights)
         weight, bias = weight / std, bias - (weight / std) @ mean
         value = float(score(F.linear(val[0], weight, bias), val[1]))
-        if chosen is None or math.isnan(best) or value > best:  # a score can be undefined, as R2 of one image is
+        if chosen is None or math.isnan(best) or value > best:  # a fit that diverged has no score
             best, chosen = value, (weight, bias)
     assert chosen is not None
     with torch.no_grad():

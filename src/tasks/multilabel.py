@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.classification import (
-    MultilabelAccuracy,
-    MultilabelAUROC,
-    MultilabelAveragePrecision,
-    MultilabelExactMatch,
-    MultilabelF1Score,
-)
 
 from src.tasks.labels import LabelTask
 
@@ -33,18 +25,3 @@ class MultilabelTask(LabelTask):
         if imbalance.focal:
             each = each * imbalance.focus((logits.sigmoid() - targets).abs())
         return each.mean(1)
-
-    def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the probabilities and whether the labels are there (N x labels)."""
-        return logits.sigmoid(), targets.long()
-
-    def metrics(self) -> dict[str, Metric]:
-        """Return accuracy over all decisions, exact matches, and the labels' mean F1, AUROC and average precision."""
-        labels = len(self.setting.task.classes)
-        return {
-            "accuracy": MultilabelAccuracy(labels, average="micro"),
-            "exact_match": MultilabelExactMatch(labels),
-            "f1": MultilabelF1Score(labels, average="macro"),
-            "auroc": MultilabelAUROC(labels),
-            "average_precision": MultilabelAveragePrecision(labels),
-        }

@@ -7,11 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassCohenKappa, MulticlassF1Score
-from torchmetrics.regression import MeanAbsoluteError
 
-from src.backbones.outputs import interpret
 from src.tasks.base import Setting
 from src.tasks.classification import ClassificationTask
 
@@ -48,18 +44,3 @@ class OrdinalTask(ClassificationTask):
             return self._entropy(logits, targets)
         soft = F.one_hot(targets, logits.shape[1]) if targets.ndim == 1 else targets
         return self._entropy(logits, soft.to(logits.dtype) @ self._reach.to(logits), self._label_smoothing)
-
-    def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the decided grades and the true ones (N)."""
-        return interpret(logits, self.setting.task)[1], targets
-
-    def metrics(self) -> dict[str, Metric]:
-        """Return accuracy, balanced accuracy, F1, the mean distance in grades and the quadratic kappa (Cohen 1968)."""
-        grades = len(self.setting.task.classes)
-        return {
-            "accuracy": MulticlassAccuracy(grades, average="micro"),
-            "balanced_accuracy": MulticlassAccuracy(grades, average="macro"),
-            "f1": MulticlassF1Score(grades, average="macro"),
-            "mean_absolute_error": MeanAbsoluteError(),
-            "quadratic_kappa": MulticlassCohenKappa(grades, weights="quadratic"),
-        }

@@ -6,8 +6,6 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, PearsonCorrCoef, R2Score
 
 from src.tasks.base import Setting, VisionTask
 from src.tasks.head import PENALTIES
@@ -33,20 +31,6 @@ class RegressionTask(VisionTask):
     def losses(self, logits: Tensor, targets: Tensor, smooth: bool = False) -> Tensor:
         """Return the loss of every image, with its value (N x 1)."""
         return F.huber_loss(logits, self._standard(targets), reduction="none", delta=self._delta).mean(1)
-
-    def scored(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the decided values and the true ones (N), standardised: in float32, R2 loses large offsets."""
-        return logits[:, 0], self._standard(targets)[:, 0]
-
-    def metrics(self) -> dict[str, Metric]:
-        """Return mean absolute error and root mean squared error in the values' unit, R2 and Pearson's correlation."""
-        scale = self.setting.task.scale
-        return {
-            "mean_absolute_error": MeanAbsoluteError() * scale,
-            "root_mean_squared_error": MeanSquaredError(squared=False) * scale,
-            "r2": R2Score(),
-            "pearson": PearsonCorrCoef(),
-        }
 
     def _standard(self, targets: Tensor) -> Tensor:
         return (targets - self.setting.task.center) / self.setting.task.scale

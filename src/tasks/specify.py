@@ -11,6 +11,7 @@ import torch
 from src.data import ImageData
 from src.data.targets import soft_targets, weights
 from src.spec import TaskSpec
+from src.tasks.score import require_score
 
 log = logging.getLogger(__name__)
 
@@ -28,24 +29,28 @@ def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) ->
         views: Flips and quarter turns that are averaged.
 
     Raises:
-        ValueError: The data gives something else than the task learns, or its training values are all the same.
+        ValueError: The data gives something else than the task learns, its training values are all the same, or as
+            `require_score`.
     """
     require_learnt(kind, data)
-    if kind == "regression":
-        values = [sample.value for sample in data.samples("train") if sample.value is not None]
-        if min(values) == max(values):
-            raise ValueError(f"every value of train is {values[0]:g}, so there is nothing to learn")
-        center, spread = statistics.fmean(values), statistics.pstdev(values)
-        if spread < LEAST_SPREAD * abs(center):
-            raise ValueError(
-                f"the values differ by {spread:.3g} around {center:.6g}, too little for float32: take off a constant"
-            )
-        if len({sample.value for sample in data.samples("val")}) < 2:
-            raise ValueError("val has one value only, which no score can tell apart: give it more images")
-        return TaskSpec(kind, data.classes, None, tuple(views), center, spread)
+    positive, standard = (None, _standard(data)) if kind == "regression" else (data.positive, ())
+    require_score(kind, data.samples("val"))
     if kind == "ordinal":
         log.info("grades, lowest first: %s", " < ".join(data.classes))
-    return TaskSpec(kind, data.classes, data.positive, tuple(views))
+    return TaskSpec(kind, data.classes, positive, tuple(views), *standard)
+
+
+def _standard(data: ImageData) -> tuple[float, float]:
+    """Return what a logit of 0 and a step of 1 stand for: mean and standard deviation of the training values."""
+    values = [sample.value for sample in data.samples("train") if sample.value is not None]
+    if min(values) == max(values):
+        raise ValueError(f"every value of train is {values[0]:g}, so there is nothing to learn")
+    center, spread = statistics.fmean(values), statistics.pstdev(values)
+    if spread < LEAST_SPREAD * abs(center):
+        raise ValueError(
+            f"the values differ by {spread:.3g} around {center:.6g}, too little for float32: take off a constant"
+        )
+    return center, spread
 
 
 def require_learnt(kind: str, data: ImageData) -> None:

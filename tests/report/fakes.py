@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from src.report.about import About
-from src.report.metrics import measure
 from src.report.predictions import Predictions, write_predictions
+from src.report.record import measure
 from src.spec import JOINT
 
 

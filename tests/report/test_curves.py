@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from src.metrics import compute
 from src.report.curves import precision_curve, precision_recall, roc, roc_curve
-from src.report.metrics import compute
 
 from .fakes import predictions
 from .test_figures import HOSTILE, texts

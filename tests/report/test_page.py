@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import pytest
 from sklearn import metrics as reference
 
+from src.metrics import compute, intervals, outcomes
 from src.report import units
-from src.report.metrics import compute, intervals, outcomes
 from src.report.page import class_rows, write_report
 
 from .fakes import about, grades, labels, predictions, values, write_images, write_run

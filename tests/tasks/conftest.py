@@ -15,7 +15,7 @@ def make_task() -> Callable[..., VisionTask]:
 
     def make(cls: type[VisionTask], *classes: str, frequencies: tuple[float, ...] = (), **options: Any) -> VisionTask:
         backbone = Backbone("test_efficientnet", "none")
-        fixed = {name: options.pop(name) for name in ("center", "scale") if name in options}
+        fixed = {name: options.pop(name) for name in ("positive", "center", "scale") if name in options}
         spec = TaskSpec(cls.kind, classes, **fixed)
         setting = Setting(backbone, Lora(rank=2, targets="dense"), backbone.image_spec(), spec, 0, frequencies)
         return cls(setting, optimizer=torch.optim.AdamW, scheduler=warmup_cosine, **options)

@@ -19,14 +19,18 @@ class Data:
         return [sample for sample in self.listing.samples if sample.split == split]
 
 
-def data(*truths, classes=("a", "b"), **more):
-    splits = ["train"] * (len(truths) - 1) + ["val"]
+def data(*truths, classes=("a", "b"), val=1):
+    splits = ["train"] * (len(truths) - val) + ["val"] * val
     return Data([Sample(Path("x"), split=split, **truth) for truth, split in zip(truths, splits, strict=True)], classes)
 
 
-LABELLED = data({"label": "a"}, {"label": "b"}, {"label": "a"}, {"label": "b"})
+LABELLED = data({"label": "a"}, {"label": "b"}, {"label": "a"}, {"label": "b"}, {"label": "a"}, val=2)
 SEVERAL = data(
-    {"label": "a", "labels": ("a", "b")}, {"label": "b", "labels": ("b",)}, {"label": "(none)", "labels": ()}
+    {"label": "a", "labels": ("a", "b")},
+    {"label": "b", "labels": ("b",)},
+    {"label": "(none)", "labels": ()},
+    {"label": "a", "labels": ("a",)},
+    val=2,
 )
 VALUED = Data(
     [
@@ -65,7 +69,8 @@ def test_grades_without_an_order_are_refused():
 
 def test_equal_training_values_are_refused():
     with pytest.raises(ValueError, match="every value of train is 2"):
-        specify("regression", data({"label": "x", "value": 2.0}, {"label": "x", "value": 3.0}, classes=("value",)))
+        values = [{"label": "x", "value": value} for value in (2.0, 3.0, 4.0)]
+        specify("regression", data(*values, classes=("value",), val=2))
 
 
 def test_frequencies_are_those_of_train():
@@ -81,8 +86,9 @@ def test_values_that_float32_or_a_score_cannot_tell_apart_are_refused():
 
     with pytest.raises(ValueError, match="too little for float32: take off a constant"):
         specify("regression", valued(1.7e9, 1.7e9 + 5, 1.7e9, 1.7e9 + 1))
-    with pytest.raises(ValueError, match="val has one value only"):
-        specify("regression", valued(1.0, 2.0, 3.0, 3.0))
+    for third in (3.0, 3.0 + 1e-9):
+        with pytest.raises(ValueError, match="val has one value only"):
+            specify("regression", valued(1.0, 2.0, 3.0, third))
 
 
 def test_soft_labels_and_weights_count_in_frequencies_as_in_the_loss():

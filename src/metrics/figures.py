@@ -1,21 +1,18 @@
-"""What `metrics.json` holds of each split, by the kind of task."""
+"""The figures of some judged images and their intervals, by the kind of task."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from src.report.metrics import classes, grades, labels, values
-from src.report.metrics.weighted import Array, Figures, resamples
-from src.report.predictions import SPLITS, Predictions
+from src.metrics import classes, grades, labels, values
+from src.metrics.rows import Rows
+from src.metrics.weighted import Array, Figures, resamples
 
 Intervals = dict[str, tuple[float, float]]
-Point = Callable[[Predictions, str | None], Figures]
-Resampled = Callable[[Predictions, str | None, Array], dict[str, Array]]
+Point = Callable[[Rows, str | None], Figures]
+Resampled = Callable[[Rows, str | None, Array], dict[str, Array]]
 
 LABELS = {
     "accuracy": "Accuracy",
@@ -40,37 +37,7 @@ _KINDS: dict[str, tuple[Point, Resampled]] = {
 }
 
 
-def read_metrics(path: Path) -> dict[str, Any]:
-    """Read a `metrics.json`.
-
-    Raises:
-        ValueError: The file is not a JSON object.
-    """
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}): run train or evaluate again") from error
-    if not isinstance(metrics, dict):
-        raise ValueError(f"{path} holds no JSON object: run train or evaluate again")
-    return metrics
-
-
-def measure(predictions: Predictions, positive: str | None) -> dict[str, Any]:
-    """Return the figures of every split, as `metrics.json` holds them.
-
-    Args:
-        predictions: Rows of all splits.
-        positive: The class that counts as the defect, or None for averages over classes.
-
-    Returns:
-        `{"val": figures, "test": figures, "intervals": {"val": intervals, "test": intervals}}`, one per split present.
-    """
-    parts = {split: predictions.of(split) for split in SPLITS if split in predictions.splits}
-    figures: dict[str, Any] = {split: compute(part, positive) for split, part in parts.items()}
-    return figures | {"intervals": {split: intervals(part, positive) for split, part in parts.items()}}
-
-
-def compute(predictions: Predictions, positive: str | None) -> Figures:
+def compute(predictions: Rows, positive: str | None) -> Figures:
     """Return the figures of one split: `classes.point`, `grades.point`, `labels.point` or `values.point`.
 
     Args:
@@ -87,7 +54,7 @@ def compute(predictions: Predictions, positive: str | None) -> Figures:
     return _KINDS[predictions.kind][0](predictions, positive)
 
 
-def intervals(predictions: Predictions, positive: str | None, samples: int = 1000, seed: int = 0) -> Intervals:
+def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed: int = 0) -> Intervals:
     """Return 95 % percentile bootstrap intervals of what `compute` gives, resampled over images.
 
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. Images count as independent: parts of
@@ -130,6 +97,6 @@ def headline(figures: Figures) -> tuple[str, str]:
     return next((pair for pair in _HEADLINES if pair[0] in figures), _HEADLINES[-1])
 
 
-def _require_rows(predictions: Predictions) -> None:
+def _require_rows(predictions: Rows) -> None:
     if not len(predictions):
         raise ValueError("there are no predictions to measure: give a split that holds images")

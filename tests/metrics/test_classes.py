@@ -8,8 +8,8 @@ from scipy.stats import binomtest
 from sklearn import metrics as reference
 from sklearn.preprocessing import label_binarize
 
-from src.report.metrics import compute, confusion, intervals, measure, outcomes, read_metrics
-from src.report.metrics.classes import resampled as weighted_figures
+from src.metrics import compute, confusion, intervals, outcomes
+from src.metrics.classes import resampled as weighted_figures
 from src.report.predictions import Predictions
 from tests.report.fakes import predictions
 
@@ -148,20 +148,11 @@ def test_intervals_are_deterministic_and_hold_the_figure(monkeypatch):
     first = intervals(part, None)
     assert intervals(part, None) == first
     assert intervals(part, None, seed=1) != first
-    monkeypatch.setattr("src.report.metrics.weighted.BLOCK", 90 * 7)  # the size of a block changes nothing
+    monkeypatch.setattr("src.metrics.weighted.BLOCK", 90 * 7)  # the size of a block changes nothing
     assert intervals(part, None) == first
     for name, value in compute(part, None).items():
         low, high = first[name]
         assert low <= value <= high
-
-
-def test_measure_gives_each_split_its_own_figures_and_is_json():
-    whole = predictions(images=90, splits=("val", "test", "val"))
-    figures = measure(whole, "bad")
-    assert figures["val"] == compute(whole.of("val"), "bad") and figures["test"] == compute(whole.of("test"), "bad")
-    assert figures["intervals"]["test"] == intervals(whole.of("test"), "bad")
-    assert set(figures) == {"val", "test", "intervals"}
-    assert json.loads(json.dumps(figures))["val"] == figures["val"]
 
 
 def test_confusion_is_that_of_scikit_learn():
@@ -181,10 +172,3 @@ def test_wrong_input_is_refused():
         compute(predictions().of("val"), "bad")
     with pytest.raises(ValueError, match="positive class 'worse' is not among good, bad"):
         intervals(predictions(), "worse")
-
-
-@pytest.mark.parametrize("text", ["{", "[1]"])
-def test_a_broken_metrics_file_is_refused_by_name(tmp_path, text):
-    (tmp_path / "metrics.json").write_text(text)
-    with pytest.raises(ValueError, match=r"metrics\.json .*run train or evaluate again"):
-        read_metrics(tmp_path / "metrics.json")

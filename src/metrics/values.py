@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error, pearson_corrcoef, r2_score
 
-from src.report.metrics.weighted import Array, Figures, total
-from src.report.predictions import Predictions
+from src.metrics.rows import Rows
+from src.metrics.weighted import Array, Figures, total
 
 
-def point(predictions: Predictions, positive: str | None) -> Figures:
+def point(predictions: Rows, positive: str | None) -> Figures:
     """Return mean absolute error, root mean squared error, R2 and Pearson's correlation of one split.
 
     R2 is undefined where all true values are the same, the correlation also where all decided ones are.
@@ -28,7 +28,7 @@ def point(predictions: Predictions, positive: str | None) -> Figures:
     }
 
 
-def resampled(predictions: Predictions, positive: str | None, weights: Array) -> dict[str, Array]:
+def resampled(predictions: Rows, positive: str | None, weights: Array) -> dict[str, Array]:
     """Compute what `point` does for every row of `weights` (S x N), S values each, NaN where undefined."""
     true, decided = predictions.target_values, predictions.predicted_values
     images = weights.sum(axis=1)

@@ -16,8 +16,8 @@ from torchmetrics.functional.classification import (
     binary_recall,
 )
 
-from src.report.metrics.weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
-from src.report.predictions import Predictions
+from src.metrics.rows import Rows
+from src.metrics.weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Outcomes:
     passed: int
 
 
-def point(predictions: Predictions, positive: str | None) -> Figures:
+def point(predictions: Rows, positive: str | None) -> Figures:
     """Return accuracy, balanced accuracy, F1, AUROC, average precision and loss of one split.
 
     Accuracy is over images; balanced accuracy is the mean recall of the classes that occur. F1, AUROC and average
@@ -65,7 +65,7 @@ def point(predictions: Predictions, positive: str | None) -> Figures:
     }
 
 
-def resampled(predictions: Predictions, positive: str | None, weights: Array) -> dict[str, Array]:
+def resampled(predictions: Rows, positive: str | None, weights: Array) -> dict[str, Array]:
     """Compute what `point` does for every row of `weights` (S x N), S values each, NaN where undefined."""
     counted = _counted(predictions, positive)
     is_target, is_decided = predictions.target_matrix, predictions.predicted_matrix
@@ -82,14 +82,14 @@ def resampled(predictions: Predictions, positive: str | None, weights: Array) ->
     }
 
 
-def confusion(predictions: Predictions) -> NDArray[np.int64]:
+def confusion(predictions: Rows) -> NDArray[np.int64]:
     """Count images by target (rows) and decision (columns), K x K."""
     size = len(predictions.classes)
     cells = predictions.target_indices * size + predictions.predicted_indices
     return np.bincount(cells, minlength=size * size).astype(np.int64).reshape(size, size)
 
 
-def outcomes(predictions: Predictions, positive: str) -> Outcomes:
+def outcomes(predictions: Rows, positive: str) -> Outcomes:
     """Count what was found, missed, falsely alarmed and passed, `positive` against the rest."""
     index = predictions.classes.index(positive)
     is_target, is_decided = predictions.target_matrix[:, index], predictions.predicted_matrix[:, index]
@@ -98,7 +98,7 @@ def outcomes(predictions: Predictions, positive: str) -> Outcomes:
     return Outcomes(found, missed, alarms, len(predictions) - found - missed - alarms)
 
 
-def _counted(predictions: Predictions, positive: str | None) -> list[int]:
+def _counted(predictions: Rows, positive: str | None) -> list[int]:
     if positive is None:
         return list(range(len(predictions.classes)))
     if positive not in predictions.classes:
@@ -110,6 +110,6 @@ def _one(decided: Tensor, targets: Tensor, index: int) -> tuple[Tensor, Tensor]:
     return (decided == index).int(), (targets == index).int()
 
 
-def _surprise(predictions: Predictions) -> Array:
+def _surprise(predictions: Rows) -> Array:
     chosen = predictions.probabilities[np.arange(len(predictions)), predictions.target_indices]
     return -np.log(np.maximum(chosen, SMALLEST))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from src.report.metrics import compute
+from src.metrics import compute
 from tests.report.fakes import grades
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from src.report.metrics.weighted import mean, ratio, resamples, total
+from src.metrics.weighted import mean, ratio, resamples, total
 
 
 def test_resamples_draw_as_many_images_as_there_are():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from src.report.metrics import compute
+from src.metrics import compute
 from src.report.predictions import Predictions
 from tests.report.fakes import values
 

@@ -7,12 +7,12 @@ import torch
 from torchmetrics.functional.classification import multiclass_cohen_kappa
 from torchmetrics.functional.regression import mean_absolute_error
 
-from src.report.metrics import classes
-from src.report.metrics.weighted import Array, Figures, total
-from src.report.predictions import Predictions
+from src.metrics import classes
+from src.metrics.rows import Rows
+from src.metrics.weighted import Array, Figures, total
 
 
-def point(predictions: Predictions, positive: str | None) -> Figures:
+def point(predictions: Rows, positive: str | None) -> Figures:
     """Return what `classes.point` does, the mean distance in grades and the quadratic kappa.
 
     Kappa is undefined where one grade is all that occurs and is decided (Cohen, Weighted Kappa, 1968).
@@ -27,7 +27,7 @@ def point(predictions: Predictions, positive: str | None) -> Figures:
     }
 
 
-def resampled(predictions: Predictions, positive: str | None, weights: Array) -> dict[str, Array]:
+def resampled(predictions: Rows, positive: str | None, weights: Array) -> dict[str, Array]:
     """Compute what `point` does for every row of `weights` (S x N), S values each, NaN where undefined."""
     apart = np.abs(predictions.target_indices - predictions.predicted_indices).astype(np.float64)
     images = weights.sum(axis=1)

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_f1_score
 
-from src.report.metrics.weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
-from src.report.predictions import Predictions
+from src.metrics.rows import Rows
+from src.metrics.weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
 
 
-def point(predictions: Predictions, positive: str | None) -> Figures:
+def point(predictions: Rows, positive: str | None) -> Figures:
     """Return accuracy, exact match, F1, AUROC, average precision and loss of one split.
 
     Accuracy is over all decisions, exact match the part of the images of which every label was decided right. The rest
@@ -34,7 +34,7 @@ def point(predictions: Predictions, positive: str | None) -> Figures:
     }
 
 
-def resampled(predictions: Predictions, positive: str | None, weights: Array) -> dict[str, Array]:
+def resampled(predictions: Rows, positive: str | None, weights: Array) -> dict[str, Array]:
     """Compute what `point` does for every row of `weights` (S x N), S values each, NaN where undefined."""
     is_target, is_decided = predictions.target_matrix, predictions.predicted_matrix
     support, decided, hits = weights @ is_target, weights @ is_decided, weights @ (is_target & is_decided)
@@ -54,7 +54,7 @@ def resampled(predictions: Predictions, positive: str | None, weights: Array) ->
     }
 
 
-def _surprise(predictions: Predictions) -> Array:
+def _surprise(predictions: Rows) -> Array:
     of_truth = np.where(predictions.target_matrix, predictions.probabilities, 1 - predictions.probabilities)
     surprise: Array = -np.log(np.maximum(of_truth, SMALLEST)).mean(axis=1)
     return surprise
