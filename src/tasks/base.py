@@ -24,7 +24,7 @@ from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import PENALTIES, features, fit_head, linear_head
 from src.tasks.probe import require_alive
-from src.tasks.score import figures
+from src.tasks.score import SplitFigures, figures
 
 log = logging.getLogger(__name__)
 SCORED_EPOCHS = 3  # a small validation split singles out lucky epochs: each is scored with the two before it
@@ -87,7 +87,7 @@ class VisionTask(LightningModule, ABC):
         assert setting.task.kind == self.kind
         self.setting, self._lora_plus_ratio = setting, lora_plus_ratio
         self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
-        self._judged: list[tuple[Tensor, Tensor]] = []  # logits and targets of the validation images, by batch
+        self.val_figures = SplitFigures(setting.task)
         self._scores: list[float] = []
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
 
@@ -148,16 +148,12 @@ class VisionTask(LightningModule, ABC):
                 f"the training diverged in epoch {self.current_epoch}: the logits are not finite; lower optimizer.lr"
             )
         self.log("val/loss", self.loss(logits, targets), batch_size=len(targets))
-        self._judged.append((logits.cpu(), targets.cpu()))
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget the images of the validation before."""
-        self._judged = []
+        self.val_figures.update(logits, targets)
 
     def on_validation_epoch_end(self) -> None:
         """Report the epoch's figures as the report would, and the score that decides which epoch is kept."""
-        logits, targets = (torch.cat(parts) for parts in zip(*self._judged, strict=True))
-        found = self._figures(logits, targets)
+        found = self.val_figures.compute()
+        self.val_figures.reset()
         # The loss is the training's own, which may weigh classes.
         self.log_dict({f"val/{name}": _number(value) for name, value in found.items() if name != "loss"})
         self._scores = [*self._scores, self._steering(found)][-SCORED_EPOCHS:]
@@ -220,11 +216,8 @@ class VisionTask(LightningModule, ABC):
                 loss = self.loss(self.model(images), targets.to(self.device), smooth=True)
             yield loss
 
-    def _figures(self, logits: Tensor, targets: Tensor) -> Figures:
-        return figures(logits, targets, self.setting.task)
-
     def _score(self, logits: Tensor, targets: Tensor) -> float:
-        return self._steering(self._figures(logits, targets))
+        return self._steering(figures(logits, targets, self.setting.task))
 
     def _steering(self, found: Figures) -> float:
         """Return the figure that steers.

@@ -6,11 +6,40 @@ from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from src.backbones.outputs import interpret
 from src.data import Sample
 from src.metrics import Decided, Figures, compute
 from src.spec import SCORES, TaskSpec
+
+
+class SplitFigures(Metric):
+    """The figures of the images of one split, tracked over its batches (and, with several processes, over them).
+
+    A figure such as AUROC is no mean of batches, so that logits and targets are what is kept.
+    """
+
+    full_state_update = False
+    logits: list[Tensor]
+    targets: list[Tensor]
+
+    def __init__(self, task: TaskSpec) -> None:
+        """Track what `task` decides."""
+        super().__init__()
+        self._task = task
+        for name in ("logits", "targets"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        """Add a batch: logits of N x outputs, and targets as `figures` takes them."""
+        self.logits.append(logits)
+        self.targets.append(targets)
+
+    def compute(self) -> Figures:
+        """Return the figures of all batches since the last `reset`, None where one is undefined."""
+        return figures(dim_zero_cat(self.logits).cpu(), dim_zero_cat(self.targets).cpu(), self._task)
 
 
 def figures(logits: Tensor, targets: Tensor, task: TaskSpec) -> Figures:

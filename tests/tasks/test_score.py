@@ -14,7 +14,7 @@ from src.metrics import compute
 from src.report import tabulate
 from src.spec import SCORES
 from src.tasks import ClassificationTask, MultilabelTask, OrdinalTask, RegressionTask
-from src.tasks.score import require_score
+from src.tasks.score import figures, require_score
 
 CLASSES = ("a", "b", "c", "d")
 KINDS = {task.kind: task for task in (ClassificationTask, OrdinalTask, MultilabelTask, RegressionTask)}
@@ -47,8 +47,8 @@ def logged(task, samples, logits, monkeypatch):
     monkeypatch.setattr(task, "log", lambda name, value, **_: found.update({name: value}))
     monkeypatch.setattr(task, "log_dict", found.update)
     aims = torch.stack([torch.as_tensor(aim) for aim in targets(samples, task.setting.task.classes)])
-    task.on_validation_epoch_start()
-    task._judged += [(logits[:17], aims[:17]), (logits[17:], aims[17:])]
+    for part in (slice(17), slice(17, None)):
+        task.val_figures.update(logits[part], aims[part])
     task.on_validation_epoch_end()
     return {name.removeprefix("val/"): value for name, value in found.items()}
 
@@ -103,7 +103,8 @@ def test_an_absent_class_that_is_decided_does_not_lower_the_score(make_task, mon
 def test_the_figures_of_two_classes_are_those_of_the_defect(make_task):
     task = make_task(ClassificationTask, "bad", "good", positive="bad")
     logits, aims = torch.tensor([[2.0, 0], [0, 1], [0, 3], [1, 0]]), torch.tensor([0, 0, 1, 1])
-    assert task._figures(logits, aims)["f1"] == reference.f1_score(aims, logits.argmax(1), pos_label=0) == 0.5
+    f1 = figures(logits, aims, task.setting.task)["f1"]
+    assert f1 == reference.f1_score(aims, logits.argmax(1), pos_label=0) == 0.5
 
 
 @pytest.mark.parametrize(
