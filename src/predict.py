@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.command import run
-from src.edge import Annotator, Runtime, decide, find_bundle, find_source, open_lines, release_freed_memory
+from src.edge import Annotator, Runtime, Source, decide, find_bundle, find_source, open_lines, release_freed_memory
 
 
 def main(config: DictConfig) -> None:
@@ -36,7 +36,7 @@ def main(config: DictConfig) -> None:
         runtime = runtime.line(str(config.adapter))
     annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
     release_freed_memory()
-    tally, written = Tally(), "" if config.output is None else f": {config.output}"
+    tally, written = Tally(source), "" if config.output is None else f": {config.output}"
     try:
         with (
             open_lines(config.output, runtime.task, source.facts, source.live) as write,
@@ -69,7 +69,8 @@ def _require_outside(config: DictConfig, key: str) -> None:
 class Tally:
     """The counts of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self.decided = self.broken = self.dropped = 0
 
     def add(self, line: dict[str, Any]) -> None:
@@ -80,7 +81,7 @@ class Tally:
 
     def __str__(self) -> str:
         dropped = f", {self.dropped} dropped" if self.dropped else ""
-        return f"{self.decided} decided, {self.broken} broken{dropped}"
+        return f"{self.decided} decided, {self.broken} broken{dropped}{self._source.left_out()}"
 
 
 def _count(config: DictConfig, key: str, least: int = 1) -> int:

@@ -61,7 +61,7 @@ class ImageSpec(_Spec):
         crop_pct: Part of the resized picture that the centre crop keeps (timm's `crop_pct`).
         crop_mode: `center` resizes the shorter side and crops the middle; `squash` resizes both sides to the size
             over `crop_pct` whatever their ratio, then crops the middle.
-        bit_depth: White in a grey picture that is stored with more than 8 bits is 2**bit_depth - 1; 9 to 16.
+        bit_depth: White in a grey picture that is stored with more than 8 bits is 2**bit_depth - 1; 8 to 16.
     """
 
     size: tuple[int, int]
@@ -86,8 +86,8 @@ class ImageSpec(_Spec):
             raise ValueError(f"crop_pct must be above 0 and at most 1, not {self.crop_pct}")
         if self.crop_mode not in CROP_MODES:
             raise ValueError(f"unknown crop_mode {self.crop_mode!r}: choose one of {', '.join(CROP_MODES)}")
-        if isinstance(self.bit_depth, bool) or self.bit_depth not in range(9, 17):
-            raise ValueError(f"bit_depth must be a whole number from 9 to 16, not {self.bit_depth}")
+        if isinstance(self.bit_depth, bool) or self.bit_depth not in range(8, 17):
+            raise ValueError(f"bit_depth must be a whole number from 8 to 16, not {self.bit_depth}")
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,9 @@ def test_malformed_pictures_are_refused_or_decided_as_decoding_has_it(bundle, tm
         else:
             assert line["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
             decided += 1
-    assert ended.stderr == f"{decided} decided, {len(found) - decided} broken\n" and decided == 8
+    counts, _, skipped = ended.stderr.partition(", 1 skipped")
+    assert counts == f"{decided} decided, {len(found) - decided} broken" and decided == 8
+    assert skipped == f" ({folder / 'nowhere.png'}: a link to nothing)\n"
 
 
 @pytest.mark.parametrize(
@@ -317,3 +319,23 @@ def test_a_picture_of_the_input_is_no_output(bundle, pictures):
 def test_nothing_is_written_into_the_bundle(bundle, pictures, key):
     ended = predict(f"model={bundle}", f"input={pictures}", f"{key}={bundle / 'edge' / 'x'}")
     assert ended.returncode == 2 and "lies in the bundle" in ended.stderr and not (bundle / "edge/x").exists()
+
+
+def test_what_is_not_looked_at_is_counted_with_its_reason(bundle, tmp_path):
+    Image.new("RGB", (9, 9), "orange").save(tmp_path / "a.jfif", "JPEG")
+    Image.new("L", (9, 9)).save(tmp_path / "b.tif", save_all=True, append_images=[Image.new("L", (9, 9))] * 2)
+    (tmp_path / "c.djvu").write_bytes(b"x")
+    (tmp_path / "d.djvu").write_bytes(b"x")
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    ended = predict(f"model={bundle}", f"input={tmp_path}")
+    assert ended.returncode == 0 and len(lines(ended.stdout)) == 2
+    assert ended.stderr.splitlines() == [
+        f"{tmp_path}/b.tif has 3 pages or frames: the first one is decided",
+        f"2 decided, 0 broken, 3 skipped ({tmp_path}/gone.png: a link to nothing; {tmp_path}/c.djvu and 1 more: "
+        "no format that Graft reads: save it as PNG), 2 further pages not looked at",
+    ]
+    ended = predict(f"model={bundle}", f"input={tmp_path}/*.djvu")
+    assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and "2 skipped" in ended.stderr
+    ended = predict(f"model={bundle}", f"input={tmp_path}", "watch=true", "idle=2")
+    assert ended.stderr.splitlines()[-1].startswith("2 decided, 0 broken, 3 skipped (")

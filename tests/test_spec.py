@@ -35,9 +35,9 @@ def test_a_task_spec_survives_json(classes, views):
         ({"interpolation": "magic"}, "unknown interpolation 'magic'"),
         ({"crop_pct": 1.5}, "crop_pct must be"),
         ({"crop_mode": "middle"}, "unknown crop_mode 'middle'"),
-        ({"bit_depth": 8}, "bit_depth must be a whole number from 9 to 16, not 8"),
-        ({"bit_depth": 17}, "from 9 to 16, not 17"),
-        ({"bit_depth": "12"}, "from 9 to 16, not 12"),
+        ({"bit_depth": 7}, "bit_depth must be a whole number from 8 to 16, not 7"),
+        ({"bit_depth": 17}, "from 8 to 16, not 17"),
+        ({"bit_depth": "12"}, "from 8 to 16, not 12"),
     ],
 )
 def test_an_image_spec_refuses(change, message):

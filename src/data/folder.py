@@ -13,7 +13,7 @@ from src.data.datamodule import ImageData
 from src.data.listing import Listing, Sample
 from src.data.loading import Loading
 from src.data.naming import SPLIT_NAMES, arranged, positive_class
-from src.edge.preprocess import IMAGE_SUFFIXES
+from src.edge.formats import IMAGE_SUFFIXES
 from src.errors import LinesError
 
 log = logging.getLogger(__name__)

@@ -51,6 +51,10 @@ class Source(ABC):
             ValueError: The source cannot be opened.
         """
 
+    def left_out(self) -> str:
+        """Say behind the counts of a run what is there and is not looked at; nothing where all of it is."""
+        return ""
+
     def reads(self, path: Path) -> bool:
         """Tell whether a file is one of the source's own."""
         return False

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from threading import Event
 
 from src.edge.frames import Frame, Source
-from src.edge.preprocess import IMAGE_SUFFIXES, decode
 from src.edge.stream import Camera, Video, is_camera, is_video
-from src.edge.watch import Watch, is_picture
+from src.edge.unread import Unread
+from src.edge.walk import Found, sort_out, walk
+from src.edge.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,22 @@ class Pictures(Source):
     Attributes:
         paths: The files.
         folder: The folder they were searched in, if they were.
+        unread: What else was found there and is not read.
     """
 
     paths: tuple[Path, ...]
     folder: Path | None = None
+    unread: Unread = field(default_factory=Unread, compare=False)
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Yield the files in their order."""
         root = self.folder or os.path.commonpath([path.absolute().parent for path in self.paths])
         for path in self.paths:
-            yield Frame(str(path), os.path.relpath(path, root), partial(decode, path))
+            yield Frame(str(path), os.path.relpath(path, root), partial(self.unread.decode, path))
+
+    def left_out(self) -> str:
+        """Say what is skipped, and how many further pages there are."""
+        return str(self.unread)
 
     def reads(self, path: Path) -> bool:
         """Tell whether a file is one of them."""
@@ -70,33 +78,73 @@ def find_source(source: str, watch: bool = False, idle: float | None = None, ret
         return Camera(source, retries)
     if is_video(source) and not path.is_dir():
         return Video(source)
-    return Pictures(tuple(find_images(source)), path if path.is_dir() else None)
+    found = _find(source)
+    return Pictures(tuple(found.pictures), path if path.is_dir() else None, Unread(_skips(found)))
 
 
 def find_images(source: str) -> list[Path]:
     """Return the pictures that `source` means, sorted.
 
     Args:
-        source: A file (taken as it is), a folder (searched with all folders below it), or a glob pattern, in which
-            `**` stands for any folders. Folders and patterns give only files with one of `IMAGE_SUFFIXES` whose
-            name does not start with a dot.
+        source: A file (taken as it is), a folder (searched with all folders below it, see `walk`), or a glob pattern,
+            in which `**` stands for any folders. Folders and patterns give only files with one of `IMAGE_SUFFIXES`
+            whose name does not start with a dot.
 
     Raises:
         ValueError: It is not there, or there is no picture in it.
     """
+    return _find(source).pictures
+
+
+def _find(source: str) -> Found:
     path = Path(source)
     if path.is_file():
-        return [path]
+        return Found([path])
     if path.is_dir():
-        found = list(path.rglob("*"))
+        found = walk(path)
     elif glob.has_magic(source):
-        found = [Path(match) for match in glob.glob(source, recursive=True)]
+        found = _matching(source)
     else:
         raise ValueError(
             f"{source!r} is not there: give a picture, a folder, a pattern such as 'parts/*.png', a video or a "
             "camera (rtsp://camera/1, /dev/video0)"
         )
-    images = sorted(item for item in found if is_picture(item.name) and item.is_file())
-    if not images:
-        raise ValueError(f"no picture in {source!r}: looked for {', '.join(IMAGE_SUFFIXES)} there and in its folders")
-    return images
+    if not found.pictures:
+        raise ValueError(f"no picture in {source!r} or its folders that Pillow reads{Unread(_skips(found))}")
+    return found
+
+
+def _skips(found: Found) -> list[tuple[Path, str]]:
+    return [*found.lost, *sort_out(found.others)[0]]
+
+
+def _matching(pattern: str) -> Found:
+    """Find the files that a pattern matches; its first `**` is walked, as links below it may lead in circles."""
+    found = Found()
+    before, deep, rest = _parted(pattern)
+    for match in sorted(map(Path, glob.glob(before))):
+        if not deep:
+            found.add(match)
+        elif match.is_dir():
+            below = walk(match)
+            for own, more in ((found.pictures, below.pictures), (found.others, below.others)):
+                own += [path for path in more if _matches(path.relative_to(match).parts, rest)]
+            found.lost += below.lost
+    return Found(sorted(found.pictures), found.lost, found.others)
+
+
+def _parted(pattern: str) -> tuple[str, bool, list[str]]:
+    """Return what stands before the first `**`, whether there is one, and the parts from it on."""
+    parts = pattern.replace(os.sep, "/").split("/")
+    if "**" not in parts:
+        return pattern, False, []
+    first = parts.index("**")
+    return "/".join(parts[:first]) + "/" if first else ".", True, parts[first:]
+
+
+def _matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return _matches(parts, patterns[1:]) or (bool(parts) and _matches(parts[1:], patterns))
+    return bool(parts) and fnmatch(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])

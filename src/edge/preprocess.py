@@ -7,6 +7,8 @@ import math
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from src.edge.bayer import is_bayer
+from src.edge.formats import jpeg2000_bits, open_picture, unread_kind
 from src.spec import ImageSpec
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 100_000_000
 
-# Named, because Pillow would also try formats that start other programs (EPS starts Ghostscript).
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_VARIANTS = ("MPO", "PSD")  # further frames are previews, views or layers of the one picture
+_NO_IMAGE = "empty, broken or not an image that Pillow reads"
 _BAYER = "a Bayer (colour filter array) picture: its pixels are raw, convert it to RGB first"
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -36,18 +38,37 @@ class ImageError(ValueError):
     """A picture cannot be used; the message names it and says why."""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture and what only its file tells.
+
+    Attributes:
+        pixels: H x W x 3, uint8, RGB, writable.
+        mode: Pillow's name for how the file holds its pixels.
+        frames: How many pages or frames the file has, of which the pixels are the first.
+        brightest: The largest level of grey of more than 8 bits, as stored; 0 for other pixels.
+    """
+
+    pixels: Pixels
+    mode: str
+    frames: int = 1
+    brightest: int = 0
+
+
 def decode(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) -> Pixels:
-    """Decode a picture to RGB.
+    """Decode a picture to RGB, as `read_picture`; return the pixels alone, H x W x 3, uint8, writable."""
+    return read_picture(source, bit_depth).pixels
+
+
+def read_picture(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) -> Picture:
+    """Decode a picture to RGB, and tell what its file holds.
 
     The EXIF orientation is applied, transparency is laid on white, grey of more than 8 bits is scaled by one white for
     all pictures and rounded, and the first frame of an animation is taken.
 
     Args:
         source: Path of an image file, or its bytes.
-        bit_depth: White in grey of more than 8 bits is 2**bit_depth - 1; 9 to 16.
-
-    Returns:
-        The pixels, H x W x 3, uint8, writable.
+        bit_depth: White in grey of more than 8 bits is 2**bit_depth - 1; 8 to 16.
 
     Raises:
         ImageError: The file is missing, broken, no image, larger than 100 megapixels, or holds a grey above white.
@@ -60,40 +81,52 @@ def decode(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) -> Pixel
             return _open(file, bit_depth)
     except Exception as error:  # a decoder raises whatever a broken file makes it raise
         with warnings.catch_warnings(action="ignore"):
-            bayer = isinstance(error, UnidentifiedImageError) and is_bayer(file)
-        raise ImageError(f"{name}: {_BAYER if bayer else _reason(error)}") from error
+            reason = _unidentified(file) if isinstance(error, UnidentifiedImageError) else _reason(error)
+        raise ImageError(f"{name}: {reason}") from error
 
 
-def _open(file: str | bytes, bit_depth: int) -> Pixels:
-    with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as image:
+def _open(file: str | bytes, bit_depth: int) -> Picture:
+    with open_picture(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         if image.format == "TIFF" and is_bayer(file):
             raise ImageError(_BAYER)
-        stored = _stored_depth(image, bit_depth)
+        mode, stored = image.mode, stored_depth(image, bit_depth)
         ImageOps.exif_transpose(image, in_place=True)
-        return _rgb(image, stored)
+        if image.mode == "F":
+            raise ImageError("floating-point pixels have no fixed scale: save it with 8 or 16 bits")
+        if image.mode.startswith("I"):
+            grey = np.asarray(image)
+            pixels, own = scale_grey(grey, stored), stored == bit_depth
+            return Picture(pixels, mode, _frames(image), int(grey.max()) if own else 0)
+        return Picture(_rgb(image), mode, _frames(image))
 
 
-def _stored_depth(image: ImageFile.ImageFile, bit_depth: int) -> int:
-    """Return the depth of the levels that Pillow will give: it scales a PGM that names its own white to 16 bits.
+def _frames(image: ImageFile.ImageFile) -> int:
+    if image.format in _VARIANTS:
+        return 1
+    with suppress(Exception):  # what follows the first frame may be broken
+        return int(getattr(image, "n_frames", 1))
+    return 1
+
+
+def stored_depth(image: ImageFile.ImageFile, bit_depth: int) -> int:
+    """Return the depth of the levels that Pillow will give: some that the file names itself are scaled to 16 bits.
 
     Raises:
         ImageError: Pillow cuts 16-bit channels to their high byte, which holds for a depth of 16 alone.
     """
-    arguments = image.tile[0][3] if image.tile else ()
+    codec, _, _, arguments = image.tile[0] if image.tile else ("", None, 0, ())
+    grey = image.mode.startswith("I")
     if image.format == "PPM" and image.mode == "I" and isinstance(arguments, tuple):
         return bit_depth if arguments[-1] == 65535 else 16
-    if bit_depth < 16 and not image.mode.startswith("I") and ";16" in str(arguments):
+    bits = jpeg2000_bits(image) if image.format == "JPEG2000" else 16 * (";16" in str(arguments) or codec == "SGI16")
+    if bit_depth < 16 and not grey and bits > 8:
         raise ImageError(f"data.bit_depth={bit_depth} is for grey, and this is 16-bit colour: save it with 8 bits")
-    return bit_depth
+    return 16 if grey and 8 < bits < 16 else bit_depth
 
 
-def _rgb(image: Image.Image, bit_depth: int) -> Pixels:
-    if image.mode == "F":
-        raise ImageError("floating-point pixels have no fixed scale: save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
-        return scale_grey(np.asarray(image), bit_depth)
+def _rgb(image: Image.Image) -> Pixels:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -105,7 +138,7 @@ def scale_grey(grey: NDArray[Any], bit_depth: int = 16) -> Pixels:
 
     Args:
         grey: H x W, whole numbers.
-        bit_depth: White is 2**bit_depth - 1; 9 to 16.
+        bit_depth: White is 2**bit_depth - 1; 8 to 16.
 
     Returns:
         The pixels, H x W x 3, uint8, writable.
@@ -127,11 +160,17 @@ def scale_grey(grey: NDArray[Any], bit_depth: int = 16) -> Pixels:
     return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
 
 
+def _unidentified(file: str | bytes) -> str:
+    if is_bayer(file):
+        return _BAYER
+    with suppress(OSError), io.BytesIO(file) if isinstance(file, bytes) else open(file, "rb") as opened:
+        return unread_kind(opened.read(16)) or _NO_IMAGE
+    return _NO_IMAGE
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 1_000_000} megapixels: crop it or scale it down first"
-    if isinstance(error, UnidentifiedImageError):
-        return f"empty, broken or not an image (known are {', '.join(IMAGE_SUFFIXES)})"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import ClassVar
 
 from src.edge.frames import Frame, Source
-from src.edge.preprocess import IMAGE_SUFFIXES, decode
+from src.edge.unread import Unread
+from src.edge.walk import walk
 
 INTERVAL = 0.5  # seconds between two looks
 
@@ -30,10 +31,12 @@ class Watch(Source):
     Attributes:
         folder: The folder.
         idle: Seconds without a change after which the watch ends; None never.
+        unread: What came there and is not read.
     """
 
     folder: Path
     idle: float | None = None
+    unread: Unread = field(default_factory=Unread, compare=False)
     live: ClassVar[bool] = True
 
     def frames(self, stop: Event) -> Iterator[Frame]:
@@ -43,14 +46,16 @@ class Watch(Source):
         busy = time.monotonic()
         while not stop.is_set():
             begin = time.monotonic()
-            now = self._look()
+            found = walk(self.folder)
+            now = _states(found.pictures)
             pause = max(INTERVAL, 10 * (time.monotonic() - begin))  # a large folder must not cost a core
             complete = [path for path, state in now.items() if before.get(path) == state != taken.get(path)]
             for path in sorted(complete, key=lambda path: (now[path][1], path)):
-                yield Frame(path, os.path.relpath(path, self.folder), partial(decode, path))
+                yield Frame(path, os.path.relpath(path, self.folder), partial(self.unread.decode, Path(path)))
             taken |= {path: now[path] for path in complete}
             if now:  # a share that is away for a while is not an empty folder
                 taken = {path: state for path, state in taken.items() if path in now}
+            self.unread.update(found)
             if complete or now != before:
                 busy = time.monotonic()
             elif self.idle is not None and time.monotonic() - busy >= self.idle:
@@ -63,18 +68,17 @@ class Watch(Source):
         own, other = self.folder.resolve(), folder.resolve()
         return own.is_relative_to(other) or other.is_relative_to(own)
 
-    def _look(self) -> dict[str, State]:
-        """Return size, time of the last change (ns) and inode of every picture that is not empty."""
-        found = {}
-        for folder, _, names in os.walk(self.folder):
-            for path in (os.path.join(folder, name) for name in names if is_picture(name)):
-                with suppress(OSError):  # taken away since it was listed
-                    state = os.stat(path)
-                    if state.st_size:
-                        found[path] = (state.st_size, state.st_mtime_ns, state.st_ino)
-        return found
+    def left_out(self) -> str:
+        """Say what was skipped, and how many further pages there were."""
+        return str(self.unread)
 
 
-def is_picture(name: str) -> bool:
-    """Tell whether a file's name is that of a picture."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+def _states(pictures: Iterable[Path]) -> dict[str, State]:
+    """Return size, time of the last change (ns) and inode of every picture that is not empty."""
+    found = {}
+    for path in pictures:
+        with suppress(OSError):  # taken away since it was listed
+            state = os.stat(path)
+            if state.st_size:
+                found[str(path)] = (state.st_size, state.st_mtime_ns, state.st_ino)
+    return found

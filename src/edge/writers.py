@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from src.edge.preprocess import IMAGE_SUFFIXES
+from src.edge.formats import IMAGE_SUFFIXES
 from src.edge.stream import VIDEO_SUFFIXES
 from src.spec import TaskSpec
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from timm.data import create_transform
 
-from src.edge.preprocess import IMAGE_SUFFIXES, ImageError, decode, load, resize, scale_grey
+from src.edge.formats import IMAGE_SUFFIXES, jpeg2000_bits
+from src.edge.preprocess import ImageError, decode, load, read_picture, resize, scale_grey, stored_depth
 from src.spec import INTERPOLATIONS, ImageSpec
 
 
@@ -91,10 +92,14 @@ def test_lossless_colour_comes_back_writable(tmp_path):
     assert decoded.flags.writeable and resize(decoded, spec()).flags.writeable
 
 
-@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+WRITTEN = [suffix for suffix in IMAGE_SUFFIXES if suffix not in (".psd", ".xbm", ".xpm")]  # Pillow writes no grey there
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
 def test_every_known_suffix_is_decoded(tmp_path, suffix):
-    grey = np.full((6, 5), 77, np.uint8)
-    Image.fromarray(grey).save(tmp_path / f"a{suffix}")
+    Image.new("RGB" if suffix == ".qoi" else "L", (5, 6), 77 if suffix != ".qoi" else (77, 77, 77)).save(
+        tmp_path / f"a{suffix}"
+    )
     assert np.abs(decode(tmp_path / f"a{suffix}").astype(int) - 77).max() <= 1
 
 
@@ -136,7 +141,7 @@ def test_16_bit_grey_keeps_one_scale(form):
     np.testing.assert_array_equal(dark[..., 0], expected[:1, :200])
 
 
-@pytest.mark.parametrize("depth", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize("depth", [8, 9, 10, 12, 14, 16])
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_white_is_the_largest_level_of_the_depth(form, depth):
     white = 2**depth - 1
@@ -156,9 +161,9 @@ def test_a_level_above_white_is_named(tmp_path):
     assert decode(tmp_path / "a.png", 13).max() == 128
 
 
-@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+@pytest.mark.parametrize("suffix", WRITTEN)
 def test_pictures_of_8_bits_know_no_depth(tmp_path, suffix):
-    Image.fromarray(noise(6, 5)).save(tmp_path / f"a{suffix}")
+    Image.fromarray(noise(6, 5, 3) if suffix == ".qoi" else noise(6, 5)).save(tmp_path / f"a{suffix}")
     np.testing.assert_array_equal(decode(tmp_path / f"a{suffix}", 9), decode(tmp_path / f"a{suffix}"))
 
 
@@ -248,7 +253,7 @@ BROKEN = {
     "cut.jpg": (whole[: len(whole) // 2], "truncated"),
     "head.jpg": (whole[:20], "empty, broken or not an image"),
     "cut.png": (stored(Image.fromarray(noise(64, 64, 3)))[:4000], "truncated"),
-    "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n", "not an image"),
+    "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n", "a drawing, not pixels"),
     "square.png": (empty_png(20000, 20000), "more than 100 megapixels"),
     "just.png": (empty_png(10001, 10000), "more than 100 megapixels"),
 }
@@ -283,3 +288,58 @@ def test_damaged_bytes_are_decoded_or_refused(where, damage):
         assert decode(whole[:where] + damage + whole[where + len(damage) :]).dtype == np.uint8
     except ImageError as error:
         assert str(error).startswith("picture in memory: ")
+
+
+def test_pages_behind_the_first_are_told_and_previews_are_none(tmp_path):
+    frames = [Image.new("RGB", (4, 4), (shade, 0, 0)) for shade in (10, 90, 170)]
+    for suffix in (".gif", ".webp", ".png", ".tif", ".avif"):
+        frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
+        assert read_picture(tmp_path / f"a{suffix}").frames == 3
+    frames[0].save(tmp_path / "a.mpo", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "a.jpg")
+    assert read_picture(tmp_path / "a.mpo").frames == read_picture(tmp_path / "a.jpg").frames == 1
+
+
+def test_broken_pages_behind_the_first_do_not_refuse_it(tmp_path):
+    frames = [Image.fromarray(noise(16, 16, 3, seed=seed)) for seed in (0, 1)]
+    whole = stored(frames[0], "TIFF", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(decode(whole[: len(whole) - 700]), np.asarray(frames[0]))
+
+
+def test_a_picture_tells_its_mode_and_its_brightest_level():
+    deep = read_picture(stored(Image.fromarray(np.array([[3, 200]], np.uint16)), "TIFF"))
+    assert (deep.mode, deep.brightest) == ("I;16", 200)
+    plain = read_picture(stored(Image.new("LA", (2, 2), (250, 255))))
+    assert (plain.mode, plain.brightest) == ("LA", 0)
+
+
+def test_levels_of_8_bits_in_16_are_read_with_that_depth():
+    levels = np.arange(256, dtype=np.uint16)[None]
+    for form in ("TIFF", "PNG"):
+        np.testing.assert_array_equal(decode(stored(Image.fromarray(levels), form), 8)[..., 0], levels)
+    with pytest.raises(ImageError, match=r"brightest pixel is 256, and white is 255 at 8 bits.*data\.bit_depth to 9"):
+        decode(stored(Image.fromarray(levels + 1)), 8)
+
+
+def test_deep_jpeg_2000_is_scaled_as_tiff_is():
+    levels = noise(9, 7, high=4096, dtype=np.uint16)
+    deep = Image.fromarray(levels)
+    for depth in (12, 16):
+        np.testing.assert_array_equal(decode(stored(deep, "JPEG2000"), depth), decode(stored(deep, "TIFF"), depth))
+    whole = bytearray(stored(deep, "JPEG2000"))
+    whole[whole.find(b"\xff\x4f\xff\x51") + 42] = 11  # it says 12 bits, which Pillow shifts up to 16
+    with Image.open(io.BytesIO(whole)) as image:
+        assert jpeg2000_bits(image) == 12 and stored_depth(image, 12) == stored_depth(image, 16) == 16
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", r'HEIF: pip install "\.\[heif\]"'),
+        (b"\x76\x2f\x31\x01\x02\0\0\0", "levels without a fixed white"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "no format that Graft reads"),
+    ],
+)
+def test_pictures_of_other_formats_are_named(head, reason):
+    with pytest.raises(ImageError, match=f"picture in memory: {reason}"):
+        decode(head + bytes(40))

@@ -8,6 +8,7 @@ from PIL import Image
 
 from src.edge import watch
 from src.edge.inputs import find_source
+from src.edge.walk import walk
 from src.edge.watch import Watch
 
 
@@ -109,3 +110,24 @@ def test_only_a_folder_is_watched(tmp_path):
     with pytest.raises(ValueError, match="watch=true needs a folder"):
         find_source(str(picture(tmp_path / "a.png")), watch=True)
     assert isinstance(find_source(str(tmp_path), watch=True), Watch)
+
+
+def test_what_cannot_be_read_is_counted_and_forgotten_when_it_gets_its_name(tmp_path, caplog):
+    picture(tmp_path / "a.png").rename(tmp_path / "part")  # as an upload that takes its name at the end
+    (tmp_path / "b.djvu").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "more").symlink_to(tmp_path.parent / f"{tmp_path.name}-else")
+    (tmp_path / "more").resolve().mkdir()
+    picture(tmp_path / "more/linked.png")
+    seen, source = [], Watch(tmp_path, idle=0.5)
+    for frame in source.frames(threading.Event()):
+        seen.append(frame.name)
+        if seen == ["more/linked.png"]:
+            stop = time.monotonic() + 5
+            while ", 2 skipped" not in source.left_out() and time.monotonic() < stop:
+                source.unread.update(walk(tmp_path))
+            assert "part: PNG by its first bytes: give it a name that ends in .png" in source.left_out()
+            (tmp_path / "part").rename(tmp_path / "a.png")
+    assert seen == ["more/linked.png", "a.png"]
+    assert source.left_out() == f", 1 skipped ({tmp_path}/b.djvu: no format that Graft reads: save it as PNG)"
+    assert "skipped: " in caplog.text

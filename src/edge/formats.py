@@ -1,0 +1,130 @@
+"""Which files are pictures: what the installed Pillow can read, and why other pictures are not read."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import IO
+
+from PIL import Image, ImageFile
+
+with suppress(ImportError):  # the extra `heif`
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+Image.init()
+
+_DRAWING = "a drawing, not pixels: export it as PNG"
+_RAW = "raw pixels of a camera: convert it to RGB first"
+_UNSCALED = "levels without a fixed white: save it with 8 or 16 bits"
+_HEIF = 'HEIF: pip install ".[heif]", or save it as JPEG'
+_ODD = "no format that Graft reads: save it as PNG"
+# What Pillow itself calls an image, by its MIME type, and two that it gives none. Of the others some start programs
+# (EPS) or open what is inside them (IPTC), some drop the scale of their levels (FITS), and some share their suffix with
+# files that are no pictures (GBR, PCD).
+_FIRST = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_LAX = "TGA"  # it has no mark of its own, so that nearly any zeros may be one: tried last
+_BY_SUFFIX = Image.registered_extensions()
+_IMAGES = {form for form in Image.OPEN if Image.MIME.get(form, "").startswith("image/") or form in ("DDS", "QOI")}
+_NO_IMAGES = {"BUFR", "GBR", "GRIB", "HDF5", "IPTC", "MPEG", "PALM", "PCD", "PDF"}
+
+FORMATS = (*_FIRST, *sorted(_IMAGES - {*_FIRST, _LAX}), _LAX)
+IMAGE_SUFFIXES = tuple(
+    sorted(suffix for suffix, form in _BY_SUFFIX.items() if form in (*FORMATS, "MPO"))  # a JPEG to Pillow
+)
+_PREFERRED = {"JPEG": ".jpg", "TIFF": ".tif", "PPM": ".ppm", "JPEG2000": ".jp2"}
+_UNREAD = {
+    **{suffix: _ODD for suffix, form in _BY_SUFFIX.items() if form not in _NO_IMAGES},
+    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), _HEIF),
+    **dict.fromkeys((".avif", ".avifs"), "AVIF: it needs Pillow 11.3 or later"),
+    **dict.fromkeys((".ai", ".cdr", ".emf", ".eps", ".ps", ".svg", ".svgz", ".wmf"), _DRAWING),
+    **dict.fromkeys((".exr", ".fit", ".fits", ".hdr"), _UNSCALED),
+    **dict.fromkeys((".jxl", ".jxr", ".wdp", ".hdp", ".bpg", ".jls", ".flif"), _ODD),
+    **dict.fromkeys((".djvu", ".psb", ".xcf"), _ODD),
+    **dict.fromkeys((".dcm", ".dicom"), "DICOM: export it as PNG or TIFF"),
+    **dict.fromkeys(
+        ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 "
+        ".srf .srw .x3f".split(),
+        _RAW,
+    ),
+}
+_MARKS = (  # place and bytes of formats that Pillow does not read by itself
+    *((4, b"ftyp" + brand, _HEIF) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")),
+    (4, b"ftypavif", _UNREAD[".avif"]),
+    (4, b"ftypcrx ", _RAW),
+    (0, b"FUJIFILMCCD-RAW", _RAW),
+    (0, b"%!PS", _DRAWING),
+    (0, b"<svg", _DRAWING),
+    (0, b"\x76\x2f\x31\x01", _UNSCALED),  # OpenEXR
+    (0, b"#?RADIANCE", _UNSCALED),
+    (0, b"SIMPLE  =", _UNSCALED),  # FITS
+    (0, b"\0\0\0\x0cJXL ", _UNREAD[".jxl"]),
+    (0, b"\xff\x0a", _UNREAD[".jxl"]),
+    (0, b"II\xbc\x01", _UNREAD[".jxr"]),
+    (0, b"8BPS\0\x02", _UNREAD[".psb"]),
+)
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a file's name is that of a picture that can be read."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
+def open_picture(file: str | IO[bytes]) -> ImageFile.ImageFile:
+    """Open a picture file in one of `FORMATS`, whatever its name is; the pixels are not read yet.
+
+    Raises:
+        Exception: As `PIL.Image.open`, and whatever its decoders raise of a broken file.
+    """
+    return Image.open(file, formats=FORMATS)
+
+
+def jpeg2000_bits(image: ImageFile.ImageFile) -> int:
+    """Return the bits of a channel of an open JPEG 2000 file; Pillow shifts fewer than 16 up to 16."""
+    assert image.fp is not None
+    image.fp.seek(0)
+    head = image.fp.read(2**20)
+    place = head.find(b"\xff\x4f\xff\x51") + 42  # behind the mark of the codestream, the sizes and the channels
+    return (head[place] & 0x7F) + 1 if 42 <= place < len(head) else 16
+
+
+def suffix_of(form: str) -> str:
+    """Return the usual suffix of a format that Pillow names."""
+    own, known = f".{form.lower()}", sorted(suffix for suffix, each in _BY_SUFFIX.items() if each == form)
+    return _PREFERRED.get(form, own if own in known or not known else known[0])
+
+
+def why_unread(path: str | os.PathLike[str]) -> str | None:
+    """Return why a regular file is not read although its name or its first bytes say that it is a picture.
+
+    Args:
+        path: A file whose name is none of `is_picture`.
+
+    Returns:
+        The reason, or None for a file that is no picture, or that cannot be opened.
+    """
+    reason = _UNREAD.get(os.path.splitext(path)[1].lower())
+    if reason is not None:
+        return reason
+    try:
+        with open(path, "rb") as file:
+            return unread_kind(file.read(16)) or _misnamed(file)
+    except OSError:
+        return None
+
+
+def unread_kind(head: bytes) -> str | None:
+    """Return what the first 16 bytes of a file that cannot be read say that it is, and what to do about it."""
+    return next((reason for place, mark, reason in _MARKS if head[place:].startswith(mark)), None)
+
+
+def _misnamed(file: IO[bytes]) -> str | None:
+    for form in FORMATS[:-1]:  # what has no mark of its own is told by its name alone
+        factory, accept = Image.OPEN[form]
+        file.seek(0)
+        with suppress(Exception):  # a decoder raises whatever a file that is none of its own makes it raise
+            if accept is None or accept(file.read(16)):
+                file.seek(0)
+                factory(file, b"").close()
+                return f"{form} by its first bytes: give it a name that ends in {suffix_of(form)}"
+    return None

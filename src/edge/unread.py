@@ -1,0 +1,70 @@
+"""What of a source is not looked at: counted by its reason, the first of each named."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from src.edge.preprocess import Pixels, read_picture
+from src.edge.walk import Found, Skip, sort_out
+
+log = logging.getLogger(__name__)
+
+
+class Unread:
+    """The files and folders that are skipped, and the pages behind the first one of what is read.
+
+    Attributes:
+        skipped: The files and folders for each reason.
+        pages: Number of further pages or frames.
+    """
+
+    def __init__(self, skips: Iterable[Skip] = ()) -> None:
+        """Take what is known from the beginning."""
+        self.skipped: dict[str, list[Path]] = {}
+        self.pages = 0
+        self._seen, self._judged = set[Path](), set[Path]()
+        for path, reason in skips:
+            self.skipped.setdefault(reason, []).append(path)
+
+    def update(self, found: Found) -> None:
+        """Take a new look at a folder: count what the last look found too, and forget what has gone or got its name."""
+        lost = dict(found.lost)
+        here = lost.keys() | set(found.others)
+        for path in self._judged - here:
+            for paths in self.skipped.values():
+                if path in paths:
+                    paths.remove(path)
+        new = (here & self._seen) - self._judged
+        skips = [(path, lost[path]) for path in new & lost.keys()] + sort_out(new - lost.keys())[0]
+        for path, reason in sorted(skips):
+            known = self.skipped.setdefault(reason, [])
+            if not known:
+                log.warning("skipped: %s (%s)", path, reason)
+            known.append(path)
+        self._judged = (self._judged | new) & here
+        self._seen = here
+
+    def decode(self, path: Path, bit_depth: int) -> Pixels:
+        """Decode the first page of a picture, and count the others.
+
+        Raises:
+            ImageError: As `read_picture`.
+        """
+        picture = read_picture(path, bit_depth)
+        if picture.frames > 1:
+            if not self.pages:
+                log.warning("%s has %d pages or frames: the first one is decided", path, picture.frames)
+            self.pages += picture.frames - 1
+        return picture.pixels
+
+    def __str__(self) -> str:
+        count = sum(map(len, self.skipped.values()))
+        told = "; ".join(f"{paths[0]}{_more(paths)}: {reason}" for reason, paths in self.skipped.items() if paths)
+        pages = f", {self.pages} further pages not looked at" if self.pages else ""
+        return (f", {count} skipped ({told})" if count else "") + pages
+
+
+def _more(paths: Sequence[Path]) -> str:
+    return f" and {len(paths) - 1} more" if len(paths) > 1 else ""
