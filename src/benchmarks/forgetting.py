@@ -7,7 +7,7 @@ from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
 from src.backbones import Backbone, create_backbone
-from src.lora.adapter_file import head_parameters
+from src.lora.heads import head_state
 from src.spec import ImageSpec, TaskSpec
 from src.tasks.build import build, network_input
 
@@ -33,7 +33,7 @@ def forgetting(trained: nn.Module, backbone: Backbone, image: ImageSpec, task: T
 
 def _logits(original: nn.Module, plain: nn.Module, images: Tensor) -> Tensor:
     """Return the logits of the original head on the features of `plain`."""
-    own = {*head_parameters(plain), *head_parameters(original)}
+    own = {*head_state(plain), *head_state(original)}
     body = {name: value for name, value in plain.state_dict().items() if name not in own}
     missing = original.load_state_dict(body, strict=False)
     assert not missing.unexpected_keys and set(missing.missing_keys) <= own

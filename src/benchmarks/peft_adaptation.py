@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from src.benchmarks.methods import ALPHA, RANK, peft
-from src.lora.adapter_file import head_parameters, write_tensors
+from src.lora.adapter_file import write_tensors
+from src.lora.heads import head_state
 
 FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
@@ -34,7 +35,7 @@ class Peft:
         from peft import get_peft_model_state_dict
 
         learnt = get_peft_model_state_dict(model.__dict__["peft"], save_embedding_layers=False)
-        learnt |= {PREFIX + name: value for name, value in head_parameters(model).items()}
+        learnt |= {PREFIX + name: value for name, value in head_state(model).items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in learnt.items()}
         return write_tensors(folder / FILE, tensors, {"format": "pt"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from src.lora.adapters import Blend
 from src.lora.fold import folds, is_folded
 from src.lora.hashing import base_hash
+from src.lora.heads import head_state
 from src.lora.inject import (
     Graft,
     Injection,
@@ -32,7 +33,6 @@ from src.lora.inject import (
     thaw,
 )
 from src.lora.settings import LoraSettings
-from src.lora.targets import classifiers
 
 FORMAT = 1
 
@@ -52,7 +52,7 @@ class AdapterHeader:
 
 
 def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> Path:
-    """Save the adapters, the head, and every other parameter that requires a gradient, atomically.
+    """Save the adapters, the head with its statistics, and every other parameter that requires a gradient, atomically.
 
     Args:
         path: The file to write, `.safetensors` by custom; what was there stays until the new one is whole.
@@ -68,7 +68,7 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
     if any(isinstance(adapter, Blend) for _, _, adapter in adapters(model)):
         raise ValueError("a blend has no file of its own: keep the files that it is made of")
     _refuse_folded(model)
-    learnt = {name: p for name, p in model.named_parameters() if p.requires_grad} | head_parameters(model)
+    learnt = {name: p for name, p in model.named_parameters() if p.requires_grad} | head_state(model)
     tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in learnt.items()}
     header = {
         "format": FORMAT,
@@ -82,7 +82,7 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
 
 def _refuse_folded(model: nn.Module) -> None:
     """Refuse values that only the folded layers here have: no plain model could take them."""
-    folded = _folded_names(model)
+    folded = folded_names(model)
     unfrozen = [name for name, p in model.named_parameters() if p.requires_grad and name in folded]
     if unfrozen:
         raise ValueError(
@@ -91,7 +91,7 @@ def _refuse_folded(model: nn.Module) -> None:
         )
 
 
-def _folded_names(model: nn.Module) -> set[str]:
+def folded_names(model: nn.Module) -> set[str]:
     """Return the names of the parameters that a fold has changed or put out of use, in a prepared model."""
     convs = folds(model)
     return {
@@ -142,20 +142,19 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
     hashed = base_hash(model)
     check_base(path, header, hashed)
-    head, grown = head_parameters(model), expected(path, model, header.settings)
-    plain = {name: p for name, p in model.named_parameters() if name in tensors or name in head}
-    check(path, grown | {name: tuple(p.shape) for name, p in plain.items()}, tensors)
+    head, grown = head_of(model, tensors), expected(path, model, header.settings)
+    plain = {name: p for name, p in model.named_parameters() if name in tensors} | head
+    check(path, grown | {name: tuple(value.shape) for name, value in plain.items()}, tensors, counts(head))
     rootstock = prepare(model, header.settings.fold_norms, hashed)
     if rootstock.folded != header.folded:
         restore(model, rootstock.thawed)
         raise other_folds(str(path), header.folded, rootstock.folded)
     further = {name: tensors[name] for name in plain if name not in head}
-    changed = _folded_names(model) & set(further)
-    if changed:
+    try:
+        refuse_folded(str(path), model, further)
+    except AdapterError:
         restore(model, rootstock.thawed)
-        raise AdapterError(
-            f"{path} holds {sorted(changed)[:3]}, which are folded here: the file is damaged, train again"
-        )
+        raise
     grafts = grow(model, header.settings)
     fill(parameters(grafts) | head, tensors)
     injection = attach(model, header.settings, grafts, rootstock)
@@ -179,6 +178,13 @@ def other_folds(source: str, trained: int, here: int) -> AdapterError:
     )
 
 
+def refuse_folded(source: str, model: nn.Module, further: Iterable[str]) -> None:
+    """Refuse values of a plain model's layers that are folded in this one."""
+    changed = sorted(folded_names(model).intersection(further))
+    if changed:
+        raise AdapterError(f"{source} holds {changed[:3]}, which are folded here: the file is damaged, train again")
+
+
 def expected(path: Path, model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...]]:
     """Return the shape of every adapter parameter that a file with these settings holds.
 
@@ -191,10 +197,16 @@ def expected(path: Path, model: nn.Module, settings: LoraSettings) -> dict[str, 
         raise AdapterError(f"{path} does not fit this model: {error}") from error
 
 
-def head_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters of the model's classifiers by their names in the model."""
-    heads = {id(parameter) for head in classifiers(model) for parameter in head.parameters()}
-    return {name: parameter for name, parameter in model.named_parameters() if id(parameter) in heads}
+def head_of(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what a file has to hold of the head: its parameters, and its statistics unless they are of before."""
+    return {
+        name: value for name, value in head_state(model).items() if name in tensors or isinstance(value, nn.Parameter)
+    }
+
+
+def counts(values: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the values that are whole numbers, as of batches seen."""
+    return [name for name, value in values.items() if not value.is_floating_point()]
 
 
 def parameters(grafts: Sequence[Graft]) -> dict[str, nn.Parameter]:
@@ -202,15 +214,20 @@ def parameters(grafts: Sequence[Graft]) -> dict[str, nn.Parameter]:
     return {name: parameter for graft in grafts for name, parameter in graft.parameters().items()}
 
 
-def fill(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:
-    """Copy a file's checked tensors into parameters of the same names."""
+def fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copy a file's checked tensors into parameters and buffers of the same names."""
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
 
 
-def check(path: Path, expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors with other names or shapes than `expected`, or without finite values.
+def check(
+    path: Path,
+    expected: Mapping[str, tuple[int, ...]],
+    tensors: Mapping[str, Tensor],
+    counts: Collection[str] = (),
+) -> None:
+    """Refuse tensors with other names or shapes than `expected`, or without finite values; `counts` are no floats.
 
     Raises:
         AdapterError: With the tensor's name.
@@ -227,7 +244,7 @@ def check(path: Path, expected: Mapping[str, tuple[int, ...]], tensors: Mapping[
                 f"{path} does not fit this model: {name} is {tuple(tensors[name].shape)} in the file and {shape} in "
                 "the model (another number of classes?)"
             )
-        if not tensors[name].is_floating_point():
+        if tensors[name].is_floating_point() == (name in counts):
             raise AdapterError(f"{path} holds {tensors[name].dtype} in {name}, not floats: the file is damaged")
         if not tensors[name].isfinite().all():
             raise AdapterError(f"{path} holds NaN or infinity in {name}: the training diverged, or the file is damaged")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.lora.adapter_file import head_parameters
+from src.lora.heads import head_parameters
 from src.lora.inject import adapters, detach, injection_of
 from src.lora.products import merged
 from src.lora.surgery import slot

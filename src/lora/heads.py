@@ -1,4 +1,4 @@
-"""What heads read, and what a head of zeros hides: everything before it."""
+"""What heads hold and read, and what a head of zeros hides: everything before it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from src.lora.targets import classifiers
+
+
+def head_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of the model's classifiers by their names in the model."""
+    heads = {id(parameter) for head in classifiers(model) for parameter in head.parameters()}
+    return {name: parameter for name, parameter in model.named_parameters() if id(parameter) in heads}
+
+
+def head_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters of the classifiers, and the buffers that a state dict holds, as a norm's statistics."""
+    heads, kept = {id(buffer) for head in classifiers(model) for buffer in head.buffers()}, model.state_dict()
+    buffers = {name: buffer for name, buffer in model.named_buffers() if id(buffer) in heads and name in kept}
+    return {**head_parameters(model), **buffers}
 
 
 def what_heads_read(model: nn.Module, run: Callable[[], list[Tensor]]) -> list[Tensor]:

@@ -195,6 +195,19 @@ def thaw(model: nn.Module, values: Mapping[str, Tensor]) -> Injection:
     return injection
 
 
+def refreeze(model: nn.Module) -> dict[str, Tensor]:
+    """Undo `thaw`: give the parameters their old values, and return those that they had since."""
+    injection, parameters = injection_of(model), dict(model.named_parameters())
+    if injection is None or not injection.replaced:
+        return {}
+    learnt = {name: parameters[name].detach().clone() for name in injection.replaced}
+    for name, value in injection.replaced.items():
+        parameters[name].data.copy_(value)
+        parameters[name].requires_grad_(False)
+    model.__dict__["injection"] = replace(injection, replaced={})
+    return learnt
+
+
 def detach(model: nn.Module) -> None:
     """Take the adapters out of `model`, which stays prepared: frozen, and folded as it is."""
     for module, attribute, _ in list(adapters(model)):

@@ -20,14 +20,27 @@ from safetensors.torch import load_file
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from src.lora.adapter_file import AdapterError, check, fill, head_parameters, write_tensors
+from src.lora.adapter_file import AdapterError, check, fill, folded_names, write_tensors
 from src.lora.adapters import Dora, LowRank
 from src.lora.fold import Fold, example_of, folds, in_eval
 from src.lora.hashing import base_hash
-from src.lora.inject import Graft, Injection, adapters, attach, grow, injection_of, is_adapted, plan, prepare
+from src.lora.heads import head_state
+from src.lora.inject import (
+    Graft,
+    Injection,
+    adapters,
+    attach,
+    grow,
+    injection_of,
+    is_adapted,
+    prepare,
+    restore,
+    thaw,
+)
 from src.lora.peft_config import CONFIG, is_target, read_config, settings_of
+from src.lora.peft_head import is_saved, names_to_save, saved
 from src.lora.settings import LoraSettings
-from src.lora.targets import Site, classifiers
+from src.lora.targets import sites
 
 WEIGHTS, PREFIX = "adapter_model.safetensors", "base_model.model."
 UPDATABLE = (nn.Linear.forward, nn.Conv2d.forward, Conv2dSame.forward)  # linear in the weight, and called by parents
@@ -37,28 +50,42 @@ Pair = tuple[Tensor, Tensor]  # A and B
 def load_peft(folder: str | Path, model: nn.Module) -> Injection:
     """Adapt a plain `model` as a PEFT LoRA folder says; on an error the model is untouched.
 
-    A layer whose pair is larger than its weight becomes dense, with the very same update. A folder without
-    `modules_to_save` leaves the model's own head. PEFT keeps no hash: that the base is the right one is up to you.
+    A layer whose pair is larger than its weight becomes dense, with the very same update. A pair on the head is added
+    to the head, which Graft trains whole. What `modules_to_save` names comes from the folder, statistics included; the
+    rest of the head stays the model's own. PEFT keeps no hash: that the base is the right one is up to you.
 
     Raises:
         AdapterError: The folder is no plain LoRA of PEFT, is damaged, or does not fit the model.
         ValueError: It adapts a layer that is no plain Linear or ungrouped, undilated Conv2d; the layer is named.
     """
     folder = Path(folder)
+    folder = folder.parent if folder.name == WEIGHTS else folder
     if is_adapted(model):
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
-    config, own_head = read_config(folder), head_parameters(model)
-    pairs, head = _sorted(folder, _tensors(folder), own_head)
+    config, head = read_config(folder), head_state(model)
+    names = tuple(config.get("modules_to_save") or ())
+    pairs, whole = _sorted(folder, _tensors(folder), {*head, *saved(model, names)})
     _refuse_layers(model, pairs)
-    _refuse_gaps(folder, model, config, pairs, head)
-    settings = settings_of(folder, config, pairs)
-    updates = _updates(folder, settings, plan(model, settings), pairs)
-    check(folder, {name: tuple(own_head[name].shape) for name in head}, head)
+    _refuse_gaps(folder, model, config, pairs, whole)
+    further = _refuse_what_stays(folder, model, pairs, {name: whole[name] for name in whole if name not in head})
+    updates = _updates(folder, model, settings_of(folder, config, pairs), pairs)
+    settings = settings_of(folder, config, (name for name in pairs if f"{name}.weight" not in head))
+    state = model.state_dict(keep_vars=True)
+    counts = [name for name in whole if not state[name].is_floating_point()]
+    check(folder, {name: tuple(state[name].shape) for name in whole}, whole, counts)
     rootstock = prepare(model, settings.fold_norms, base_hash(model))
+    folded = sorted(folded_names(model) & set(further))
+    if folded:
+        restore(model, rootstock.thawed)
+        raise AdapterError(f"{folder} holds {folded[:3]} whole, beside a norm that is folded here: merge in PEFT")
     grafts = grow(model, settings)
     _fill(grafts, updates, folds(model))
-    fill({name: own_head[name] for name in head}, head)
-    return attach(model, settings, grafts, rootstock)
+    fill({name: head[name] for name in whole if name in head}, whole)
+    for name, update in updates.items():
+        if f"{name}.weight" in head:
+            head[f"{name}.weight"].data.add_(update["D"].to(head[f"{name}.weight"].device))
+    injection = attach(model, settings, grafts, rootstock)
+    return thaw(model, further) if further else injection
 
 
 def save_peft(folder: str | Path, model: nn.Module) -> Path:
@@ -74,8 +101,9 @@ def save_peft(folder: str | Path, model: nn.Module) -> Path:
         raise ValueError("this model has no adapters to save: call inject with targets first")
     pairs = _low_rank(model)
     _refuse_layers(model, pairs)
+    names = names_to_save(model, pairs)
     _refuse_uncalled(model, pairs)
-    tensors = {f"{PREFIX}{name}": parameter for name, parameter in head_parameters(model).items()}
+    tensors = {f"{PREFIX}{name}": value for name, value in saved(model, names).items()}
     folded = folds(model)
     for name, adapter in pairs.items():
         b, a = adapter.change()
@@ -84,11 +112,11 @@ def save_peft(folder: str | Path, model: nn.Module) -> Path:
             fold = folded[id(module)]
             b = (b * fold.alive[:, None] / fold.rows.where(fold.alive, 1)[:, None]).to(b.dtype)
         shape = module._parameters["weight"].shape  # type: ignore[union-attr]
-        tensors[f"{PREFIX}{name}.lora_A.weight"] = a.reshape(len(a), *shape[1:])  # type: ignore[assignment]
-        tensors[f"{PREFIX}{name}.lora_B.weight"] = b.reshape(*b.shape, *[1] * len(shape[2:]))  # type: ignore[assignment]
+        tensors[f"{PREFIX}{name}.lora_A.weight"] = a.reshape(len(a), *shape[1:])
+        tensors[f"{PREFIX}{name}.lora_B.weight"] = b.reshape(*b.shape, *[1] * len(shape[2:]))
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_tensors(folder / WEIGHTS, plain, {"format": "pt"})
-    config = _described(model, injection.settings, pairs)
+    config = _described(injection.settings, pairs, names)
     (folder / CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
     return folder
 
@@ -108,7 +136,7 @@ def _low_rank(model: nn.Module) -> dict[str, LowRank]:
     return found
 
 
-def _described(model: nn.Module, settings: LoraSettings, pairs: Mapping[str, LowRank]) -> dict[str, Any]:
+def _described(settings: LoraSettings, pairs: Mapping[str, LowRank], head: list[str]) -> dict[str, Any]:
     """Return PEFT's configuration; its patterns match the ends of names, so longer names come first."""
     rslora = settings.scaling == "rslora"
     names = sorted(pairs, key=len, reverse=True)
@@ -117,7 +145,6 @@ def _described(model: nn.Module, settings: LoraSettings, pairs: Mapping[str, Low
         re.escape(name): pairs[name].scale * (math.sqrt(rank) if rslora else rank)
         for name, rank in zip(names, ranks.values(), strict=True)
     }
-    heads = {id(head) for head in classifiers(model)}
     return {
         "peft_type": "LORA",
         "r": next(iter(ranks.values())),
@@ -126,7 +153,7 @@ def _described(model: nn.Module, settings: LoraSettings, pairs: Mapping[str, Low
         "alpha_pattern": alphas if len(set(alphas.values())) > 1 else {},
         "use_rslora": rslora,
         "target_modules": "|".join(re.escape(name) for name in names),
-        "modules_to_save": [name for name, module in model.named_modules() if id(module) in heads] or None,
+        "modules_to_save": head or None,
         "bias": "none",
         "inference_mode": True,
     }
@@ -180,17 +207,17 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _sorted(
-    folder: Path, tensors: Mapping[str, Tensor], own_head: Mapping[str, Tensor]
+    folder: Path, tensors: Mapping[str, Tensor], savable: set[str]
 ) -> tuple[dict[str, Pair], dict[str, Tensor]]:
-    """Return A and B by layer, and the head by parameter."""
-    head, sides = {}, {"A": dict[str, Tensor](), "B": dict[str, Tensor]()}
+    """Return A and B by layer, and what is there whole, such as the head, by its name in the model."""
+    whole, sides = {}, {"A": dict[str, Tensor](), "B": dict[str, Tensor]()}
     for key, tensor in tensors.items():
         name = key.removeprefix(PREFIX)
         matched = re.fullmatch(r"(.+)\.lora_([AB])\.weight", name)
         if matched:
             sides[matched[2]][matched[1]] = tensor
-        elif name in own_head:
-            head[name] = tensor
+        elif name in savable:
+            whole[name] = tensor
         else:
             raise AdapterError(
                 f"{folder} holds {key}, which is neither a LoRA pair nor this model's head: merge in PEFT"
@@ -198,22 +225,22 @@ def _sorted(
     single = sorted(set(sides["A"]) ^ set(sides["B"]))
     if single or not sides["A"]:
         raise AdapterError(f"{folder} lacks A or B of {single[:3] or 'every layer'}: save the adapter again")
-    return {name: (a, sides["B"][name]) for name, a in sides["A"].items()}, head
+    return {name: (a, sides["B"][name]) for name, a in sides["A"].items()}, whole
 
 
 def _refuse_gaps(
-    folder: Path, model: nn.Module, config: Mapping[str, Any], pairs: Mapping[str, Pair], head: Mapping[str, Tensor]
+    folder: Path, model: nn.Module, config: Mapping[str, Any], pairs: Mapping[str, Pair], whole: Mapping[str, Tensor]
 ) -> None:
     """Refuse a folder that lacks some of what its own configuration adapts or saves."""
-    own = set(head_parameters(model))
-    if set(head) != own and (head or config.get("modules_to_save")):
-        raise AdapterError(f"{folder} lacks {sorted(own - set(head))[:3]} of the head: save the adapter again")
+    names, head = tuple(config.get("modules_to_save") or ()), head_state(model)
+    lacking = sorted(set(saved(model, names) or (head if set(whole) & set(head) else ())) - set(whole))
+    if lacking:
+        raise AdapterError(f"{folder} lacks {lacking[:3]} of the head: save the adapter again")
     narrowed = any(config.get(key) for key in ("exclude_modules", "layers_to_transform", "layers_pattern"))
-    heads = {id(module) for classifier in classifiers(model) for module in classifier.modules()}
     asked = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, (nn.Linear, nn.Conv2d)) and id(module) not in heads
+        if isinstance(module, (nn.Linear, nn.Conv2d)) and f"{name}.weight" not in head and not is_saved(name, names)
         if is_target(folder, config.get("target_modules") or (), name)
     ]
     missing = [] if narrowed else [name for name in asked if name not in pairs]
@@ -221,23 +248,37 @@ def _refuse_gaps(
         raise AdapterError(f"{folder} lacks A and B of {missing[:3]}, which its configuration adapts: save it again")
 
 
+def _refuse_what_stays(
+    folder: Path, model: nn.Module, pairs: Mapping[str, Pair], further: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return `further`, what a folder holds whole beside the head; refuse what no file of Graft can change."""
+    reached = {site.name for site in sites(model)} | {name.removesuffix(".weight") for name in head_state(model)}
+    tied = sorted(set(pairs) - reached)
+    if tied:
+        raise AdapterError(f"{folder} adapts {tied[0]}, whose weight is tied or made of others: merge in PEFT")
+    frozen = sorted(set(further) - dict(model.named_parameters()).keys())
+    if frozen:
+        raise AdapterError(f"{folder} holds {frozen[0]}, and Graft changes no statistics but the head's: merge in PEFT")
+    return further
+
+
 def _updates(
-    folder: Path, settings: LoraSettings, sites: Sequence[Site], pairs: Mapping[str, Pair]
+    folder: Path, model: nn.Module, settings: LoraSettings, pairs: Mapping[str, Pair]
 ) -> dict[str, dict[str, Tensor]]:
     """Return A, B and the whole update D of every layer, checked against its weight."""
     found: dict[str, dict[str, Tensor]] = {}
-    for site in sites:
-        (out, *rest), recipe, (a, b) = site.weight.shape, settings.recipe(site.name), pairs[site.name]
+    for layer, (a, b) in pairs.items():
+        (out, *rest), recipe = model.get_parameter(f"{layer}.weight").shape, settings.recipe(layer)
         if a.shape != (recipe.rank, *rest) or b.shape != (out, recipe.rank, *[1] * len(rest[1:])):
             raise AdapterError(
-                f"{folder} does not fit {site.name}: A is {tuple(a.shape)} and B {tuple(b.shape)} for a weight of "
+                f"{folder} does not fit {layer}: A is {tuple(a.shape)} and B {tuple(b.shape)} for a weight of "
                 f"{(out, *rest)} and rank {recipe.rank}"
             )
         a, b = a.flatten(1), b.flatten(1)
         values = {"A": a, "B": b, "D": (recipe.scale * (b.double() @ a.double())).view(out, *rest)}
-        named = {f"{site.name}.lora_{key}": value for key, value in values.items()}
+        named = {f"{layer}.lora_{key}": value for key, value in values.items()}
         check(folder, {key: tuple(value.shape) for key, value in named.items()}, named)
-        found[site.name] = values
+        found[layer] = values
     return found
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +16,18 @@ from src.lora.adapter_file import (
     AdapterError,
     check,
     check_base,
+    counts,
     expected,
     fill,
-    head_parameters,
+    head_of,
     other_folds,
     parameters,
     read_tensors,
+    refuse_folded,
 )
 from src.lora.adapters import Adapter, Blend
 from src.lora.hashing import base_hash
+from src.lora.heads import head_state
 from src.lora.inject import (
     Graft,
     Rootstock,
@@ -33,8 +37,10 @@ from src.lora.inject import (
     injection_of,
     is_adapted,
     prepare,
+    refreeze,
     remove,
     restore,
+    thaw,
 )
 from src.lora.settings import LoraSettings
 from src.lora.targets import Site
@@ -47,22 +53,38 @@ class Shelved:
     Attributes:
         settings: How it was made.
         folded: How many batch norms were folded in its training.
-        head: The head's parameters, by their names in the model.
+        head: The head's parameters and statistics, by their names in the model.
+        further: The values of what was unfrozen beside the adapters, by name.
         tensors: The adapters' values by name, until the modules are made.
         grafts: The modules, made when the adapter is first shown: they start from the folded weights.
     """
 
     settings: LoraSettings
     folded: int
-    head: dict[str, nn.Parameter]
+    head: dict[str, Tensor]
+    further: dict[str, Tensor]
     tensors: dict[str, Tensor]
-    grafts: tuple[Graft, ...] = ()
+    grafts: tuple[Graft, ...] | None = None
+
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """What its head holds that is not learnt."""
+        return {key: value for key, value in self.head.items() if not isinstance(value, nn.Parameter)}
 
     @property
     def bytes(self) -> int:
         """Size of everything it learnt, in bytes."""
-        learnt = [*self.tensors.values(), *parameters(self.grafts).values(), *self.head.values()]
+        learnt = [
+            *self.tensors.values(),
+            *parameters(self.grafts or ()).values(),
+            *self.head.values(),
+            *self.further.values(),
+        ]
         return sum(tensor.numel() * tensor.element_size() for tensor in learnt)
+
+    def values(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what was unfrozen beside the adapters."""
+        return self.further
 
     def grow(self, model: nn.Module, rootstock: Rootstock) -> tuple[Graft, ...]:
         """Return the modules for a prepared `model`.
@@ -70,12 +92,13 @@ class Shelved:
         Raises:
             AdapterError: Other batch norms fold here than in its training.
         """
-        if self.tensors:
+        if self.grafts is None:
             if self.folded != rootstock.folded:
                 raise other_folds("the adapter", self.folded, rootstock.folded)
-            self.grafts = grow(model, self.settings)
-            fill(parameters(self.grafts), self.tensors)
-            self.tensors = {}
+            refuse_folded("the adapter", model, self.further)
+            grafts = grow(model, self.settings)
+            fill(parameters(grafts), self.tensors)
+            self.grafts, self.tensors = grafts, {}
         return self.grafts
 
 
@@ -91,13 +114,22 @@ class Mixed:
         return self.parts[0][0].settings
 
     @property
-    def head(self) -> dict[str, nn.Parameter]:
-        """The weighted sum of the heads."""
-        heads: dict[str, Tensor] = {}
+    def head(self) -> dict[str, Tensor]:
+        """The weighted sum of the heads; their statistics are the same."""
+        (first, _), heads = self.parts[0], dict[str, Tensor]()
         for part, share in self.parts:
-            for key, parameter in part.head.items():
-                heads[key] = heads.get(key, torch.zeros_like(parameter.detach())) + share * parameter.detach()
-        return {key: nn.Parameter(value) for key, value in heads.items()}
+            for key in part.head.keys() - first.statistics.keys():
+                value = part.head[key].detach()
+                heads[key] = heads.get(key, torch.zeros_like(value)) + share * value
+        return first.statistics | {key: nn.Parameter(value) for key, value in heads.items()}
+
+    def values(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what was unfrozen beside the adapters, as `blend` adds it to the base's own values."""
+        values: dict[str, Tensor] = {}
+        for part, share in self.parts:
+            for key, value in part.further.items():
+                values[key] = values.get(key, base[key].detach()) + share * (value.to(base[key]) - base[key].detach())
+        return values
 
     def grow(self, model: nn.Module, rootstock: Rootstock) -> tuple[Graft, ...]:
         """Return one module for each weight that any part adapts."""
@@ -128,7 +160,7 @@ class Shelf:
             raise ValueError("a shelf needs a plain model: merge or remove its adapters first")
         self.model = model
         self._hash = base_hash(model)
-        self._base_head = head_parameters(model)
+        self._base_head = head_state(model)
         self._shelved: dict[str, Shelved] = {}
         self._rootstock: Rootstock | None = None
         self._shown: Shelved | Mixed | None = None
@@ -154,12 +186,17 @@ class Shelf:
         path = Path(path)
         header, tensors = read_tensors(path)
         check_base(path, header, self._hash)
-        head = {key: _like(parameter, tensors.get(key)) for key, parameter in self._base_head.items()}
         shapes = expected(path, self.model, header.settings)
-        check(path, shapes | {key: tuple(parameter.shape) for key, parameter in head.items()}, tensors)
+        head = {key: _like(value, tensors.get(key)) for key, value in self._base_head.items()}
+        held = {key: value for key, value in head.items() if key in head_of(self.model, tensors)}
+        names = tensors.keys() - shapes.keys() - head.keys()
+        further = {key: parameter for key, parameter in self.model.named_parameters() if key in names}
+        sizes = {key: tuple(value.shape) for key, value in (held | further).items()}
+        check(path, shapes | sizes, tensors, counts(held))
         self._check_classes(path, head)
-        fill(head, tensors)
-        self._shelved[name] = Shelved(header.settings, header.folded, head, {key: tensors[key] for key in shapes})
+        fill(held, tensors)
+        own = {key: tensors[key] for key in shapes}
+        self._shelved[name] = Shelved(header.settings, header.folded, head, {key: tensors[key] for key in further}, own)
 
     def activate(self, name: str) -> None:
         """Make the model the one that `name` was trained to be; only the adapter's own tensors change places.
@@ -181,8 +218,10 @@ class Shelf:
         parts = [(self._find(name), share) for name, share in shares.items()]
         first = parts[0][0]
         for name, (part, _) in zip(shares, parts, strict=True):
-            if any(part.head[key].shape != parameter.shape for key, parameter in first.head.items()):
+            if any(part.head[key].shape != value.shape for key, value in first.head.items()):
                 raise ValueError(f"{name!r} has another number of classes: blend adapters of the same classes")
+            if not all(torch.equal(part.head[key], value) for key, value in first.statistics.items()):
+                raise ValueError(f"{name!r} has other statistics in its head, and no sum of them means anything")
             if part.settings.fold_norms != first.settings.fold_norms:
                 raise ValueError(f"{name!r} has another fold_norms: blend adapters with the same choice")
         self._show(Mixed(tuple(parts)))
@@ -191,6 +230,7 @@ class Shelf:
         """Give the base back bit for bit, with its own head; nothing to do for a model without an active adapter."""
         if self._rootstock is not None:
             self._refuse_strangers()
+            self._freeze_again()
             _put(self.model, self._base_head)
             remove(self.model)
             self._rootstock = self._shown = None
@@ -200,13 +240,23 @@ class Shelf:
         rootstock = self._rootstock
         if rootstock is None or self._shown is None or _folds(self._shown) != _folds(shelved):
             rootstock = self._prepare(shelved)
+        self._freeze_again()
         grafts = shelved.grow(self.model, rootstock)
         detach(self.model)
         for graft in grafts:
             graft.adapter.to(graft.site.weight.device)
         attach(self.model, shelved.settings, grafts, rootstock)
         _put(self.model, shelved.head)
+        values = shelved.values(dict(self.model.named_parameters()))
+        if values:
+            thaw(self.model, values)
         self._shown = shelved
+
+    def _freeze_again(self) -> None:
+        """Give the base's values back that the shown adapter has others for, and keep what those have become."""
+        values = refreeze(self.model)
+        if values and isinstance(self._shown, Shelved):
+            self._shown.further = values
 
     def _prepare(self, shelved: Shelved | Mixed) -> Rootstock:
         """Prepare the base as `shelved` wants it; what cannot be shown leaves the model as it was."""
@@ -237,9 +287,9 @@ class Shelf:
             )
         return self._shelved[name]
 
-    def _check_classes(self, path: Path, head: Mapping[str, nn.Parameter]) -> None:
+    def _check_classes(self, path: Path, head: Mapping[str, Tensor]) -> None:
         """Refuse a head whose parts count the classes differently."""
-        changes = {(len(self._base_head[key]), len(parameter)) for key, parameter in head.items()}
+        changes = {(len(self._base_head[key]), len(value)) for key, value in head.items() if value.ndim}
         if len(changes) > len({before for before, _ in changes}):
             raise AdapterError(f"{path} has heads of different numbers of classes: the file is damaged")
 
@@ -248,21 +298,22 @@ def _folds(shelved: Shelved | Mixed) -> bool:
     return shelved.settings.fold_norms
 
 
-def _like(parameter: nn.Parameter, tensor: Tensor | None) -> nn.Parameter:
-    """Return a parameter like the base's, with as many rows as the file has: classes may differ."""
-    fits = tensor is not None and tensor.ndim == parameter.ndim and tensor.shape[1:] == parameter.shape[1:]
-    rows = len(tensor) if tensor is not None and fits else len(parameter)
-    return nn.Parameter(parameter.new_empty(rows, *parameter.shape[1:]))
+def _like(value: Tensor, tensor: Tensor | None) -> Tensor:
+    """Return a parameter like the base's, with as many rows as the file has: classes may differ; or its statistics."""
+    if not isinstance(value, nn.Parameter):
+        return value.clone()
+    fits = tensor is not None and tensor.ndim == value.ndim and tensor.shape[1:] == value.shape[1:]
+    rows = len(tensor) if tensor is not None and fits else len(value)
+    return nn.Parameter(value.new_empty(rows, *value.shape[1:]))
 
 
-def _put(model: nn.Module, head: Mapping[str, nn.Parameter]) -> None:
-    """Give the model's head these parameters in place of its own."""
-    for key, parameter in head.items():
+def _put(model: nn.Module, head: Mapping[str, Tensor]) -> None:
+    """Give the model's head these parameters and statistics in place of its own."""
+    for key, value in head.items():
         path, _, name = key.rpartition(".")
         owner = model.get_submodule(path)
-        before = owner._parameters[name]
-        assert before is not None
-        parameter.data = parameter.data.to(before.device)
-        owner._parameters[name] = parameter
+        held: dict[str, Any] = owner._parameters if isinstance(value, nn.Parameter) else owner._buffers
+        value.data = value.data.to(held[name].device)
+        held[name] = value
         if isinstance(owner, nn.Linear):
-            owner.out_features = len(parameter)
+            owner.out_features = len(value)

@@ -174,3 +174,101 @@ def test_a_refused_adapter_leaves_the_shelf_as_it_was(files, monkeypatch):
         assert torch.equal(outputs(shelf.model, x), shown)
     shelf.deactivate()
     assert all(torch.equal(value, state[key]) for key, value in shelf.model.state_dict().items())
+
+
+@pytest.fixture
+def unfrozen(tmp_path):
+    """Files of two trainings with more than adapters unfrozen, and one of adapters alone."""
+    for seed, (name, more) in enumerate({"norm": ["norm"], "both": ["norm", "pos_embed"], "plain": []}.items()):
+        model = build("vit")
+        torch.manual_seed(seed)
+        inject(model, rank=2, targets="mlp", fold_norms=False)
+        for key, parameter in model.named_parameters():
+            if key.split(".")[0] in more:
+                parameter.requires_grad_(True)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(torch.randn_like(parameter) * 0.05)
+        save_adapter(tmp_path / name, model)
+    return tmp_path
+
+
+def test_what_was_unfrozen_beside_the_adapters_goes_and_comes_with_them(unfrozen):
+    shelf = Shelf(build("vit"))
+    x, base = images(shelf.model), build("vit")
+    for name in ("norm", "both", "plain"):
+        shelf.load(name, unfrozen / name)
+        assert shelf.size(name) == sum(t.numel() * t.element_size() for t in load_file(unfrozen / name).values())
+    for name in ("norm", "plain", "both", "norm", "both", "plain"):
+        shelf.activate(name)
+        alone = build("vit")
+        load_adapter(unfrozen / name, alone)
+        assert torch.equal(outputs(shelf.model, x), outputs(alone, x)), name
+        assert shelf.model.norm.weight.requires_grad == (name != "plain")
+    shelf.activate("norm")
+    with torch.no_grad():
+        shelf.model.norm.weight.add_(1)  # as a training would
+    trained = outputs(shelf.model, x)
+    shelf.activate("plain")
+    shelf.activate("norm")
+    assert torch.equal(outputs(shelf.model, x), trained)
+    shelf.deactivate()
+    assert torch.equal(outputs(shelf.model, x), outputs(base, x))
+    assert all(torch.equal(value, base.state_dict()[key]) for key, value in shelf.model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in shelf.model.parameters())
+
+
+def test_a_blend_adds_what_was_unfrozen_too(unfrozen):
+    shelf, base = Shelf(build("vit")), build("vit").state_dict()
+    shares = {"norm": 0.5, "both": 0.75, "plain": 0.25}
+    expected = {key: value.clone() for key, value in base.items()}
+    for name, share in shares.items():
+        shelf.load(name, unfrozen / name)
+        model = build("vit")
+        load_adapter(unfrozen / name, model)
+        for key, value in merge(model).state_dict().items():
+            before = base[key] if not key.startswith("head.") else 0 * base[key]
+            expected[key] = expected[key] * (name != "norm" or not key.startswith("head.")) + share * (value - before)
+    shelf.blend(shares)
+    alone = build("vit")
+    alone.load_state_dict(expected)
+    x = images(alone)
+    assert relative(outputs(shelf.model, x), outputs(alone, x)) <= 1e-5
+    assert relative(outputs(merge(shelf.model), x), outputs(alone, x)) <= 1e-5
+
+
+def test_the_statistics_of_a_head_change_places_with_it(tmp_path):
+    class Normed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.body, self.head = torch.nn.Linear(3, 16), torch.nn.BatchNorm1d(16)
+
+        def forward(self, x):
+            return self.head(self.body(x))
+
+        def get_classifier(self):
+            return self.head
+
+    x, shelf, base = torch.randn(4, 3), Shelf(Normed().eval()), Normed().eval()
+    for mean in (1.0, 2.0):
+        model = Normed().eval()
+        inject(model, rank=1, fold_norms=False)
+        model.head.running_mean.fill_(mean)
+        path = save_adapter(tmp_path / str(mean), model)
+        shelf.load(str(mean), path)
+        shelf.activate(str(mean))
+        assert torch.equal(outputs(shelf.model, x), outputs(model, x))
+        assert load_file(path)["head.num_batches_tracked"].dtype == torch.int64
+    with pytest.raises(ValueError, match=r"'2.0' has other statistics in its head"):
+        shelf.blend({"1.0": 0.5, "2.0": 0.5})
+    shelf.deactivate()
+    assert torch.equal(outputs(shelf.model, x), outputs(base, x))
+    without = {key: value for key, value in load_file(path).items() if "running" not in key and "num" not in key}
+    save_file(without, path, _metadata(path))  # as files of before are
+    old = Normed().eval()
+    load_adapter(path, old)
+    shelf.load("old", path)
+    shelf.activate("old")
+    assert torch.equal(outputs(old, x), outputs(shelf.model, x)) and not old.head.running_mean.any()

@@ -1,0 +1,51 @@
+"""What `modules_to_save` of Hugging Face PEFT means: the modules that a folder holds whole, such as the head.
+
+PEFT matches the ends of names, so that `head` is `aux_head` as well, and it cannot hold a list of modules. So each
+module that has values of its own is named, and whatever else the names match belongs to the folder too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor, nn
+
+from src.lora.targets import classifiers
+
+
+def names_to_save(model: nn.Module, adapted: Iterable[str]) -> list[str]:
+    """Return the names of the modules of the heads that have parameters or statistics of their own.
+
+    Raises:
+        ValueError: PEFT would take one of the `adapted` layers for a part of the head.
+    """
+    heads = {id(module) for head in classifiers(model) for module in head.modules()}
+    names = [name for name, module in model.named_modules() if id(module) in heads and _has_own(module)]
+    taken = next((layer for layer in adapted if is_saved(layer, names)), None)
+    if taken is not None:
+        raise ValueError(
+            f"PEFT would save {taken} whole, since its name ends as one of the head's ({', '.join(names)}): "
+            "leave it out of lora.targets, or keep Graft's own file"
+        )
+    return names
+
+
+def is_saved(layer: str, names: Sequence[str]) -> bool:
+    """Tell whether `names` match the layer, or a module that holds it."""
+    parts = layer.split(".")
+    return any(".".join(parts[:end]).endswith(tuple(names)) for end in range(1, len(parts) + 1))
+
+
+def saved(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return what `names` match in `model`, parameters and buffers by their names in it."""
+    return {
+        f"{name}.{key}": value
+        for name, module in model.named_modules(remove_duplicate=False)
+        if name.endswith(tuple(names))
+        for key, value in module.state_dict(keep_vars=True).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _has_own(module: nn.Module) -> bool:
+    return any(value is not None for values in (module._parameters, module._buffers) for value in values.values())
