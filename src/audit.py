@@ -9,7 +9,8 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from src.command import DATA_PATHS, PromiseError, as_typed, requires, run
+from src.command import PromiseError, requires, run
+from src.overrides import as_typed
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -44,4 +45,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "audit", paths=(*DATA_PATHS, "output", "backbone.weights"))
+    run(main, "audit")

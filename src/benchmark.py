@@ -104,4 +104,4 @@ def write(folder: Path, name: str, about: Mapping[str, Any], rows: Sequence[Row]
 
 
 if __name__ == "__main__":
-    run(main, "benchmark", paths=("output", "datasets_root", "weights"))
+    run(main, "benchmark")

@@ -5,23 +5,20 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import hydra
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from src.errors import LinesError
 from src.mistyped import mistyped
+from src.overrides import literal
 
 _LIBRARIES = (
     "graft-vision",
@@ -34,9 +31,8 @@ _LIBRARIES = (
     "onnxruntime",
     "pillow",
 )
-_WORDS = ("true", "false", "null", "nan", "inf")  # which Hydra reads as something other than text
+MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _TALKATIVE = ("lightning.pytorch", "lightning.fabric", "timm")
-DATA_PATHS = tuple(f"data.{key}" for key in ("root", "table", "path", "files_dir", "cache_dir", "split_file"))
 DONE, PROMISE_FAILED, WRONG_INPUT = 0, 1, 2
 
 
@@ -44,7 +40,7 @@ class PromiseError(Exception):
     """A gate or a promise failed: the command ends with exit code 1 and this one line."""
 
 
-def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...] = ()) -> list[object]:
+def run(main: Callable[[DictConfig], object], config: str) -> list[object]:
     """Run `main` on the composed config of `conf/<config>.yaml` and end the process with Graft's exit codes.
 
     0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr, or those of a `LinesError`). Anything else
@@ -53,12 +49,12 @@ def run(main: Callable[[DictConfig], object], config: str, paths: tuple[str, ...
     Args:
         main: The command's body.
         config: Name of its config.
-        paths: Keys whose overrides hold a path, which may have characters that Hydra's grammar refuses (`=`, `é`).
 
     Returns:
         What `main` returned: once, or once for each run of a multirun.
     """
-    sys.argv[1:] = [_literal(argument, paths) for argument in sys.argv[1:]]
+    multirun = any(word in sys.argv for word in MULTIRUN)
+    sys.argv[1:] = [literal(word, multirun) for word in sys.argv[1:]]
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     for library in _TALKATIVE:
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -108,87 +104,6 @@ def versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def _literal(argument: str, paths: tuple[str, ...]) -> str:
-    """Quote the value of a path's override for Hydra, unless the user quoted it or it is null."""
-    key, _, value = argument.partition("=")
-    if key not in paths or value in ("", "null") or value[0] in "'\"":
-        return argument
-    return f"{key}={_quoted(value)}"
-
-
-def _quoted(value: str) -> str:
-    escaped = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value).replace("'", r"\'")
-    return f"'{escaped}'"
-
-
-def as_typed(override: str) -> str:
-    """Return an override as the user typed it, without the quotes that `run` put around a path."""
-    key, _, value = override.partition("=")
-    quoted = len(value) > 1 and value[0] == value[-1] == "'"
-    return f"{key}={value[1:-1]}" if quoted else override
-
-
-def command_line(verb: str, config: DictConfig, paths: tuple[str, ...], unseen: tuple[str, ...]) -> str:
-    """Return the short command line of `verb` that composes the data and the backbone of `config`, ready to paste.
-
-    Call it while Hydra runs, which composes what the verb would take without overrides.
-
-    Args:
-        verb: Name of the command and of its config.
-        config: What another command composed, or read from a run.
-        paths: Keys whose overrides hold a path, as in `run`.
-        unseen: Keys of both groups that the verb makes no use of.
-    """
-    words = ["python", "-m", f"src.{verb}"]
-    for group in ("data", "backbone"):
-        wanted = _contents(config, group, unseen)
-        ways = [
-            [*choice, *_differences(group, wanted, _contents(compose(verb, choice), group, unseen), paths)]
-            for choice in ([], *([f"{group}={name}"] for name in _options(group)))
-        ]
-        shortest: list[str] = min(ways, key=len)
-        words += shortest
-    return shlex.join(words)
-
-
-def _options(group: str) -> list[str]:
-    names = GlobalHydra.instance().config_loader().get_group_options(group)
-    return [name for name in names if not name.startswith("_")]
-
-
-def _contents(config: DictConfig, group: str, unseen: tuple[str, ...]) -> dict[str, Any]:
-    content = OmegaConf.to_container(config[group], resolve=True)
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items() if key not in unseen}
-
-
-def _differences(place: str, wanted: dict[str, Any], default: dict[str, Any], paths: tuple[str, ...]) -> Iterator[str]:
-    """Yield the overrides that make `wanted` of `default`."""
-    for name in {**default, **wanted}:
-        key, old, new = f"{place}.{name}", default.get(name), wanted.get(name)
-        if name not in wanted:
-            yield f"~{key}"
-        elif name not in default:
-            yield f"+{key}={_written(new)}"
-        elif isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(key, new, old, paths)
-        elif old != new:
-            raw = key in paths and isinstance(new, str) and new not in ("", "null") and new[0] not in "'\""
-            yield f"{key}={new if raw else _written(new)}"
-
-
-def _written(value: Any) -> str:
-    """Return a value in Hydra's grammar."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
-    if isinstance(value, str):
-        plain = re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value.lower() not in _WORDS
-        return value if plain else _quoted(value)
-    return "null" if value is None else str(value).lower()
 
 
 def _end(error: BaseException, code: int, debug: bool) -> NoReturn:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import DATA_PATHS, requires, run
+from src.command import requires, run
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -85,4 +85,4 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
 
 
 if __name__ == "__main__":
-    run(main, "evaluate", paths=("adapter", *DATA_PATHS))
+    run(main, "evaluate")

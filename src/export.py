@@ -132,4 +132,4 @@ def _provenance(trained: Trained) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(main, "export", paths=("adapter", "output", "sign"))
+    run(main, "export")

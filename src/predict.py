@@ -105,4 +105,4 @@ def _seconds(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main, "predict", paths=("model", "input", "output", "annotate", "verify"))
+    run(main, "predict")

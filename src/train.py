@@ -18,17 +18,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from src.command import (
-    DATA_PATHS,
     DONE,
     PROMISE_FAILED,
     PromiseError,
-    as_typed,
-    command_line,
     one_line,
     requires,
     run,
     versions,
 )
+from src.overrides import as_typed, command_line
 
 with requires("train"):
     from hydra.utils import instantiate
@@ -82,7 +80,7 @@ def main(config: DictConfig) -> float | None:
         return train(config, folder, overrides)
     except Exception as error:  # any fault of one run is its row in the table
         log.error("run %s failed: %s", folder.name, one_line(error))
-        write_text(folder / "overrides.json", json.dumps(overrides))
+        write_text(folder / "overrides.json", json.dumps(list(map(as_typed, overrides))))
         write_text(folder / "error.txt", f"{one_line(error)}\n")
         return None
 
@@ -101,7 +99,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     data.keep_splits()
     settings = OmegaConf.to_container(config, resolve=True)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "overrides.json", json.dumps(overrides))
+    write_text(folder / "overrides.json", json.dumps(list(map(as_typed, overrides))))
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
     note_data(folder, data)
     fitted = _fit(config, folder, task, data, instantiate(config.trainer, precision=None, plugins=[precision]))
@@ -188,7 +186,7 @@ def pass_gate(backbone: Backbone, data: ImageData, config: DictConfig) -> None:
     for finding in audit.findings:
         log.warning("data: %s (%s)", finding.text, finding.kind)
     if audit.stopping:
-        look = command_line("audit", config, (*DATA_PATHS, "backbone.weights"), unseen=TRAINING_ONLY)
+        look = command_line("audit", config, unseen=TRAINING_ONLY)
         raise PromiseError(
             f"the data gate stops this training ({', '.join(finding.kind for finding in audit.stopping)}): see "
             f"{look}, or allow it by name: data.allow=[KIND]"
@@ -260,5 +258,5 @@ def point_latest(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    scores = run(main, "train", paths=(*DATA_PATHS, "resume", "run_dir", "backbone.weights"))
+    scores = run(main, "train")
     sys.exit(PROMISE_FAILED if scores and all(score is None for score in scores) else DONE)

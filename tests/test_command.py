@@ -1,17 +1,14 @@
-import shlex
 import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import OmegaConf
 
-from src.command import PromiseError, _literal, as_typed, command_line, one_line, requires, run, versions
+from src.command import PromiseError, one_line, requires, run, versions
 from src.errors import LinesError
 
 CONFIG = "predict"
-CONF = Path(__file__).parents[1] / "conf"
 
 
 @pytest.fixture(autouse=True)
@@ -79,58 +76,8 @@ def test_debug_shows_every_traceback(monkeypatch):
 def test_paths_reach_the_command_as_typed(value, monkeypatch):
     seen = []
     monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", f"input={value}"])
-    run(as_command(lambda config: seen.append(OmegaConf.to_container(config)["input"])), CONFIG, ("input",))
+    run(as_command(lambda config: seen.append(OmegaConf.to_container(config)["input"])), CONFIG)
     assert seen == [{"null": None, "'quoted'": "quoted"}.get(value, value)]
-
-
-def test_overrides_are_shown_as_typed():
-    assert as_typed("data.root='a b'") == "data.root=a b" and as_typed("lora.rank=8") == "lora.rank=8"
-
-
-PATHS = ("data.root", "data.table", "data.cache_dir", "backbone.weights")
-UNSEEN = ("augment", "batch_size", "seed")
-
-
-def seen(config):
-    parts = OmegaConf.to_container(OmegaConf.create({"data": config.data, "backbone": config.backbone, "seed": 0}))
-    return {
-        group: {key: parts[group][key] for key in parts[group] if key not in UNSEEN}
-        for group in parts
-        if group != "seed"
-    }
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        (["data.root='parts'"], "data.root=parts"),
-        (["+experiment=defects", "seed=3"], "data=elpv"),
-        (["+experiment=crops", "data.root='a b/é=1'"], "'data.root=a b/é=1'"),
-        (["+experiment=crops", "data=seedlings", "data.count=9"], "data=seedlings data.count=9"),
-        (["data.root='it\\'s'", "data.cache_dir=null"], "data.cache_dir=null " + shlex.quote("data.root=it's")),
-        (["data.root='\\'q\\''"], None),
-        (["data=table", "data.table='t.csv'", "data.columns={label: 3, group: null}", "data.classes=[0,'a b']"], None),
-        (["data=table", "data.table='t.csv'", "data.classes=['true','1','no','null']", "data.positive='1'"], None),
-        (["data=huggingface", "data.path=u/n", "data.splits={all: train}", "data.bit_depth=12"], None),
-        (
-            ["backbone=resnet50", "data.allow=[groups_across_splits]"],
-            "'data.allow=[groups_across_splits]' backbone=resnet50",
-        ),
-        (["backbone.name=vit.x", "backbone.weights='w=1.pth'", "~data.crop_pct"], None),
-        (["data.folds=5", "data.fold=0", "data.limit=40", "data.crop_pct=0.875", "data.split_seed=-1"], None),
-    ],
-)
-def test_the_command_line_of_an_audit_composes_the_same_data_and_backbone(asked, expected):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        asked = compose("train", asked)
-        resumed = OmegaConf.create(OmegaConf.to_yaml(asked, resolve=True))
-        lines = {command_line("audit", config, PATHS, UNSEEN) for config in (asked, resumed)}
-        (line,) = lines
-        words = shlex.split(line)
-        again = compose("audit", [_literal(word, PATHS) for word in words[3:]])
-    assert words[:3] == ["python", "-m", "src.audit"]
-    assert expected is None or line == f"python -m src.audit {expected}"
-    assert seen(again) == seen(asked)
 
 
 def test_the_innermost_error_is_told():

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BELOW = {"__init__", "spec", "command", "errors", "mistyped", "typed"}
+BELOW = {"__init__", "spec", "command", "errors", "mistyped", "overrides", "typed"}
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
-ABOVE = {"backbones", "command", "data", "deploy", "evaluate", "lora", "report", "spec", "tasks", "typed"}
+ABOVE = {"backbones", "command", "data", "deploy", "evaluate", "lora", "overrides", "report", "spec", "tasks", "typed"}
 MAY_IMPORT = {
     "spec": set(),
     "errors": set(),
     "mistyped": set(),
+    "overrides": set(),
     "typed": set(),
-    "command": {"errors", "mistyped"},
+    "command": {"errors", "mistyped", "overrides"},
     "edge": {"spec"},
     "lora": set(),
     "backbones": {"spec"},
@@ -29,7 +30,7 @@ MAY_IMPORT = {
     "predict": {"command", "edge", "spec"},
     "benchmark": {"benchmarks", "command", "report"},
 }
-TORCH_FREE = ("edge", "spec", "errors", "mistyped", "command", "predict")
+TORCH_FREE = ("edge", "spec", "errors", "mistyped", "overrides", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))
 

@@ -1,0 +1,188 @@
+"""The words of a command line: text that Hydra's grammar would refuse or read as something else, and the way back."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+PATHS = frozenset(
+    "adapter annotate backbone.weights data.cache_dir data.files_dir data.path data.root data.split_file data.table "
+    "datasets_root hydra.sweep.dir input model output resume run_dir sign verify weights".split()
+)
+NAMES = frozenset("data.group_column data.image_column data.label_column data.name data.positive name".split())
+LISTS = frozenset("adapters data.allow data.classes data.columns data.splits datasets lora.targets".split())
+_WORDS = ("true", "false", "null", "nan", "inf")  # which Hydra reads as something other than text
+_CLOSED = {"[": "]", "{": "}"}
+_STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_QUOTED = re.compile(_STRING, re.DOTALL)
+_FUNCTION = re.compile(r"(?:choice|glob|interval|range|shuffle|sort|tag)\(.*\)", re.DOTALL)
+_ESCAPED = re.compile(r"\\([\\()\[\]{}:=, \t])")
+_END = r"(?=\s*(?:,|\Z))"
+_PLAIN = r"(?:\$\{[^}]*\}|\\.|[^,\\]|\\\Z)*?"
+_ELEMENT = re.compile(rf"\s*((?:{_STRING}){_END}|{_PLAIN})\s*(,|\Z)", re.DOTALL)
+_ENTRY = re.compile(rf"\s*([^:,]*:\s*(?:{_STRING}){_END}|{_PLAIN})\s*(,|\Z)", re.DOTALL)
+_VALUE = re.compile(rf"\s*((?:{_STRING}|\[.*?\]|\{{.*?\}}|\w+\(.*?\)){_END}|{_PLAIN})\s*(,|\Z)", re.DOTALL)
+
+
+def literal(word: str, multirun: bool = False) -> str:
+    """Quote the text of an override for Hydra: the values of `PATHS` and `NAMES`, the elements of `LISTS`.
+
+    Hydra's grammar refuses `=` and every letter beyond ASCII, and would read `1_0` as 10 and `true` as a yes. Null and
+    what is quoted already stay, so that quoting twice changes nothing.
+
+    Args:
+        word: An override as the shell hands it over.
+        multirun: Whether commas part the values of a sweep, where they do not belong to a path.
+    """
+    key, equal, value = word.partition("=")
+    place = key.lstrip("+")
+    name = place in NAMES or place.rpartition(".")[0] in LISTS
+    if not equal or not (name or place in PATHS | LISTS):
+        return word
+    if place in PATHS or (name and not multirun):
+        return f"{key}={_text(value)}"
+    if not multirun and _container(value):
+        return f"{key}={_list(value)}"
+    return f"{key}={','.join(map(_value, _parts(value, _VALUE)))}"
+
+
+def as_typed(word: str) -> str:
+    """Return the override that `literal` makes `word` of: what the user typed, or what means the same."""
+    key, _, value = word.partition("=")
+    shorter = f"{key}={_plain(value)}"
+    return shorter if literal(shorter) == word else word
+
+
+def command_line(verb: str, config: DictConfig, unseen: tuple[str, ...]) -> str:
+    """Return the short command line of `verb` that composes the data and the backbone of `config`, ready to paste.
+
+    Call it while Hydra runs, which composes what the verb would take without overrides.
+
+    Args:
+        verb: Name of the command and of its config.
+        config: What another command composed, or read from a run.
+        unseen: Keys of both groups that the verb makes no use of.
+    """
+    words = ["python", "-m", f"src.{verb}"]
+    for group in ("data", "backbone"):
+        wanted = _contents(config, group, unseen)
+        ways = [
+            [*choice, *_differences(group, wanted, _contents(compose(verb, choice), group, unseen))]
+            for choice in ([], *([f"{group}={name}"] for name in options(group)))
+        ]
+        shortest: list[str] = min(ways, key=len)
+        words += [as_typed(literal(word)) for word in shortest]
+    return shlex.join(words)
+
+
+def options(group: str) -> list[str]:
+    """Return the choices of a config group; call it while Hydra runs."""
+    names = GlobalHydra.instance().config_loader().get_group_options(group)
+    return [name for name in names if not name.startswith("_")]
+
+
+def _contents(config: DictConfig, group: str, unseen: tuple[str, ...]) -> dict[str, Any]:
+    content = OmegaConf.to_container(config[group], resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items() if key not in unseen}
+
+
+def _differences(place: str, wanted: dict[str, Any], default: dict[str, Any]) -> Iterator[str]:
+    """Yield the overrides that make `wanted` of `default`."""
+    for name in {**default, **wanted}:
+        key, old, new = f"{place}.{name}", default.get(name), wanted.get(name)
+        if name not in wanted:
+            yield f"~{key}"
+        elif name not in default:
+            yield f"+{key}={_written(new)}"
+        elif isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(key, new, old)
+        elif old != new:
+            yield f"{key}={_written(new)}"
+
+
+def _written(value: Any) -> str:
+    """Return a value in Hydra's grammar."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, str):
+        plain = re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in _WORDS
+        return value if plain else _quoted(value)
+    return "null" if value is None else str(value).lower()
+
+
+def _text(value: str) -> str:
+    return value if value in ("", "null") or _QUOTED.fullmatch(value) else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    escaped = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value).replace("'", r"\'")
+    return f"'{escaped}'"
+
+
+def _unquoted(value: str) -> str:
+    """Return what `_quoted` made `value` of."""
+    return re.sub(r"(\\+)(?='|\Z)", lambda run: run[0][: len(run[0]) // 2], value[1:-1])
+
+
+def _container(value: str) -> bool:
+    return _CLOSED.get(value[:1]) == value[-1:]
+
+
+def _value(part: str) -> str:
+    """Quote one of several values; where commas part them, Hydra's escapes hold."""
+    if _container(part):
+        return _list(part)
+    return part if _FUNCTION.fullmatch(part) else _text(_unescaped(part))
+
+
+def _list(value: str) -> str:
+    """Quote the elements of a list, or the values of a mapping: Hydra's grammar has no quoted keys."""
+    quote, kind = (_element, _ELEMENT) if value[0] == "[" else (_entry, _ENTRY)
+    return f"{value[0]}{','.join(map(quote, _parts(value[1:-1], kind)))}{value[-1]}"
+
+
+def _element(part: str) -> str:
+    return part if not part or _QUOTED.fullmatch(part) else _quoted(_unescaped(part))
+
+
+def _entry(part: str) -> str:
+    key, colon, value = part.partition(":")
+    return key + colon + _text(_unescaped(value.strip()))
+
+
+def _unescaped(part: str) -> str:
+    return part if _QUOTED.fullmatch(part) else _ESCAPED.sub(r"\1", part)
+
+
+def _parts(value: str, kind: re.Pattern[str]) -> list[str]:
+    """Split at the commas that are neither quoted nor escaped."""
+    found, at, more = [], 0, True
+    while more:
+        part = kind.match(value, at)
+        assert part is not None
+        found.append(part[1])
+        at, more = part.end(), bool(part[2])
+    return found
+
+
+def _plain(value: str) -> str:
+    """Take the quotes off a value, or off each element of a list."""
+    if not _container(value):
+        return _bare(value)
+    if value[0] == "[":
+        return f"[{','.join(map(_bare, _parts(value[1:-1], _ELEMENT)))}]"
+    entries = (part.partition(":") for part in _parts(value[1:-1], _ENTRY))
+    return "{" + ",".join(f"{key}{colon}{_bare(inner)}" for key, colon, inner in entries) + "}"
+
+
+def _bare(part: str) -> str:
+    return _unquoted(part) if _QUOTED.fullmatch(part) else part
