@@ -7,7 +7,6 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ from src.overrides import as_typed, command_line
 
 with requires("train"):
     from hydra.utils import instantiate
-    from lightning.pytorch import Trainer, seed_everything
+    from lightning.pytorch import seed_everything
     from rich.console import Console
 
     from src.backbones import Backbone
@@ -41,9 +40,9 @@ with requires("train"):
     from src.tasks import (
         Fitted,
         Setting,
+        TrainerOptions,
         VisionTask,
         can_resume,
-        choose_precision,
         examine_labels,
         fit,
         frequencies,
@@ -53,7 +52,6 @@ with requires("train"):
         predict_logits,
         require_order,
         require_same_data,
-        require_settings,
         specify,
         used_data,
     )
@@ -90,8 +88,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     if config.resume is None:
         require_new(str(config.name), folder)
     require_types(config)
-    require_settings(config.trainer)
-    precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
+    trainer: TrainerOptions = instantiate(config.trainer)
     data, task = compose(config)
     pass_gate(task.setting.backbone, data, config)
     if config.resume is not None:
@@ -102,7 +99,7 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     write_text(folder / "overrides.json", json.dumps(list(map(as_typed, overrides))))
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
     note_data(folder, data)
-    fitted = _fit(config, folder, task, data, instantiate(config.trainer, precision=None, plugins=[precision]))
+    fitted = _fit(config, folder, task, data, trainer)
     spec, adaptation = task.setting.task, task.setting.adaptation
     splits = ("val", "test")
     logits = {split: predict_logits(task.model, data.loader(split), data.image, spec) for split in splits}
@@ -136,12 +133,13 @@ def require_new(name: str, folder: Path) -> None:
         raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
 
 
-def _fit(
-    config: DictConfig, folder: Path, task: VisionTask, data: ImageData, trainer: Callable[..., Trainer]
-) -> Fitted:
+def _fit(config: DictConfig, folder: Path, task: VisionTask, data: ImageData, trainer: TrainerOptions) -> Fitted:
     """Fit, and say how to go on where it was stopped."""
     callbacks = list(instantiate(config.callbacks or {}).values())
-    loggers = [logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()]
+    try:
+        loggers = [logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()]
+    except ModuleNotFoundError as error:
+        raise ValueError(f"logger: {error}") from error
     try:
         return fit(task, data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
     except KeyboardInterrupt:
@@ -171,6 +169,7 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     parts = {"optimizer": instantiate(config.optimizer), "scheduler": instantiate(config.scheduler)}
     task: VisionTask = make(setting, **parts)
     task.configure_model()
+    task.require_steps()
     return data, task
 
 
@@ -210,6 +209,8 @@ def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
             OmegaConf.update(settings, key, OmegaConf.select(config, key))
         elif key != "resume":
             raise ValueError(f"resume takes the run's own settings; {override!r} would change them: only trainer.* may")
+    settings.trainer._target_ = config.trainer._target_  # an older run has Lightning's own
+    settings.trainer.pop("_partial_", None)
     settings.resume, settings.run_dir = str(folder), str(folder)
     return settings
 

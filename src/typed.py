@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import math
 import re
 import types
 import typing
@@ -15,22 +17,27 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
+_LARGEST = 3.4e38  # of float32
+_LONGEST = 2**63  # of what torch and numpy count with
 
 
 def require_types(config: DictConfig) -> None:
-    """Refuse words where numbers belong, and the like, in every node of `config` with a `_target_`.
+    """Refuse unknown parameters, words where numbers belong, and the like, in every node of `config` with a `_target_`.
 
     Lists and nodes are left to the code that reads them, and so is what the annotations leave open. Text takes
     everything: a class may be called 3, which the command line reads as a number.
 
     Raises:
-        ValueError: A value is of another type than the parameter that it is given to; the message names its key.
+        ValueError: A key is none that its target takes, a number is beyond what torch holds, or a value is of another
+            type than the parameter that it is given to; the message names the key.
     """
-    for place, node in _nodes(OmegaConf.to_container(config), ""):
-        try:
-            hints = _hints(get_object(OmegaConf.select(config, f"{place}_target_")))
-        except ImportError:  # Hydra says it when it calls the target
-            continue
+    for key, known in find_unknown(config):
+        place, _, name = key.rpartition(".")
+        close = difflib.get_close_matches(name, known, n=1)
+        way = f"did you mean {close[0]}?" if close else f"{place} takes {', '.join(known)}"
+        raise ValueError(f"there is no {key} ({way})")
+    for place, node, target in _targets(config):
+        hints = _hints(target)
         for name, written in node.items():
             value, hint = OmegaConf.select(config, f"{place}{name}"), hints.get(name, Any)
             if isinstance(value, (str, int, float, NoneType)) and written != "???" and not _fits(value, hint):
@@ -40,6 +47,32 @@ def require_types(config: DictConfig) -> None:
                     f"{told[1] if told else f'{place}{name}'}={'null' if value is None else value} is not "
                     f"{wanted or 'what it takes'}: correct the value"
                 )
+            if not _in_range(value):
+                raise ValueError(f"{place}{name}={value} is out of range: correct the value")
+
+
+def find_unknown(config: DictConfig) -> Iterator[tuple[str, list[str]]]:
+    """Yield every key that its target takes no parameter for, with the names that it takes."""
+    for place, node, target in _targets(config):
+        known = _parameters(target)
+        for name in node:
+            if known is not None and not name.startswith("_") and name not in known:
+                yield f"{place}{name}", known
+
+
+def _targets(config: DictConfig) -> Iterator[tuple[str, dict[str, Any], Callable[..., Any]]]:
+    """Yield place, content and target of every node that has one."""
+    for place, node in _nodes(OmegaConf.to_container(config), ""):
+        try:
+            yield place, node, get_object(OmegaConf.select(config, f"{place}_target_"))
+        except ImportError:  # Hydra says it when it calls the target
+            continue
+
+
+def _in_range(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value) and abs(value) < _LARGEST
+    return not isinstance(value, int) or abs(value) < _LONGEST
 
 
 def _nodes(content: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -53,13 +86,8 @@ def _nodes(content: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations of every parameter, those that a subclass hands on to its base included."""
-    functions = (
-        [vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base)]
-        if inspect.isclass(target)
-        else [target]
-    )
     found: dict[str, Any] = {}
-    for function in functions:
+    for function in _functions(target):
         try:
             hints = typing.get_type_hints(function)
         except (NameError, TypeError):  # annotated with what only a type checker imports, or written in C
@@ -69,6 +97,31 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
                 found = {**typing.get_type_hints(typing.get_args(hint)[0]), **found}
             found.setdefault(name, hint)
     return found
+
+
+def _parameters(target: Callable[..., Any]) -> list[str] | None:
+    """Return the names that a target takes, those that a subclass hands on included; None where it takes any."""
+    ours, found = target.__module__.startswith("src."), {"self"}  # our classes hand on what they do not take themselves
+    for function in _functions(target):
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # written in C
+            return None
+        found |= {each.name for each in parameters}
+        more = {each.name for each in parameters if each.kind is each.VAR_KEYWORD}
+        if not more:
+            return sorted(found - {"self"})
+        if not ours:
+            return None
+        found -= more
+    return None
+
+
+def _functions(target: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Return what is called: of a class its constructors, from the subclass up."""
+    if not inspect.isclass(target):
+        return [target]
+    return [vars(base)["__init__"] for base in target.__mro__ if "__init__" in vars(base)]
 
 
 def _leaves(hint: Any) -> tuple[Any, ...]:

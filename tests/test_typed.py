@@ -65,6 +65,30 @@ def test_another_type_is_refused_by_its_key(target, values, message):
         require_types(config(target, **values))
 
 
+@pytest.mark.parametrize(
+    ("target", "name", "message"),
+    [
+        ("src.data.FolderData", "rot", r"there is no node\.rot \(did you mean root\?\)"),
+        ("src.data.FolderData", "image_sizes", r"did you mean image_size\?"),
+        ("src.tasks.OrdinalTask", "spreads", r"did you mean spread\?"),
+        ("src.tasks.OrdinalTask", "warm_stat", r"did you mean warm_start\?"),
+        ("src.tasks.warmup_cosine", "x", r"node takes floor, optimizer, total_steps, warmup\)"),
+        ("torch.optim.AdamW", "momentum", r"there is no node\.momentum \(node takes amsgrad, betas,"),
+        ("src.tasks.Lora", "rnk", r"did you mean rank\?"),
+    ],
+)
+def test_a_key_that_the_target_does_not_take_is_refused(target, name, message):
+    with pytest.raises(ValueError, match=message):
+        require_types(OmegaConf.create({"node": {"_target_": target, name: 1}}))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e39, 10**39, -(2**63)])
+def test_a_number_that_torch_cannot_hold_is_refused(value):
+    name = "count" if isinstance(value, int) else "rate"
+    with pytest.raises(ValueError, match=rf"node\.{name}=.* is out of range"):
+        require_types(config("Kind", **{"count": 1, name: value}))
+
+
 def test_nodes_inside_nodes_are_looked_at():
     inner = {"_target_": f"{__name__}.Base", "rate": "x"}
     with pytest.raises(ValueError, match=r"node\.inner\.rate=x is not a number"):

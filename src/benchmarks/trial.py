@@ -31,7 +31,7 @@ from src.report import tabulate
 from src.tasks import (
     ClassificationTask,
     Setting,
-    choose_precision,
+    TrainerOptions,
     fit,
     frequencies,
     metadata,
@@ -96,7 +96,8 @@ def run_trial(trial: Trial, root: Path, cache: Path) -> Row:
     with tempfile.TemporaryDirectory(prefix="graft-trial-") as name, redirect_stdout(sys.stderr):
         folder = Path(name)
         with _peak() as peak:
-            fitted = fit(task, data, _trainer(trial.epochs), folder, callbacks=[curve])
+            options = TrainerOptions(max_epochs=trial.epochs, log_every_n_steps=10)
+            fitted = fit(task, data, options, folder, callbacks=[curve])
         saved = task.setting.adaptation.save(folder, task.model, metadata(task.setting, {}))
         sizes = {
             "adapter_bytes": saved.stat().st_size,
@@ -149,18 +150,6 @@ def _task(trial: Trial, data: ImageData) -> ClassificationTask:
     )
     task.configure_model()
     return task.to(best_device())
-
-
-def _trainer(epochs: int) -> partial[Trainer]:
-    return partial(
-        Trainer,
-        max_epochs=epochs,
-        devices=1,
-        plugins=[choose_precision("auto", "auto")],
-        log_every_n_steps=10,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-    )
 
 
 @contextmanager

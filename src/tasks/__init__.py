@@ -4,7 +4,7 @@ from src.tasks.adaptation import Full, Lora
 from src.tasks.base import Setting, VisionTask, layers
 from src.tasks.build import build, predict_logits
 from src.tasks.classification import ClassificationTask
-from src.tasks.fit import Fitted, can_resume, fit, require_settings
+from src.tasks.fit import Fitted, can_resume, fit
 from src.tasks.frozen import examine_labels
 from src.tasks.imbalance import Imbalance
 from src.tasks.lines import read_lines
@@ -16,6 +16,7 @@ from src.tasks.regression import RegressionTask
 from src.tasks.restore import Trained, metadata, read_trained
 from src.tasks.schedule import warmup_cosine
 from src.tasks.specify import frequencies, require_learnt, require_order, specify
+from src.tasks.trainer import TrainerOptions
 from src.tasks.used_data import note_data, require_own_cut, require_same_data, require_unseen, used_data
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RegressionTask",
     "Setting",
     "Trained",
+    "TrainerOptions",
     "VisionTask",
     "build",
     "can_resume",
@@ -47,7 +49,6 @@ __all__ = [
     "require_order",
     "require_own_cut",
     "require_same_data",
-    "require_settings",
     "require_unseen",
     "specify",
     "used_data",

@@ -154,6 +154,8 @@ class VisionTask(LightningModule, ABC):
         """Report the epoch's figures as the report would, and the score that decides which epoch is kept."""
         found = self.val_figures.compute()
         self.val_figures.reset()
+        if self.trainer.sanity_checking:
+            return
         # The loss is the training's own, which may weigh classes.
         self.log_dict({f"val/{name}": _number(value) for name, value in found.items() if name != "loss"})
         self._scores = [*self._scores, self._steering(found)][-SCORED_EPOCHS:]
@@ -178,10 +180,23 @@ class VisionTask(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Optimise what requires a gradient."""
-        optimizer = apply_ratios(self._optimizer(parameter_groups(self, self._lora_plus_ratio)))
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = self._scheduler(optimizer, total_steps=steps)
+        optimizer, scheduler = self._steps(int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def require_steps(self) -> None:
+        """Build optimizer and scheduler to try them, once there is a model.
+
+        Raises:
+            ValueError: One of them refuses what it is given.
+        """
+        try:
+            self._steps(100)
+        except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"optimizer or scheduler: {error}") from error
+
+    def _steps(self, total: int) -> tuple[Optimizer, LRScheduler]:
+        optimizer = apply_ratios(self._optimizer(parameter_groups(self, self._lora_plus_ratio)))
+        return optimizer, self._scheduler(optimizer, total_steps=total)
 
     def parameter_counts(self) -> dict[str, int]:
         """Return how many values are trained, and how many the plain network has, its head included."""

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningDataModule
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger
 
 from src.data.naming import near
+from src.metrics import LABELS
 from src.tasks.base import VisionTask
 from src.tasks.history import History
 from src.tasks.memory import keep_freed_memory
+from src.tasks.trainer import TrainerOptions
 
 CHECKPOINTS = "checkpoints"
 NOISE = (
@@ -65,27 +67,23 @@ class Fitted:
     seconds_per_epoch: float
 
 
-def require_settings(settings: Mapping[Any, Any]) -> None:
-    """Refuse a setting that Lightning's `Trainer` does not know, and a training of no epochs.
+def require_monitored(callbacks: Sequence[Callback]) -> None:
+    """Refuse a callback that waits for a figure which no epoch has.
 
     Raises:
         ValueError: There is one; near names are listed.
     """
-    known = inspect.signature(Trainer.__init__).parameters
-    for name in map(str, settings):
-        if name not in known and not name.startswith("_"):
-            raise ValueError(f"there is no trainer.{name}{near(name, known)}")
-    epochs = settings.get("max_epochs")
-    if epochs in (None, -1) and settings.get("max_steps", -1) == -1:  # the learning rate needs to know the end
-        raise ValueError(f"trainer.max_epochs={epochs} has no end: give a number of epochs, or +trainer.max_steps=")
-    if epochs not in (None, -1) and (not isinstance(epochs, int) or epochs < 1):
-        raise ValueError(f"trainer.max_epochs={epochs} is no number of epochs: give 1 or more")
+    known = ("train/loss", "val/loss", "val/score", *(f"val/{name}" for name in LABELS))
+    for callback in callbacks:
+        figure = getattr(callback, "monitor", None)
+        if figure is not None and figure not in known:
+            raise ValueError(f"no epoch has {figure}{near(str(figure), known)}: monitor one of {', '.join(known)}")
 
 
 def fit(
     task: VisionTask,
     data: LightningDataModule,
-    trainer: Callable[..., Trainer],
+    trainer: TrainerOptions,
     folder: Path,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
@@ -96,37 +94,47 @@ def fit(
     Args:
         task: What is trained; its network may already be built.
         data: Its batches.
-        trainer: Called with callbacks, logger and folder; holds the rest of Lightning's settings.
+        trainer: Builds Lightning's trainer.
         folder: The run folder.
         callbacks: More callbacks, such as early stopping.
         loggers: Lightning loggers.
         resume: Go on from the folder's last checkpoint.
 
     Raises:
-        ValueError: There is no checkpoint to resume from, or it is another model's.
+        ValueError: There is no checkpoint to resume from, or it is another model's; a callback waits for a figure that
+            is not there; no epoch was scored.
         KeyboardInterrupt: It was stopped; what whole epochs left is in `folder`.
     """
+    require_monitored(callbacks)
     keep_freed_memory()
     checkpoint = _last(folder) if resume else None
     best = EpochCheckpoint(folder / CHECKPOINTS, "best", monitor="val/score", mode="max", enable_version_counter=False)
     # Lightning's own `save_last` writes it only when the best one changes, and a resumed training would lose epochs.
-    last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False)
+    last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     history = History(folder / "history.csv")
     own: list[Callback] = [*callbacks, best, last, history, RichProgressBar()]
     with warnings.catch_warnings():
         for message in NOISE:
             warnings.filterwarnings("ignore", message)
-        built = trainer(callbacks=own, logger=list(loggers) or False, default_root_dir=folder)
+        built = trainer(own, loggers, folder)
         start = time.perf_counter()
         try:
             built.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as stopped:  # Lightning ends the process on Ctrl-C, as if it had failed
             raise KeyboardInterrupt from stopped
+        except MisconfigurationException as error:  # what Lightning sees only when it begins
+            raise ValueError(f"trainer: {error}") from error
+        except RuntimeError as error:
+            if "stopping conditioned on metric" not in str(error):
+                raise
+            raise ValueError(str(error)) from error  # a figure of another kind of task
     seconds = time.perf_counter() - start
+    if not best.best_model_path:
+        raise ValueError("the training ended before an epoch was scored, so that none can be kept: give it more time")
     kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     task.load_state_dict(kept["state_dict"], strict=False)
     times = [row["seconds"] for row in history.rows]
-    early = len(history.rows) < (built.max_epochs or 0)
+    early = len(history.rows) < (built.max_epochs or 0) and not 0 < built.max_steps <= built.global_step
     return Fitted(len(history.rows), int(kept["epoch"]), early, seconds, sum(times) / len(times))
 
 

@@ -16,7 +16,12 @@ def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.1, f
         total_steps: Number of optimiser steps in the whole training.
         warmup: Part of the steps that rise, 0 to 1.
         floor: Last learning rate as a part of the peak, 0 to 1.
+
+    Raises:
+        ValueError: A part is not from 0 to 1.
     """
+    if not (0 <= warmup <= 1 and 0 <= floor <= 1):
+        raise ValueError(f"scheduler.warmup and scheduler.floor are parts from 0 to 1, not {warmup} and {floor}")
     rising = max(1, round(warmup * total_steps))
 
     def factor(step: int) -> float:

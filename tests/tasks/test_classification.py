@@ -1,4 +1,6 @@
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -123,6 +125,7 @@ def test_a_training_that_diverged_is_stopped():
 
 def test_an_epoch_is_scored_with_the_two_before_it_also_after_a_resume(monkeypatch):
     built, logged = task(), {}
+    built._trainer = SimpleNamespace(sanity_checking=False)
     monkeypatch.setattr(built, "log", lambda name, value, **_: logged.update({name: value}))
     monkeypatch.setattr(built, "log_dict", logged.update)
     found, targets = [], torch.tensor([0, 1, 2])
@@ -143,3 +146,28 @@ def test_quarter_turns_need_a_square_input():
     wide = replace(backbone.image_spec(), size=(96, 160))
     with pytest.raises(ValueError, match="only square ones"):
         Setting(backbone, Lora(rank=2), wide, spec)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"optimizer": partial(torch.optim.AdamW, lr=-1.0)}, "Invalid learning rate"),
+        ({"optimizer": partial(torch.optim.AdamW, betas=(2, 3))}, "Invalid beta"),
+        ({"scheduler": partial(warmup_cosine, warmup=2)}, "parts from 0 to 1"),
+        ({"scheduler": partial(warmup_cosine, nothing=2)}, "unexpected keyword"),
+    ],
+)
+def test_what_an_optimizer_refuses_is_said_before_a_training(part, message):
+    setting = task().setting
+    built = ClassificationTask(setting, **{"optimizer": torch.optim.AdamW, "scheduler": warmup_cosine, **part})
+    built.configure_model()
+    with pytest.raises(ValueError, match=f"optimizer or scheduler: .*{message}"):
+        built.require_steps()
+
+
+def test_trying_validation_out_scores_no_epoch():
+    built = task()
+    built._trainer = SimpleNamespace(sanity_checking=True)
+    built.val_figures.update(torch.eye(3), torch.tensor([0, 1, 2]))
+    built.on_validation_epoch_end()
+    assert not built._scores and not built.val_figures.logits

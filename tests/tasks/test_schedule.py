@@ -28,3 +28,9 @@ def test_rises_then_falls_along_a_cosine():
 @pytest.mark.parametrize("total", [1, 2, 3])
 def test_short_trainings_have_a_rate(total):
     assert all(0 < rate <= 2.0 for rate in rates(total)[:1])
+
+
+@pytest.mark.parametrize("options", [{"warmup": -0.1}, {"warmup": 2}, {"floor": float("nan")}])
+def test_a_part_that_is_none_is_refused(options):
+    with pytest.raises(ValueError, match="parts from 0 to 1"):
+        rates(10, **options)

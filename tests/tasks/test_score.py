@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,6 +45,7 @@ def drawn(kind, allowed, seed, images=40):
 def logged(task, samples, logits, monkeypatch):
     """Return what an epoch that was judged in two batches leaves in the history."""
     found = {}
+    task._trainer = SimpleNamespace(sanity_checking=False)
     monkeypatch.setattr(task, "log", lambda name, value, **_: found.update({name: value}))
     monkeypatch.setattr(task, "log_dict", found.update)
     aims = torch.stack([torch.as_tensor(aim) for aim in targets(samples, task.setting.task.classes)])
