@@ -1,9 +1,10 @@
 """LoRA for the weights of vision backbones: inject, merge, remove, and the adapter file."""
 
-from src.lora.adapter_file import AdapterError, AdapterHeader, load_adapter, read_adapter, save_adapter
+from src.lora.adapter_file import load_adapter, read_adapter, save_adapter
 from src.lora.eva import eva
 from src.lora.given import Inputs, give, inputs_of
 from src.lora.groups import apply_ratios, parameter_groups
+from src.lora.header import AdapterError, AdapterHeader
 from src.lora.inject import Injection, Layer, adapters, inject, injection_of, merge, remove
 from src.lora.peft_format import load_peft, save_peft
 from src.lora.products import adding_is_cheaper

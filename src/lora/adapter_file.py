@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,8 @@ from torch import Tensor, nn
 
 from src.lora.adapters import Blend
 from src.lora.fold import folds, is_folded
-from src.lora.hashing import base_hash
+from src.lora.hashing import fingerprint
+from src.lora.header import AdapterError, AdapterHeader, parse_header
 from src.lora.heads import head_state
 from src.lora.inject import (
     Graft,
@@ -33,22 +32,6 @@ from src.lora.inject import (
     thaw,
 )
 from src.lora.settings import LoraSettings
-
-FORMAT = 1
-
-
-class AdapterError(ValueError):
-    """The file is no adapter, or not one for this model."""
-
-
-@dataclass(frozen=True)
-class AdapterHeader:
-    """What an adapter file says of itself: LoRA settings, the hash of the base, its folded norms, and metadata."""
-
-    settings: LoraSettings
-    base_hash: str
-    folded: int
-    metadata: dict[str, Any]
 
 
 def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> Path:
@@ -70,14 +53,8 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
     _refuse_folded(model)
     learnt = {name: p for name, p in model.named_parameters() if p.requires_grad} | head_state(model)
     tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in learnt.items()}
-    header = {
-        "format": FORMAT,
-        "lora": injection.settings.to_dict(),
-        "base_hash": injection.base_hash,
-        "folded": injection.folded,
-        "metadata": dict(metadata or {}),
-    }
-    return write_tensors(path, tensors, {"graft": json.dumps(header, sort_keys=True, allow_nan=False)})
+    header = AdapterHeader(injection.settings, injection.base, injection.folded, dict(metadata or {}))
+    return write_tensors(path, tensors, {"graft": header.to_text()})
 
 
 def _refuse_folded(model: nn.Module) -> None:
@@ -140,12 +117,12 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
     header, tensors = read_tensors(path)
     if is_adapted(model):
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
-    hashed = base_hash(model)
-    check_base(path, header, hashed)
+    base = fingerprint(model)
+    header.check_base(path, base)
     head, grown = head_of(model, tensors), expected(path, model, header.settings)
     plain = {name: p for name, p in model.named_parameters() if name in tensors} | head
     check(path, grown | {name: tuple(value.shape) for name, value in plain.items()}, tensors, counts(head))
-    rootstock = prepare(model, header.settings.fold_norms, hashed)
+    rootstock = prepare(model, header.settings.fold_norms, base)
     if rootstock.folded != header.folded:
         restore(model, rootstock.thawed)
         raise other_folds(str(path), header.folded, rootstock.folded)
@@ -159,15 +136,6 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
     fill(parameters(grafts) | head, tensors)
     injection = attach(model, header.settings, grafts, rootstock)
     return thaw(model, further) if further else injection
-
-
-def check_base(path: Path, header: AdapterHeader, hashed: str) -> None:
-    """Refuse an adapter of another base than the one with the hash `hashed`."""
-    if hashed != header.base_hash:
-        raise AdapterError(
-            f"{path} was trained on another base (hash {header.base_hash[:12]}, this model {hashed[:12]}): "
-            "create the backbone with the name and weights that the adapter names"
-        )
 
 
 def other_folds(source: str, trained: int, here: int) -> AdapterError:
@@ -268,18 +236,4 @@ def read_tensors(path: Path) -> tuple[AdapterHeader, dict[str, Tensor]]:
         ) from error
     if text is None:
         raise AdapterError(f"{path} is a safetensors file, but no Graft adapter")
-    return _header(path, text), tensors
-
-
-def _header(path: Path, text: str) -> AdapterHeader:
-    try:
-        header = json.loads(text)
-        if header["format"] != FORMAT:
-            raise AdapterError(f"{path} has format {header['format']}, this Graft reads {FORMAT}: train it again")
-        return AdapterHeader(
-            LoraSettings(**header["lora"]), str(header["base_hash"]), int(header["folded"]), dict(header["metadata"])
-        )
-    except AdapterError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise AdapterError(f"{path} is no Graft adapter that this version can read ({error})") from error
+    return parse_header(path, text, (str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values())), tensors

@@ -13,7 +13,7 @@ from src.lora.adapters import Adapter, Dense, choose
 from src.lora.fold import check_fusions, folds, unfold
 from src.lora.fold import fold_norms as fold
 from src.lora.freeze import freeze
-from src.lora.hashing import base_hash
+from src.lora.hashing import Fingerprint, fingerprint
 from src.lora.products import forget_copies
 from src.lora.settings import LoraSettings
 from src.lora.surgery import Grafted, restore_class, slot
@@ -37,9 +37,14 @@ class Injection:
     settings: LoraSettings
     layers: tuple[Layer, ...]
     folded: int
-    base_hash: str
+    base: Fingerprint
     thawed: tuple[str, ...] = field(repr=False)  # parameters that required a gradient before
     replaced: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # the base's own values, see `thaw`
+
+    @property
+    def base_hash(self) -> str:
+        """The hash of the base."""
+        return self.base.hash
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ class Graft:
 
 @dataclass(frozen=True)
 class Rootstock:
-    """A frozen base that waits for adapters: its hash, how many norms are folded, and what it trained before."""
+    """A frozen base that waits for adapters: its fingerprint, how many norms are folded, and what it trained before."""
 
-    base_hash: str
+    base: Fingerprint
     folded: int
     thawed: tuple[str, ...] = field(repr=False)
 
@@ -102,7 +107,7 @@ def inject(
             f"lora.rank={settings.rank} is so high that every targeted layer would be trained whole "
             f"(the largest, {largest.name}, is {tuple(largest.weight.shape)}): choose a lower rank"
         )
-    rootstock = prepare(model, fold_norms, base_hash(model))
+    rootstock = prepare(model, fold_norms, fingerprint(model))
     return attach(model, settings, grow(model, settings), rootstock)
 
 
@@ -130,7 +135,7 @@ def shapes(model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...
     }
 
 
-def prepare(model: nn.Module, fold_norms: bool, hashed: str) -> Rootstock:
+def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint) -> Rootstock:
     """Freeze a plain `model` but its heads, in place, with its batch norms folded where asked for.
 
     Raises:
@@ -142,7 +147,7 @@ def prepare(model: nn.Module, fold_norms: bool, hashed: str) -> Rootstock:
     folded = fold(model) if fold_norms else 0
     freeze(model)
     check_fusions(model)
-    return Rootstock(hashed, folded, thawed)
+    return Rootstock(base, folded, thawed)
 
 
 def restore(model: nn.Module, thawed: Sequence[str]) -> None:
@@ -178,7 +183,7 @@ def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], ro
         for module, attribute in ((site.module, site.attribute), *site.twins):
             module.add_module(slot(attribute), adapter)
     layers = tuple(graft.layer() for graft in grafts)
-    injection = Injection(settings, layers, rootstock.folded, rootstock.base_hash, rootstock.thawed)
+    injection = Injection(settings, layers, rootstock.folded, rootstock.base, rootstock.thawed)
     model.__dict__["injection"] = injection
     return injection
 

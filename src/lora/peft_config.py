@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.lora.adapter_file import AdapterError
+from src.lora.header import AdapterError
 from src.lora.settings import LoraSettings
 
 CONFIG = "adapter_config.json"

@@ -20,10 +20,11 @@ from safetensors.torch import load_file
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from src.lora.adapter_file import AdapterError, check, fill, folded_names, write_tensors
+from src.lora.adapter_file import check, fill, folded_names, write_tensors
 from src.lora.adapters import Dora, LowRank
 from src.lora.fold import Fold, example_of, folds, in_eval
-from src.lora.hashing import base_hash
+from src.lora.hashing import fingerprint
+from src.lora.header import AdapterError
 from src.lora.heads import head_state
 from src.lora.inject import (
     Graft,
@@ -73,7 +74,7 @@ def load_peft(folder: str | Path, model: nn.Module) -> Injection:
     state = model.state_dict(keep_vars=True)
     counts = [name for name in whole if not state[name].is_floating_point()]
     check(folder, {name: tuple(state[name].shape) for name in whole}, whole, counts)
-    rootstock = prepare(model, settings.fold_norms, base_hash(model))
+    rootstock = prepare(model, settings.fold_norms, fingerprint(model))
     folded = sorted(folded_names(model) & set(further))
     if folded:
         restore(model, rootstock.thawed)

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from src.lora.adapter_file import (
-    AdapterError,
     check,
-    check_base,
     counts,
     expected,
     fill,
@@ -26,7 +24,8 @@ from src.lora.adapter_file import (
     refuse_folded,
 )
 from src.lora.adapters import Adapter, Blend
-from src.lora.hashing import base_hash
+from src.lora.hashing import fingerprint
+from src.lora.header import AdapterError
 from src.lora.heads import head_state
 from src.lora.inject import (
     Graft,
@@ -159,7 +158,7 @@ class Shelf:
         if is_adapted(model):
             raise ValueError("a shelf needs a plain model: merge or remove its adapters first")
         self.model = model
-        self._hash = base_hash(model)
+        self._base = fingerprint(model)
         self._base_head = head_state(model)
         self._shelved: dict[str, Shelved] = {}
         self._rootstock: Rootstock | None = None
@@ -185,7 +184,7 @@ class Shelf:
             raise ValueError(f"there is an adapter {name!r} on the shelf already: give another name")
         path = Path(path)
         header, tensors = read_tensors(path)
-        check_base(path, header, self._hash)
+        header.check_base(path, self._base)
         shapes = expected(path, self.model, header.settings)
         head = {key: _like(value, tensors.get(key)) for key, value in self._base_head.items()}
         held = {key: value for key, value in head.items() if key in head_of(self.model, tensors)}
@@ -262,7 +261,7 @@ class Shelf:
         """Prepare the base as `shelved` wants it; what cannot be shown leaves the model as it was."""
         before = self._shown
         self.deactivate()
-        rootstock = prepare(self.model, _folds(shelved), self._hash)
+        rootstock = prepare(self.model, _folds(shelved), self._base)
         try:
             shelved.grow(self.model, rootstock)
         except AdapterError:

@@ -58,6 +58,6 @@ def _require_one_base(lines: Mapping[str, Trained]) -> None:
 def _shared(trained: Trained) -> dict[str, Any]:
     """Return what all lines of one base have in common."""
     header, task = read_adapter(trained.path), trained.task
-    common = {"backbone": trained.backbone.name, "base": header.base_hash[:12], "folded norms": header.folded}
+    common = {"backbone": trained.backbone.name, "base": header.base.values[:12], "folded norms": header.folded}
     scale = {"center": task.center, "scale": task.scale} if task.kind == "regression" else {}
     return common | asdict(trained.image) | {"kind of task": task.kind, "views": task.views} | scale

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.lora import AdapterError, inject, injection_of, load_adapter, merge, read_adapter, remove, save_adapter
+from src.lora import AdapterError, Shelf, inject, injection_of, load_adapter, merge, read_adapter, remove, save_adapter
 from tests.lora.conftest import build, images, outputs, relative, stir
+from tests.lora.test_targets import Named
 
 
 @pytest.fixture
@@ -36,8 +37,10 @@ def test_so_it_is_in_a_new_process(trained, tmp_path):
     code = f"""
 import torch
 from src.lora import load_adapter
+from src.lora.hashing import base_hash
 from tests.lora.conftest import build, images, outputs
 model = build("dilated_resnet")
+assert base_hash(model) == {injection_of(model).base_hash!r}
 load_adapter({str(path)!r}, model)
 assert torch.equal(outputs(model, images(model)), torch.load({str(tmp_path / "expected.pt")!r}))
 """
@@ -109,6 +112,9 @@ def read_metadata(path):
         (lambda t, h: t.update({"fc.bias": torch.full((5,), float("nan"))}), "NaN or infinity in fc.bias"),
         (lambda t, h: t.update({"layer1.0.conv1.weight_adapter.A": torch.zeros(1, 2)}), "layer1.0.conv1"),
         (lambda t, h: h.update(format=99), "format 99"),
+        (lambda t, h: h.pop("base"), "base"),
+        (lambda t, h: h["base"].update(structure="====x"), "no Graft adapter that this version can read"),
+        (lambda t, h: h["base"].update(structure="AAAA"), "no Graft adapter that this version can read"),
         (lambda t, h: h.update(folded=3), "trained with 3 batch norms folded"),
         (lambda t, h: h.pop("lora"), "lora"),
         (lambda t, h: h["lora"].update(surprise=1), "surprise"),
@@ -141,6 +147,56 @@ def test_a_file_without_the_newer_settings_loads(trained):
     fresh = build("dilated_resnet")
     assert load_adapter(path, fresh).settings == injection_of(model).settings
     assert torch.equal(outputs(fresh, images(fresh)), outputs(model, images(model)))
+
+
+def of_before(tensors, header):
+    """Make a header that of format 1: a hash of the values alone."""
+    header.update(format=1, base_hash=header.pop("base")["values"])
+
+
+def test_a_file_of_before_loads_with_a_warning(trained, caplog):
+    model, path = trained
+    rewritten(path, of_before)
+    fresh, shelf = build("dilated_resnet"), Shelf(build("dilated_resnet"))
+    load_adapter(path, fresh)
+    assert "is of before adapter files said how their base is built" in caplog.text
+    assert torch.equal(outputs(fresh, images(fresh)), outputs(model, images(model)))
+    shelf.load("old", path)
+    shelf.activate("old")
+    assert torch.equal(outputs(shelf.model, images(fresh)), outputs(model, images(model)))
+    assert read_adapter(path).base_hash == injection_of(model).base.values
+    caplog.clear()
+    load_adapter(save_adapter(path, fresh), build("dilated_resnet"))  # saved again, it has all
+    assert not caplog.records
+
+
+def test_a_file_of_before_is_refused_by_other_values(trained):
+    other = build("dilated_resnet")
+    with torch.no_grad():
+        other.layer1[0].conv1.weight[0, 0, 0, 0] += 1e-6
+    refuses(rewritten(trained[1], of_before), "another base", other)
+
+
+def test_a_word_in_a_list_of_before_is_the_role(tmp_path):
+    model, pristine = Named().eval(), Named().eval()
+    pristine.load_state_dict(model.state_dict())
+    inject(model, rank=1, targets=["role:conv"])
+    path = save_adapter(tmp_path / "a.safetensors", model)
+    rewritten(path, lambda t, h: (of_before(t, h), h["lora"].update(targets=["conv"])))
+    assert [layer.name for layer in load_adapter(path, pristine).layers] == ["stem", "conv"]
+
+
+@pytest.mark.parametrize("change", [None, of_before])
+def test_another_precision_is_named(change, tmp_path):
+    low = build("vit").bfloat16()
+    inject(low, rank=2, targets="mlp")
+    path = save_adapter(tmp_path / "a.safetensors", low)
+    if change is not None:
+        tensors = {key: value.bfloat16() for key, value in load_file(path).items()}  # adapters were of the base's
+        save_file(tensors, path, {"graft": read_metadata(path)})
+        rewritten(path, change)
+    refuses(path, r"on a base in bfloat16, and this model is in float32: .* model\.to\(torch\.bfloat16\)", build("vit"))
+    load_adapter(path, build("vit").bfloat16())
 
 
 def test_refuses_pickles_strangers_and_nothing(trained, tmp_path):

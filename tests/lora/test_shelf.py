@@ -50,7 +50,7 @@ def test_each_adapter_is_the_trained_model_and_the_base_comes_back_bit_for_bit(s
             model.reset_classifier(7)
         load_adapter(files / name, model)
         expected[name] = outputs(model, x)
-    monkeypatch.setattr(src.lora.shelf, "base_hash", lambda *_: pytest.fail("hashed again"))
+    monkeypatch.setattr(src.lora.shelf, "fingerprint", lambda *_: pytest.fail("hashed again"))
     assert shelf.names == tuple(ADAPTERS)
     for name in [*ADAPTERS, *reversed(ADAPTERS)]:
         shelf.activate(name)

@@ -1,0 +1,95 @@
+"""What a network is beside its values: the class of every module, and the plain settings that its forward reads.
+
+A state dict holds neither stride nor padding, no activation and no window: two networks of other outputs may have one.
+What is read here is what modules keep in plain attributes, as most of torch, timm and transformers do.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+from enum import Enum
+from typing import Any
+
+from torch import nn
+
+from src.lora.targets import classifiers
+
+Structure = dict[str, dict[str, Any]]  # settings by attribute, by the module's name
+
+# These change no output of a trained network, or follow the size of its input, which any one can be given.
+UNREAD = frozenset(
+    """
+    training inplace momentum track_running_stats num_classes num_labels name verbose debug fused_attn use_checkpoint
+    device grad_checkpointing gradient_checkpointing H W seq_length img_size image_size input_size grid_size num_patches
+    feat_size feature_size resolution input_resolution output_resolution num_windows tokens_spatial_shape
+    """.split()
+)
+UNREAD_PARTS = ("drop", "init")  # in the names of what only a training or its start reads
+LONGEST = 64  # values of a list that is still a setting
+
+
+def structure_of(model: nn.Module) -> Structure:
+    """Return the settings of every module of `model` but its heads, ready for JSON.
+
+    Not seen: what is written in a forward itself, tensors outside of the state dict, objects of other classes, paths,
+    names that begin with an underscore, and what only a training reads (dropouts and their rates). A counter under a
+    plain name is taken for a setting.
+    """
+    heads = {id(module) for head in classifiers(model) for module in head.modules()}
+    return {
+        name: {"class": type(module).__name__, **_settings(module)}
+        for name, module in model.named_modules()
+        if id(module) not in heads and not _does_nothing(module)
+    }
+
+
+def difference(there: Structure, here: Structure) -> str | None:
+    """Return the first difference of two structures in words, or None.
+
+    Attributes that one of them lacks do not count: libraries add some from version to version.
+    """
+    for name in sorted(there.keys() | here.keys()):
+        if name not in there or name not in here:
+            return f"{name or 'the model'} is only in {'this model' if name in here else 'that base'}"
+        for key in sorted(there[name].keys() & here[name].keys()):
+            if there[name][key] != here[name][key]:
+                return f"{name or 'the model'} has {key} {there[name][key]} there and {here[name][key]} here"
+    return None
+
+
+def _does_nothing(module: nn.Module) -> bool:
+    """Tell what passes its input on when a network is evaluated."""
+    return isinstance(module, nn.Identity) or "drop" in type(module).__name__.lower()
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    plain = ((key, _plain(value)) for key, value in module.__dict__.items() if _counts(key))
+    return {key: value for key, value in plain if value is not NotImplemented}
+
+
+def _counts(key: str) -> bool:
+    return not key.startswith("_") and key not in UNREAD and not any(part in key for part in UNREAD_PARTS)
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as JSON has it, or NotImplemented for what is none."""
+    if isinstance(value, Enum):
+        return value.name
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return NotImplemented if "/" in value or "\\" in value else value  # a path follows the machine
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, (list, tuple)) and len(value) <= LONGEST:
+        each = [_plain(part) for part in value]
+        return NotImplemented if any(part is NotImplemented for part in each) else each
+    if isinstance(value, functools.partial):
+        return _plain([value.func, *value.args, *(part for item in sorted(value.keywords.items()) for part in item)])
+    if callable(value) and hasattr(value, "__qualname__"):
+        return value.__qualname__.rpartition(".")[2]
+    return NotImplemented
