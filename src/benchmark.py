@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from src.atomic import write_text
 from src.command import requires, run
 
 with requires("train"):
@@ -19,7 +20,6 @@ with requires("train"):
 
     from src.benchmarks import SUITES, Options, Row, Suite, Summary, choose, machine, markdown, terminal
     from src.benchmarks.table import errors
-    from src.report import write_text
 
 RESULT = "benchmark.json"
 LISTS = ("models", "methods", "precisions", "images", "datasets", "seeds")

@@ -55,6 +55,7 @@ def run(main: Callable[[DictConfig], object], config: str) -> list[object]:
     """
     multirun = any(word in sys.argv for word in MULTIRUN)
     sys.argv[1:] = [literal(word, multirun) for word in sys.argv[1:]]
+    _hold_closed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     for library in _TALKATIVE:
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -104,6 +105,20 @@ def versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def _hold_closed() -> None:
+    """Let the standard streams that were closed (`>&-`) lead nowhere: files opened later would take their numbers.
+
+    `sys.stdout` stays None, for a command to know.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+    if sys.stderr is None:  # what is printed to None goes to stdout
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
 
 
 def _end(error: BaseException, code: int, debug: bool) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from contextlib import closing
@@ -48,8 +47,8 @@ def main(config: DictConfig) -> None:
                 tally.add(line)
                 if annotator:
                     annotator.write(picture)
-    except BrokenPipeError:  # the reader, such as `head`, has enough; stdout must not be flushed again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        pass
     except KeyboardInterrupt:
         print(f"{tally}{written}", file=sys.stderr)
         raise

@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from src.atomic import write_text
 from src.command import (
     DONE,
     PROMISE_FAILED,
@@ -35,7 +36,7 @@ with requires("train"):
     from src.backbones import Backbone
     from src.data import ImageData
     from src.data.quality import check
-    from src.report import About, record, summary, tabulate, write_report, write_text
+    from src.report import About, record, summary, tabulate, write_report
     from src.spec import SCORES
     from src.tasks import (
         Fitted,

@@ -6,31 +6,45 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BELOW = {"__init__", "spec", "command", "errors", "mistyped", "overrides", "typed"}
+BELOW = {"__init__", "atomic", "spec", "command", "errors", "mistyped", "overrides", "typed"}
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
-ABOVE = {"backbones", "command", "data", "deploy", "evaluate", "lora", "overrides", "report", "spec", "tasks", "typed"}
+ABOVE = {
+    "atomic",
+    "backbones",
+    "command",
+    "data",
+    "deploy",
+    "evaluate",
+    "lora",
+    "overrides",
+    "report",
+    "spec",
+    "tasks",
+    "typed",
+}
 MAY_IMPORT = {
+    "atomic": set(),
     "spec": set(),
     "errors": set(),
     "mistyped": set(),
     "overrides": set(),
     "typed": set(),
     "command": {"errors", "mistyped", "overrides"},
-    "edge": {"spec"},
-    "lora": set(),
+    "edge": {"atomic", "spec"},
+    "lora": {"atomic"},
     "backbones": {"spec"},
-    "data": {"edge", "errors", "spec"},
+    "data": {"atomic", "edge", "errors", "spec"},
     "metrics": set(),
-    "tasks": {"backbones", "data", "lora", "metrics", "spec"},
-    "deploy": {"backbones", "edge", "lora", "spec"},
-    "report": {"backbones", "data", "edge", "metrics", "spec"},
-    "benchmarks": {"backbones", "data", "deploy", "edge", "lora", "metrics", "report", "spec", "tasks"},
+    "tasks": {"atomic", "backbones", "data", "lora", "metrics", "spec"},
+    "deploy": {"atomic", "backbones", "edge", "lora", "spec"},
+    "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
+    "benchmarks": {"atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "report", "spec", "tasks"},
     **dict.fromkeys(COMMANDS, ABOVE),
     "export": {"command", "data", "deploy", "edge", "evaluate", "tasks"},
     "predict": {"command", "edge", "spec"},
-    "benchmark": {"benchmarks", "command", "report"},
+    "benchmark": {"atomic", "benchmarks", "command"},
 }
-TORCH_FREE = ("edge", "spec", "errors", "mistyped", "overrides", "command", "predict")
+TORCH_FREE = ("atomic", "edge", "spec", "errors", "mistyped", "overrides", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))
 

@@ -95,6 +95,39 @@ def test_batches_and_output_file_hold_the_same_decisions(bundle, pictures, tmp_p
         assert first.get("score", 0) == pytest.approx(second.get("score", 0), abs=1e-6)
 
 
+def closed(*descriptors):
+    """Start the process as a shell does after `>&-`."""
+    return lambda: [os.close(descriptor) for descriptor in descriptors]
+
+
+def predict_with(overrides, **options):
+    line = command("-m", "src.predict", *overrides)
+    return subprocess.run(line, cwd=ROOT, text=True, check=False, **options)
+
+
+def test_a_closed_stdout_is_told_and_is_not_needed_for_a_file(bundle, pictures, tmp_path):
+    asked, output = [f"model={bundle}", f"input={pictures}"], tmp_path / "lines.jsonl"
+    ended = predict_with(asked, stderr=subprocess.PIPE, preexec_fn=closed(1))
+    message = "error: stdout is closed: name a file for the lines by output=FILE\n"
+    assert (ended.returncode, ended.stderr) == (2, message)
+    ended = predict_with([*asked, f"output={output}"], stderr=subprocess.PIPE, preexec_fn=closed(0, 1))
+    assert (ended.returncode, ended.stderr) == (0, f"3 decided, 2 broken: {output}\n")
+    assert len(lines(output.read_text())) == 5
+
+
+def test_counts_never_come_among_the_lines(bundle, pictures):
+    ended = predict_with([f"model={bundle}", f"input={pictures}"], stdout=subprocess.PIPE, preexec_fn=closed(2))
+    assert ended.returncode == 0 and len(lines(ended.stdout)) == 5
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_stdout_that_takes_nothing_is_named(bundle, pictures):
+    with open("/dev/full", "w") as full:
+        ended = predict_with([f"model={bundle}", f"input={pictures}"], stdout=full, stderr=subprocess.PIPE)
+    message = "error: stdout cannot be written (No space left on device): make room on that disk\n"
+    assert (ended.returncode, ended.stderr) == (2, message)
+
+
 def test_nothing_decided_is_exit_code_2(bundle, pictures):
     done = predict(f"model={bundle}", f"input={pictures}/*.jpg")
     assert done.returncode == 2 and len(lines(done.stdout)) == 2

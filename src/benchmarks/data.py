@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 import time
@@ -58,9 +59,11 @@ def write_pictures(folder: Path, images: int) -> int:
         (folder / label).mkdir(parents=True)
     for number in range(images):
         noise = np.random.default_rng(number).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+        form = ("JPEG", "PNG")[number % 2]
+        encoded = io.BytesIO()  # Pillow says nothing of a full disk
+        Image.fromarray(noise).save(encoded, form)
         path = folder / ("defect", "good")[number // 2 % 2] / f"{number:07d}{('.jpg', '.png')[number % 2]}"
-        Image.fromarray(noise).save(path)
-        size += path.stat().st_size
+        size += path.write_bytes(encoded.getvalue())
     return size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,9 @@ def write_photographs(folder: Path, count: int) -> list[Path]:
         coarse = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
         shapes = np.asarray(Image.fromarray(coarse).resize(PICTURE, Image.Resampling.BICUBIC))
         noisy = shapes + random.normal(0, 4, (*shapes.shape[:2], 1))
-        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+        encoded = io.BytesIO()  # Pillow says nothing of a full disk
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(encoded, "JPEG", quality=90)
+        path.write_bytes(encoded.getvalue())
     return paths
 
 

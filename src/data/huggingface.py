@@ -12,9 +12,9 @@ from typing import Any, Unpack
 
 from PIL import Image, UnidentifiedImageError
 
+from src.atomic import write_bytes
 from src.data.checks import require_learnable, require_whole_groups
 from src.data.datamodule import ImageData
-from src.data.files import write_bytes
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.loading import Loading
 from src.data.naming import SPLIT_NAMES, arranged, near, positive_class

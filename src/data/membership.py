@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from src.data.files import write_text
+from src.atomic import write_text
 from src.data.listing import SPLITS, Listing
 
 HEADER = ["path", "sha256", "split"]

@@ -11,8 +11,8 @@ from typing import Unpack
 import numpy as np
 from PIL import Image, ImageFilter
 
+from src.atomic import write_bytes
 from src.data.datamodule import ImageData
-from src.data.files import write_bytes
 from src.data.listing import Listing, Sample
 from src.data.loading import Loading
 from src.data.plants import SPECIES, draw_litter, draw_plant

@@ -15,10 +15,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from src.atomic import whole_file
 from src.data.quality.facts import FACTS
 
 INDEX = np.dtype([("digest", "S32"), ("facts", FACTS)])  # the SHA-256 of an image file, raw, and what it is like
-SUFFIX, PART = ".shard", ".part"
+SUFFIX = ".shard"
 
 Shape = tuple[int, int, int]
 
@@ -60,17 +61,10 @@ def write_shard(folder: Path, index: NDArray[Any], pixels: NDArray[np.uint8]) ->
         OSError: It cannot be written; nothing is left of it.
     """
     path = folder / f"{uuid4().hex}{SUFFIX}"
-    part = folder / f".{path.name}{PART}"
-    try:
-        with part.open("xb") as file:
-            _append(file, index)
-            _append(file, pixels)
-            file.flush()
-            os.fsync(file.fileno())
-            offset = file.tell() - pixels.nbytes
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        _append(file, index)
+        _append(file, pixels)
+        offset = file.tell() - pixels.nbytes
     return Shard(path, offset, (pixels.shape[1], pixels.shape[2], pixels.shape[3]))
 
 

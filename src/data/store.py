@@ -19,7 +19,8 @@ import PIL
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from src.data.shards import INDEX, PART, SUFFIX, Shape, Shard, read_shard, write_shard
+from src.atomic import PART
+from src.data.shards import INDEX, SUFFIX, Shape, Shard, read_shard, write_shard
 from src.spec import ImageSpec
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from src.atomic import write_bytes, write_text
 from src.deploy.exchange import put_in_place
 from src.edge.manifest import MANIFEST, Manifest, sha256
 from src.edge.signature import SIGNATURE, Signer
@@ -88,13 +89,13 @@ def write_bundle(
         new = Path(beside) / "bundle"
         new.mkdir()
         for name, content in contents.items():
-            (new / name).write_bytes(content)
+            write_bytes(new / name, content)
         _write_json(new / PARITY, parity)
-        (new / README).write_text(_readme(manifest), encoding="utf-8")
+        write_text(new / README, _readme(manifest))
         files = {path.name: sha256(path.read_bytes()) for path in sorted(new.iterdir())}
         _write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
         if sign is not None:
-            (new / SIGNATURE).write_bytes(sign((new / MANIFEST).read_bytes()))
+            write_bytes(new / SIGNATURE, sign((new / MANIFEST).read_bytes()))
         put_in_place(new, folder)
 
 
@@ -115,4 +116,4 @@ def _workshop(parent: Path) -> tempfile.TemporaryDirectory[str]:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")

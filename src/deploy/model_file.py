@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import onnx
+
+from src.atomic import write_bytes
 
 # IR 8 is the newest that onnxruntime 1.15 to 1.17 load; opset 18 needs no newer one.
 IR_VERSION = 8
@@ -29,9 +30,7 @@ def write_model(proto: onnx.ModelProto, path: Path) -> None:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ValueError(f"the graph of this backbone is broken, choose another one: {error}") from error
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(proto.SerializeToString(deterministic=True))
-    os.replace(partial, path)
+    write_bytes(path, proto.SerializeToString(deterministic=True))
 
 
 def _strip_graph(graph: onnx.GraphProto) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from src.atomic import named, write_bytes
 from src.edge.decide import Decided
 from src.edge.frames import Source
 from src.edge.preprocess import Pixels
@@ -45,10 +47,11 @@ class Annotator:
             return
         try:
             path = self.folder / f"{decided.picture.frame.name}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{path.name}.partial")
-            draw(original, _told(decision)).save(partial, "JPEG", quality=90)
-            partial.replace(path)
+            encoded = io.BytesIO()  # Pillow says nothing of a full disk
+            draw(original, _told(decision)).save(encoded, "JPEG", quality=90)
+            with named(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, encoded.getvalue())
         except OSError as error:  # too large for a JPEG, too long a name, a full disk: the decision stands
             log.warning("no annotated copy of %s: %s", decided.picture.frame.path, error)
 

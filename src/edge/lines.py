@@ -14,7 +14,7 @@ class ActiveAdapter:
     """An `.onnx_adapter` in memory.
 
     Attributes:
-        options: What a run of the base takes to decide with it.
+        held: What the options of a run of the base name, to decide with it; they only point to it.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -25,14 +25,12 @@ class ActiveAdapter:
         """
         if not hasattr(onnxruntime, "LoraAdapter"):
             raise ValueError(f"onnxruntime {onnxruntime.__version__} knows no adapters: install 1.20 or newer")
-        self._held = onnxruntime.LoraAdapter()  # the options only point to it
+        self.held = onnxruntime.LoraAdapter()
         try:
             # it maps a file: one of its own, which nobody else can change or cut under it
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 file = Path(folder) / f"line{ADAPTER_SUFFIX}"
                 file.write_bytes(content)
-                self._held.Load(str(file))
+                self.held.Load(str(file))
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise ValueError("it is no adapter that onnxruntime can read: copy the bundle again") from error
-        self.options = onnxruntime.RunOptions()
-        self.options.add_active_adapter(self._held)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from src.edge.files import read_file
 from src.edge.signature import SIGNATURE, require_signature
 from src.spec import ImageSpec, TaskSpec
 
@@ -73,10 +74,7 @@ class Manifest:
             raise ValueError(f"{bundle / missing[0]} is missing: copy the whole bundle again")
         if surplus:
             raise ValueError(f"{bundle / surplus[0]} is no part of the bundle: remove it, or copy the bundle again")
-        try:
-            contents = {name: (bundle / name).read_bytes() for name in sorted(found)}
-        except OSError as error:
-            raise ValueError(f"{error.filename} cannot be read ({error.strerror}): copy the bundle again") from error
+        contents = {name: read_file(bundle / name) for name in sorted(found)}
         for name, content in contents.items():
             if self.files[name] != sha256(content):
                 raise ValueError(f"{bundle / name} was changed or cut after its export: copy the bundle again")
@@ -95,7 +93,7 @@ class Manifest:
         """
         path = bundle / MANIFEST
         try:
-            content = path.read_bytes()
+            content = read_file(path)
         except FileNotFoundError as error:
             raise ValueError(f"{path} is missing: export the model again, or copy the whole bundle") from error
         if verify is not None:

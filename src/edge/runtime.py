@@ -16,7 +16,7 @@ from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
 from src.edge.manifest import MODEL, Manifest, find_bundle
 from src.edge.preprocess import ImageError, Pixels, load, scale_grey
 from src.edge.profile import FITS
-from src.edge.session import Outputs, open_session, read_specs, run_each, run_pictures
+from src.edge.session import THREADS, Outputs, open_session, read_specs, run_each, run_pictures
 from src.spec import JOINT, Decision, Measurement, TaskSpec
 
 _OF_LINES = (ADAPTER_SUFFIX, GOLDEN_SUFFIX)
@@ -30,12 +30,12 @@ class Runtime:
         lines: Names of the lines that share the bundle's base; empty for a bundle of one line.
     """
 
-    def __init__(self, bundle: str | Path, threads: int = 2, verify: str | Path | None = None) -> None:
+    def __init__(self, bundle: str | Path, threads: int = THREADS, verify: str | Path | None = None) -> None:
         """Check every file of the bundle, load its model, and let it decide about its golden inputs.
 
         Args:
             bundle: The bundle's folder, its `model.onnx`, or a run folder (or a link to one) that holds `edge`.
-            threads: CPU threads of one decision.
+            threads: CPU threads of one decision; no more than the process has cores.
             verify: Public key (PEM) of whoever must have signed the bundle; None asks for no signature.
 
         Raises:
@@ -195,7 +195,7 @@ class Runtime:
         return picture
 
     def _rgb(self, picture: NDArray[Any]) -> Pixels:
-        grey = picture.dtype == np.uint16 and picture.ndim == 2
+        grey = picture.dtype.kind == "u" and picture.itemsize == 2 and picture.ndim == 2  # in any byte order
         return scale_grey(picture, self.image.bit_depth) if grey else picture
 
     def _decision(self, probabilities: NDArray[np.float32], decided: Any) -> Decision | Measurement:

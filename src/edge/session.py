@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +14,53 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from src.edge.lines import ActiveAdapter
+from src.edge.memory import release_freed_memory
 from src.spec import ImageSpec, TaskSpec
 
+log = logging.getLogger(__name__)
+
 INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
+THREADS = 2  # of one run, unless the user says otherwise
 SPINNING = "session.intra_op.allow_spinning"
 EXTERNAL = "session.model_external_initializers_file_folder_path"
 
+_SHRINK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
+_HAS_ARENA = sys.maxsize > 2**32  # onnxruntime has none on 32 bits, and would refuse to shrink it
+_LIKE = 2**20  # bytes of input by which two runs may always differ, and what a picture in the network counts for
+
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
+
+
+class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
+    """A loaded model that keeps no memory for pictures of a size that has gone by.
+
+    onnxruntime keeps what its largest run took, and to give it back costs about as much as a run. So a run of another
+    size than those before it gives everything back, and runs of one size keep what they need.
+    """
+
+    _held = 0  # the largest input since memory was given back
+
+    def run_batch(self, batch: NDArray[Any], adapter: ActiveAdapter | None = None) -> dict[str, NDArray[Any]]:
+        """Run the model on a batch of its input, and return its outputs by name."""
+        size = batch.nbytes + len(batch) * _LIKE
+        unlike = abs(size - self._held) > max(_LIKE, max(size, self._held) // 4) and _HAS_ARENA
+        self._held = max(size, self._held)
+        names = [output.name for output in self.get_outputs()]
+        native = batch.astype(batch.dtype.newbyteorder("="), copy=False)
+        values = self.run(names, {INPUT: native}, _options(adapter, unlike))
+        if unlike:
+            self._held = size
+            release_freed_memory()
+        return dict(zip(names, values, strict=True))
+
+
+def _options(adapter: ActiveAdapter | None, shrink: bool) -> onnxruntime.RunOptions:
+    options = onnxruntime.RunOptions()
+    if adapter is not None:
+        options.add_active_adapter(adapter.held)
+    if shrink:
+        options.add_run_config_entry(*_SHRINK)
+    return options
 
 
 def output_names(task: TaskSpec) -> tuple[str, ...]:
@@ -26,7 +68,7 @@ def output_names(task: TaskSpec) -> tuple[str, ...]:
     return VALUED if task.kind == "regression" else OUTPUTS
 
 
-def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+def open_session(model: bytes, threads: int) -> Session:
     """Load a model of Graft on the CPU.
 
     Raises:
@@ -39,8 +81,12 @@ def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     return session
 
 
-def load_model(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+def load_model(model: bytes, threads: int) -> Session:
     """Load any ONNX model on the CPU, as the camera runs it; `model` is not kept.
+
+    Args:
+        model: Content of the file.
+        threads: CPU threads of one run; no more than the process has cores.
 
     Raises:
         ValueError: `threads` is below 1, or this onnxruntime cannot load the model.
@@ -48,43 +94,44 @@ def load_model(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = _bounded(threads)
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # one is kept for every size of picture, and saves no time
     # A camera shares its cores: waiting threads must not burn them.
     options.add_session_config_entry(SPINNING, "0")
     options.add_session_config_entry(EXTERNAL, os.path.join(os.devnull, "nowhere"))  # all weights are in the file
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = Session(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no public base class
         raise ValueError(f"onnxruntime {onnxruntime.__version__} cannot load the model, update it: {error}") from error
     session._model_bytes = None  # it would hold them for as long as it lives, to change providers
     return session
 
 
-def run_pictures(
-    session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None
-) -> Outputs:
+def _bounded(threads: int) -> int:
+    """Return the threads that have a core of their own: more of them wait for each other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads > max(cores, THREADS):
+        log.warning("threads=%d: there are %d cores, so as many threads run", threads, cores)
+    return min(threads, cores)
+
+
+def run_pictures(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Outputs:
     """Run a loaded model on pictures, at once where they are of one size, else one by one."""
     alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
     return run_session(session, np.asarray(pictures), adapter) if alike else run_each(session, pictures, adapter)
 
 
-def run_each(
-    session: onnxruntime.InferenceSession, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None
-) -> Outputs:
+def run_each(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Outputs:
     """Run a loaded model on pictures one by one, with no more memory than one takes."""
     parts = [run_session(session, picture[None], adapter) for picture in pictures]
     logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
     return logits, probabilities, decision
 
 
-def run_session(
-    session: onnxruntime.InferenceSession, batch: NDArray[Any], adapter: ActiveAdapter | None = None
-) -> Outputs:
+def run_session(session: Session, batch: NDArray[Any], adapter: ActiveAdapter | None = None) -> Outputs:
     """Run a loaded model on a batch of its input; see `Runtime.run`."""
-    names = [output.name for output in session.get_outputs()]
-    values = session.run(names, {INPUT: batch}, None if adapter is None else adapter.options)
-    found = dict(zip(names, values, strict=True))
+    found = session.run_batch(batch, adapter)
     return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]
 
 

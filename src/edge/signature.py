@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from src.edge.files import read_file
+
 SIGNATURE = "manifest.sig"
 
 Signer = Callable[[bytes], bytes]
@@ -35,11 +37,11 @@ def require_signature(content: bytes, bundle: Path, key: str | Path) -> None:
         key: The public key in PEM.
 
     Raises:
-        ValueError: It is not signed, by another key, or was changed; or as `read_signer`.
+        ValueError: It is not signed, by another key, or was changed; or as `read_signer` and `read_file`.
     """
     public = _key(key, "load_pem_public_key", "public")
     try:
-        signature = (bundle / SIGNATURE).read_bytes()
+        signature = read_file(bundle / SIGNATURE)
     except FileNotFoundError as error:
         raise ValueError(f"{bundle} is not signed, and verify={key} asks for it: export it with sign=KEY") from error
     try:

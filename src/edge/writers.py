@@ -9,9 +9,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from io import FileIO, StringIO
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any
 
+from src.atomic import LineFile, cut_half_line, named
 from src.edge.formats import IMAGE_SUFFIXES
 from src.edge.stream import VIDEO_SUFFIXES
 from src.spec import TaskSpec
@@ -40,7 +42,7 @@ def open_lines(
             or another run is writing it.
     """
     if output is None:
-        yield lambda line: _write_json(sys.stdout, line)
+        yield _to_stdout()
         return
     target = Path(output)
     if target.is_dir():
@@ -49,82 +51,115 @@ def open_lines(
         raise ValueError(f"output={output} is named like a picture: it takes lines, such as decisions.jsonl or .csv")
     columns = _columns(task, facts) if target.suffix.lower() == ".csv" else None
     with _opened(target, live, columns or ()) as file:
-        yield (lambda line: _write_json(file, line)) if columns is None else _csv(file, columns)
+        lines, begun = LineFile(file.fileno(), target), file.seekable() and file.tell() > 0
+        yield (lambda line: lines.write(_as_json(line))) if columns is None else _csv(lines, columns, begun)
 
 
-def _opened(target: Path, live: bool, columns: tuple[str, ...]) -> AbstractContextManager[TextIO]:
-    if target.exists() and not target.is_file():  # a device or a pipe
-        return _text(target, "w")
-    target = target.resolve()  # a link stays one
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _to_stdout() -> Callable[[Line], None]:
+    """Return what writes a line to stdout.
+
+    Raises:
+        ValueError: It was closed before the process began.
+    """
+    own = sys.__stdout__
+    if sys.stdout is None:
+        raise ValueError("stdout is closed: name a file for the lines by output=FILE")
+    if own is None or sys.stdout is not own:  # that of a notebook
+        return lambda line: print(_as_json(line), end="", flush=True)
+    own.flush()
+    lines = LineFile(own.fileno(), "stdout")
+    return lambda line: lines.write(_as_json(line))
+
+
+def _opened(target: Path, live: bool, columns: tuple[str, ...]) -> AbstractContextManager[FileIO]:
+    with named(target):
+        if target.exists() and not target.is_file():  # a device or a pipe
+            return FileIO(target, "w")
+        target = target.resolve()  # a link stays one
+        target.parent.mkdir(parents=True, exist_ok=True)
     return _growing(target, columns) if live else _whole(target)
 
 
-def _text(path: Path, mode: Literal["w", "a+"]) -> TextIO:
-    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
-
-
 @contextmanager
-def _growing(target: Path, columns: tuple[str, ...]) -> Iterator[TextIO]:
+def _growing(target: Path, columns: tuple[str, ...]) -> Iterator[FileIO]:
     """Open a file at its end, after a whole line.
 
     Raises:
         ValueError: It has other columns.
     """
-    with _text(target, "a+") as file:
-        file.seek(0)
-        found = next(csv.reader(file), None) if columns else None
-        if found is not None and tuple(found) != columns:
+    with named(target):
+        file = FileIO(target, "a+")
+    with file:
+        found = _header(target) if columns else None
+        if found is not None and found != columns:
             raise ValueError(f"{target} has the columns {', '.join(found)}, not those of this run: name another output")
-        end = file.seek(0, os.SEEK_END)
-        with target.open("rb") as content:
-            content.seek(max(0, end - 1))
-            if content.read() not in (b"", b"\n"):  # it was cut off, by a power failure perhaps
-                file.write("\n")
+        lines = LineFile(file.fileno(), target)
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        if file.read() not in (b"", b"\n"):  # it was cut off, by a power failure perhaps
+            lines.write("\n")
         try:
             yield file
         finally:
-            if not target.stat().st_size:
-                target.unlink()
+            if os.fstat(file.fileno()).st_size:
+                lines.sync()
+            else:
+                target.unlink(missing_ok=True)
+
+
+def _header(table: Path) -> tuple[str, ...] | None:
+    """Return the first row of a CSV, None of an empty one."""
+    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        try:
+            row = next(csv.reader(file), None)
+        except csv.Error as error:
+            raise ValueError(f"{table} is no table ({error}): name another output") from error
+    return None if row is None else tuple(row)
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[TextIO]:
+def _whole(target: Path) -> Iterator[FileIO]:
     """Open a file that takes its name at the end.
 
     Raises:
         ValueError: Another run is writing it.
     """
     partial = target.with_name(f".{target.name}.partial")
-    _keep_unfinished(partial, target)
-    with _text(partial, "w") as file:
+    with named(target):
+        _keep_unfinished(partial, target)
+        file = FileIO(partial, "w")
+    with file:
         _hold(file, target)
         try:
             yield file
         finally:
-            if partial.stat().st_size:
-                partial.replace(target)
-            else:
-                partial.unlink()
+            with named(target):
+                if not os.fstat(file.fileno()).st_size:
+                    partial.unlink()
+                else:
+                    try:
+                        LineFile(file.fileno(), target).sync()
+                    finally:
+                        partial.replace(target)
 
 
 def _keep_unfinished(partial: Path, target: Path) -> None:
-    """Give the lines of a run that was killed a name of their own.
+    """Give the whole lines of a run that was killed a name of their own.
 
     Raises:
         ValueError: That run goes on.
     """
     if not partial.exists():
         return
-    with partial.open("a") as file:
+    with FileIO(partial, "a") as file:
         _hold(file, target)
+    cut_half_line(partial)
     if partial.stat().st_size:
         kept = target.with_name(f"{target.name}.unfinished-{partial.stat().st_mtime_ns}")
         partial.replace(kept)
         log.warning("an earlier run did not end: its lines are in %s", kept)
 
 
-def _hold(file: TextIO, target: Path) -> None:
+def _hold(file: FileIO, target: Path) -> None:
     """Keep other runs off a file for as long as it is open, where there are locks (not on Windows and some shares).
 
     Raises:
@@ -139,10 +174,8 @@ def _hold(file: TextIO, target: Path) -> None:
             raise ValueError(f"another run is writing {target}: name another output") from error
 
 
-def _write_json(file: TextIO, line: Line) -> None:
-    # One call, so that Ctrl-C finds whole lines.
-    file.write(json.dumps(line) + "\n")
-    file.flush()
+def _as_json(line: Line) -> str:
+    return json.dumps(line) + "\n"
 
 
 def _columns(task: TaskSpec, facts: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,18 +183,20 @@ def _columns(task: TaskSpec, facts: tuple[str, ...]) -> tuple[str, ...]:
     return ("path", *facts, *said, "ms", "error")
 
 
-def _csv(file: TextIO, columns: tuple[str, ...]) -> Callable[[Line], None]:
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    begun = file.seekable() and file.tell() > 0
+def _csv(file: LineFile, columns: tuple[str, ...], begun: bool) -> Callable[[Line], None]:
+    rows = StringIO()
+    writer = csv.DictWriter(rows, columns, lineterminator="\n")
 
     def write(line: Line) -> None:
         nonlocal begun
+        rows.seek(0)
+        rows.truncate()
         if not begun:
             writer.writeheader()
-            begun = True
         probabilities = line.get("probabilities", {})
         row = {key: value for key, value in line.items() if key != "probabilities"}
         writer.writerow(row | {f"p_{name}": share for name, share in probabilities.items()})
-        file.flush()
+        file.write(rows.getvalue())
+        begun = True
 
     return write

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from src.atomic import named, write_bytes
 from src.lora.adapters import Blend
 from src.lora.fold import folds, is_folded
 from src.lora.hashing import fingerprint
@@ -81,18 +80,11 @@ def folded_names(model: nn.Module) -> set[str]:
 
 
 def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
-    """Write a safetensors file beside `path` and rename it, so that no half-written file is ever seen."""
+    """Write a safetensors file, whole or not at all; its folder is made."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(tensors, metadata))
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, save(tensors, metadata))
     return path
 
 

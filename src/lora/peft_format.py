@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
+from src.atomic import write_text
 from src.lora.adapter_file import check, fill, folded_names, write_tensors
 from src.lora.adapters import Dora, LowRank
 from src.lora.fold import Fold, example_of, folds, in_eval
@@ -118,7 +119,7 @@ def save_peft(folder: str | Path, model: nn.Module) -> Path:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_tensors(folder / WEIGHTS, plain, {"format": "pt"})
     config = _described(injection.settings, pairs, names)
-    (folder / CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
+    write_text(folder / CONFIG, json.dumps(config, indent=2))
     return folder
 
 

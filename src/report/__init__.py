@@ -1,6 +1,5 @@
 """What a run leaves for people: its figures, its HTML page, its terminal summary and the table of a sweep."""
 
-from src.data.files import write_text
 from src.report.about import About
 from src.report.audit_page import print_audit, write_audit
 from src.report.judge import tabulate
@@ -17,5 +16,4 @@ __all__ = [
     "tabulate",
     "write_audit",
     "write_report",
-    "write_text",
 ]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.data.files import write_text
+from src.atomic import write_text
 from src.data.listing import Listing
 from src.data.quality.collection import OPEN
 from src.data.quality.findings import Finding

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from src.data.files import write_text
+from src.atomic import write_text
 from src.metrics import LABELS, Intervals, compute, intervals, outcomes
 from src.report import units
 from src.report.about import About

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.files import write_text
+from src.atomic import write_text
 from src.spec import JOINT
 
 SPLITS = ("train", "val", "test")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.data.files import write_text
+from src.atomic import write_text
 from src.metrics import compute, intervals
 from src.report.predictions import SPLITS, Predictions, write_predictions
 

@@ -15,7 +15,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from src.data.files import write_text
+from src.atomic import write_text
 from src.metrics import LABELS, headline
 from src.report import units
 from src.report.folds import merge_folds, write_folds

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from src.atomic import write_bytes
 from src.backbones import Backbone
 from src.data import ImageData
-from src.data.files import write_bytes
 from src.data.quality.label_errors import LabelCheck, check_labels
 from src.lora.hashing import base_hash
 from src.tasks.build import best_device, is_conv_net, network_input

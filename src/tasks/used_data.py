@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from src.atomic import write_text
 from src.data import ImageData
-from src.data.files import write_text
 from src.tasks.restore import Trained
 
 log = logging.getLogger(__name__)

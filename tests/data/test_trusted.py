@@ -13,7 +13,7 @@ CONF = Path(__file__).parents[2] / "conf"
     "settings",
     [
         {"_target_": "os.system"},
-        {"_target_": "src.data.files.write_text", "path": "x", "text": "y"},
+        {"_target_": "src.atomic.write_text", "path": "x", "text": "y"},
         {"_target_": "src.data.FolderData", "augment": {"_target_": "src.data.transforms.torch.hub.load"}},
         {"_target_": "src.data.Listing"},
         {"_target_": "src.data.ImageData"},

@@ -7,6 +7,7 @@ from src.edge.decide import Decided
 from src.edge.frames import Frame, Prepared
 from src.edge.inputs import Pictures, find_source
 from src.spec import Decision, Measurement
+from tests.test_atomic import files_up_to
 
 PIXELS = np.full((60, 80, 3), 200, np.uint8)
 
@@ -59,3 +60,15 @@ def test_a_copy_that_cannot_be_written_costs_no_decision(tmp_path, caplog):
     frame = Frame("a.png", "n" * 250, lambda _: PIXELS)
     annotator.write(Decided(Prepared(frame, 1.0, PIXELS, PIXELS), Decision("good", 0.75, {}), 1.0))
     assert "no annotated copy of a.png" in caplog.text
+
+
+def test_a_full_disk_leaves_the_earlier_copy_and_is_told(tmp_path, caplog):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    annotator = Annotator(str(tmp_path / "out"), Pictures((tmp_path / "a.png",)))
+    frame = Frame("a.png", "a.png", lambda _: noise)
+    annotator.write(Decided(Prepared(frame, 1.0, noise, PIXELS), Decision("good", 0.75, {}), 1.0))
+    earlier = (tmp_path / "out/a.png.jpg").read_bytes()
+    with files_up_to(10_000):
+        annotator.write(Decided(Prepared(frame, 1.0, noise, noise), Decision("good", 0.75, {}), 1.0))
+    assert "no annotated copy of a.png" in caplog.text and "a.png.jpg cannot be written (File too large)" in caplog.text
+    assert (tmp_path / "out/a.png.jpg").read_bytes() == earlier and len(list((tmp_path / "out").iterdir())) == 1

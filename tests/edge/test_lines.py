@@ -18,7 +18,7 @@ HEADS = {"two": np.float32([[1, -1], [0, 0], [0, 0]]), "three": np.eye(3, dtype=
 TASKS = {"two": TaskSpec("classification", ("yes", "no")), "three": TaskSpec("classification", ("r", "g", "b"))}
 
 
-def base():
+def base(size=(6, 4)):
     """Logits are the mean colour times a head that comes from outside."""
     value = helper.make_tensor_value_info
     nodes = [
@@ -32,7 +32,7 @@ def base():
         numpy_helper.from_array(np.array([1, 2]), "sides"),
         numpy_helper.from_array(np.zeros((3, 2), np.float32), "head"),
     ]
-    inputs = [value(INPUT, TensorProto.UINT8, ["batch", 6, 4, 3]), value("head", TensorProto.FLOAT, [3, "classes"])]
+    inputs = [value(INPUT, TensorProto.UINT8, ["batch", *size, 3]), value("head", TensorProto.FLOAT, [3, "classes"])]
     types = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64)
     outputs = [value(name, kind, None) for name, kind in zip(OUTPUTS, types, strict=True)]
     model = helper.make_model(

@@ -17,7 +17,7 @@ IMAGE = ImageSpec((6, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "ce
 TASK = TaskSpec("classification", ("red", "green", "blue"))
 
 
-def mean_colour_graph(image=IMAGE, task=TASK):
+def mean_colour_graph(image=IMAGE, task=TASK, taken=None):
     """A network whose logits are the mean of each channel over 10."""
     value = helper.make_tensor_value_info
     nodes = [
@@ -31,7 +31,7 @@ def mean_colour_graph(image=IMAGE, task=TASK):
         numpy_helper.from_array(np.array([1, 2]), "sides"),
         numpy_helper.from_array(np.float32(10), "ten"),
     ]
-    inputs = [value(INPUT, TensorProto.UINT8, ["batch", *image.size, 3])]
+    inputs = [value(INPUT, TensorProto.UINT8, ["batch", *(taken or image.size), 3])]
     types = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64)
     outputs = [value(name, kind, None) for name, kind in zip(OUTPUTS, types, strict=True)]
     graph = helper.make_graph(nodes, "mean", inputs, outputs, constants)
@@ -259,3 +259,21 @@ def test_numbers_that_are_not_finite_are_no_decision(bundle, monkeypatch):
     monkeypatch.setattr(runtime, "run", lambda _: (found[0] * np.nan, *found[1:]))
     with pytest.raises(ImageError, match="no finite numbers"):
         runtime.predict(pictures(1))
+
+
+def test_how_an_array_lies_in_memory_changes_no_decision(bundle):
+    runtime, colour = Runtime(bundle), np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    grey = np.random.default_rng(1).integers(0, 65536, (9, 11), dtype=np.uint16)
+    for picture, others in ((colour, _arranged(colour)), (grey, [*_arranged(grey), grey.astype(">u2")])):
+        (expected,) = runtime.predict([picture])
+        for other in others:
+            assert runtime.predict([other]) == [expected]
+            assert runtime.predict([other, picture]) == runtime.predict([picture, picture])
+
+
+def _arranged(picture):
+    """Return the same values, read-only, with gaps, backwards, and in another order of the axes."""
+    frozen = picture.copy()
+    frozen.flags.writeable = False
+    backwards = [np.flip(np.flip(picture, axis).copy(), axis) for axis in range(picture.ndim)]
+    return [frozen, *backwards, np.asfortranarray(picture), np.repeat(picture, 2, axis=1)[:, ::2]]

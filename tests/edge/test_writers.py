@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from src.atomic import WriteError
 from src.edge.writers import open_lines
 from src.spec import TaskSpec
+from tests.test_atomic import files_up_to
 
 TASK = TaskSpec("classification", ("bad", "good"))
 LINES = [
@@ -133,3 +135,47 @@ def test_two_runs_do_not_write_one_file(tmp_path):
             with open_lines(target, TASK, ()):
                 pass
     assert [path.name for path in tmp_path.iterdir()] == ["lines.jsonl"]
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("name", ["lines.csv", "lines.jsonl"])
+def test_a_full_disk_ends_in_an_error_that_names_the_file_and_in_a_whole_line(tmp_path, name, live):
+    target, count = tmp_path / name, 0
+    with (
+        files_up_to(700),
+        pytest.raises(WriteError, match=rf"{name} cannot be written \(File too large\)"),
+        open_lines(str(target), TASK, (), live) as write,
+    ):
+        while True:
+            write(LINES[0])
+            count += 1
+    text = target.read_text()
+    assert text.endswith("\n") and text.count("\n") == count + name.endswith(".csv") > 3
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_half_a_line_of_a_run_that_was_killed_is_not_kept(tmp_path):
+    (tmp_path / ".lines.jsonl.partial").write_text('{"path": "a.png"}\n{"pa')
+    with open_lines(str(tmp_path / "lines.jsonl"), TASK, ()):
+        pass
+    (kept,) = tmp_path.glob("lines.jsonl.unfinished-*")
+    assert kept.read_text() == '{"path": "a.png"}\n'
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for live in (False, True):
+        with pytest.raises(WriteError, match=r"lines\.jsonl cannot be written \(File exists\): a file stands where"):
+            with open_lines(str(tmp_path / "file" / "lines.jsonl"), TASK, (), live):
+                pass
+        with pytest.raises(WriteError, match=r"cannot be written \(File name too long\): .* choose a shorter one"):
+            with open_lines(str(tmp_path / f"{'n' * 300}.jsonl"), TASK, (), live):
+                pass
+
+
+def test_a_file_that_is_no_table_is_left_as_it_is(tmp_path):
+    (tmp_path / "a.csv").write_text("x" * 200_000)
+    with pytest.raises(ValueError, match=r"a\.csv is no table .*: name another output"):
+        with open_lines(str(tmp_path / "a.csv"), TASK, (), live=True):
+            pass
+    assert (tmp_path / "a.csv").stat().st_size == 200_000

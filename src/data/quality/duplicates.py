@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.files import write_text
+from src.atomic import write_text
 from src.data.quality.alignment import Thumbnail, same_picture, thumbnail
 from src.edge.preprocess import Pixels
 

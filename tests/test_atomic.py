@@ -1,0 +1,188 @@
+import ast
+import errno
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from src.atomic import LineFile, WriteError, cut_half_line, whole_file, write_bytes, write_text
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def files_up_to(size):
+    """Let the system refuse whatever would make a file larger, as a full disk does: what fits is written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_replaces_the_whole_file(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("an older and longer text")
+    write_text(path, "neu \N{LATIN SMALL LETTER U WITH DIAERESIS}\n")
+    assert path.read_bytes() == b"neu \xc3\xbc\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_for_those_that_the_user_lets_read_files(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a.txt", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_failed_write_leaves_the_older_file_and_nothing_beside(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("older")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "bad \udcff")
+    with files_up_to(1000), pytest.raises(WriteError, match=r"page\.html cannot be written \(File too large\)"):
+        write_bytes(path, bytes(2000))
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("folder", r"folder cannot be written \(Is a directory\): a folder has its name, move it away"),
+        ("gone/a.txt", r"a\.txt cannot be written \(No such file or directory\): make its folder first"),
+        ("file/a.txt", r"a\.txt cannot be written \(Not a directory\): a file stands where its folder should be"),
+        ("n" * 300, r"n cannot be written \(File name too long\): its name is too long, choose a shorter one"),
+    ],
+)
+def test_an_error_names_the_file_and_what_to_do(tmp_path, place, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match=message):
+        write_text(tmp_path / place, "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("where", ["os.fsync", "os.replace"])
+def test_a_file_takes_its_place_only_once_it_is_on_the_disk(tmp_path, monkeypatch, where):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(where, fail)
+    with pytest.raises(WriteError, match=r"a\.bin cannot be written \(No space .*: make room on that disk") as caught:
+        write_bytes(tmp_path / "a.bin", b"content")
+    assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
+
+
+def test_threads_that_write_one_file_leave_one_of_theirs(tmp_path):
+    path, contents = tmp_path / "a.bin", [bytes([number]) * 50_000 for number in range(4)]
+    threads = [threading.Thread(target=lambda own=own: [write_bytes(path, own) for _ in range(10)]) for own in contents]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert not path.exists() or path.read_bytes() in contents
+    assert [each.name for each in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_line_that_does_not_fit_leaves_the_whole_ones_before_it(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    with path.open("ab") as file, files_up_to(100):
+        lines = LineFile(file.fileno(), path)
+        lines.write("a" * 59 + "\n")
+        with pytest.raises(WriteError, match=r"lines\.jsonl cannot be written \(File too large\)"):
+            lines.write("b" * 59 + "\n")
+        assert path.read_text() == "a" * 59 + "\n"
+        lines.write("c" * 39 + "\n")
+        lines.sync()
+    assert path.read_text() == "a" * 59 + "\n" + "c" * 39 + "\n"
+
+
+def test_what_another_process_has_added_is_never_cut(tmp_path, monkeypatch):
+    path = tmp_path / "shared.log"
+    with path.open("ab") as file:
+        lines = LineFile(file.fileno(), path)
+
+        def fail(descriptor, content):
+            file.raw.write(b"half" + b" and a long line of another process\n")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "write", fail)
+        with pytest.raises(WriteError):
+            lines.write("half a line\n")
+    assert path.read_text() == "half and a long line of another process\n"
+
+
+def test_a_pipe_takes_lines_and_a_reader_that_left_is_no_fault_of_the_file():
+    reader, writer = os.pipe()
+    lines = LineFile(writer, "pipe")
+    lines.write("line\n")
+    assert os.read(reader, 100) == b"line\n"
+    os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        lines.write("line\n")
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("held", "kept"), [(b"", b""), (b"half", b""), (b"a\nb\n", b"a\nb\n"), (b"a\n" + b"b" * 200_000, b"a\n")]
+)
+def test_half_a_line_at_the_end_is_cut(tmp_path, held, kept):
+    (tmp_path / "a").write_bytes(held)
+    cut_half_line(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == kept
+
+
+def test_a_killed_writer_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("earlier")
+    code = (
+        "import os, signal; from pathlib import Path; from src.atomic import whole_file\n"
+        f"with whole_file(Path({str(path)!r})) as file:\n"
+        "    file.write(b'x' * 10**6); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert path.read_text() == "earlier"
+    assert [each.name.startswith(".a.json.") for each in tmp_path.iterdir() if each != path] == [True]
+
+
+# Scratch: pictures of a benchmark, a private copy for onnxruntime, and models for its tools, all in temporary folders.
+SCRATCH = {"benchmarks/data.py", "benchmarks/edge_files.py", "edge/lines.py", "deploy/quantise.py"}
+STREAMS = {"edge/writers.py"}  # lines that can be read while they come
+LINKS = {"train.py", "deploy/exchange.py"}  # a link and a folder, put in place in one step
+WRITES = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "savefig", "save_file", "tofile", "to_csv"}
+OF_PICTURES = ("Image.", "image", "draw(")
+
+
+def writes(tree):
+    """Yield the calls that write into a file by another way than `src.atomic`."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+        taken = [ast.unparse(each) for each in call.args]
+        if taken and taken[0] in ("buffer", "encoded"):  # in memory
+            continue
+        modes = [mode.strip("'") for mode in taken if re.fullmatch("'[rwaxb+]{1,3}'", mode)]
+        opened = name in ("open", "FileIO", "fdopen") and any(set(mode) & set("wax+") for mode in modes)
+        by_method = name in WRITES and owner
+        saved = name.startswith("save") and (owner in ("onnx", "torch", "np") or owner.startswith(OF_PICTURES))
+        moved = (owner, name) in (("os", "replace"), ("os", "rename"), ("partial", "replace"))
+        if opened or by_method or saved or moved:
+            yield f"{owner}.{name}" if owner else name
+
+
+def test_files_are_written_in_one_place_alone():
+    files = {path: list(writes(ast.parse(path.read_text()))) for path in (ROOT / "src").rglob("*.py")}
+    found = {str(path.relative_to(ROOT / "src")): calls for path, calls in files.items() if calls}
+    assert set(found) == SCRATCH | STREAMS | LINKS | {"atomic.py"}, found
