@@ -45,7 +45,9 @@ def open_lines(
         yield _to_stdout()
         return
     target = Path(output)
-    if target.is_dir():
+    with named(target):
+        is_folder = target.is_dir()
+    if is_folder:
         raise ValueError(f"output={output} is a folder: name a file in it, such as {target / 'decisions.jsonl'}")
     if target.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES):
         raise ValueError(f"output={output} is named like a picture: it takes lines, such as decisions.jsonl or .csv")
