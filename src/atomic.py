@@ -1,4 +1,4 @@
-"""Whole files and whole lines, or none: a reader never sees half of one, and an error names the file."""
+"""Whole files and whole lines, or none, and folders of one's own; an error names the file."""
 
 from __future__ import annotations
 
@@ -87,6 +87,27 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise
+
+
+def new_folder(wanted: Path) -> Path:
+    """Make a folder that was not there, `wanted`, else `wanted-2`, `wanted-3` and so on, and return it.
+
+    Raises:
+        WriteError: None can be made there.
+    """
+    with named(wanted.parent):
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+    folder, number = wanted, 1
+    while True:
+        try:
+            with named(wanted):
+                folder.mkdir()
+            return folder
+        except WriteError as error:
+            if error.errno != errno.EEXIST:
+                raise
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
 
 
 class LineFile:

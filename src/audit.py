@@ -18,6 +18,7 @@ with requires("train"):
 
     from src.data import ImageData
     from src.data.quality import STOPS, check
+    from src.folders import output_folder
     from src.report import print_audit, write_audit
     from src.tasks import examine_labels
     from src.typed import require_types
@@ -30,8 +31,7 @@ def main(config: DictConfig) -> None:
     data: ImageData = instantiate(config.data)(image=backbone.image_spec())
     data.setup("audit")
     audit = check(data.collection(examine_labels(backbone, data)), data.allow)
-    folder = Path(config.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = output_folder("output", Path(config.output))
     typed = map(as_typed, HydraConfig.get().overrides.task)
     command = shlex.join(["python", "-m", "src.audit", *typed])
     date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"

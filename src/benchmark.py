@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import signal
@@ -20,6 +21,7 @@ with requires("train"):
 
     from src.benchmarks import SUITES, Options, Row, Suite, Summary, choose, machine, markdown, terminal
     from src.benchmarks.table import errors
+    from src.folders import output_folder
 
 RESULT = "benchmark.json"
 LISTS = ("models", "methods", "precisions", "images", "datasets", "seeds")
@@ -32,19 +34,20 @@ def main(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it has started must end with it
     (name,) = choose("suite", [config.suite], SUITES)
     logging.getLogger("src.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
-    suite, about, folder = SUITES[name], machine(), Path(config.output)
+    suite, about = SUITES[name], machine()
+    folder = functools.cache(lambda: output_folder("output", Path(config.output)))  # made when there is a row for it
     asked = options(config, suite, about)
     rows: list[Row] = []
     for row in suite.run(asked):
         rows.append(row)
         if row not in asked.done:
             known = [*rows, *still_to_come(suite, asked.done, rows)]
-            write(folder, name, about, known, suite.summarise(asked, known, about))
+            write(folder(), name, about, known, suite.summarise(asked, known, about))
     summary = suite.summarise(asked, rows, about)
-    write(folder, name, about, rows, summary)
+    write(folder(), name, about, rows, summary)
     console = Console(width=100)
     console.print(terminal(suite, rows))
-    for line in (*errors(suite, rows), *summary.lines, f"written to {folder}"):
+    for line in (*errors(suite, rows), *summary.lines, f"written to {folder()}"):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -96,7 +99,6 @@ def write(folder: Path, name: str, about: Mapping[str, Any], rows: Sequence[Row]
     """Write the files of a suite, each whole or not at all."""
     suite = SUITES[name]
     result = {"machine": about, "notes": list(suite.notes), **summary.facts, "rows": rows}
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
     write_text(folder / "benchmark.md", markdown(name, suite, about, rows, summary.lines))
     if summary.page:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from src.command import requires, run
@@ -13,38 +16,77 @@ with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
 
+    from src.atomic import new_folder
     from src.data import ImageData
+    from src.data.aims import names_of
+    from src.data.moved import LOADING, PLACES, found_by, moved
+    from src.data.naming import near
     from src.data.trusted import require_trusted
     from src.report import print_figures, record, tabulate
-    from src.tasks import Trained, predict_logits, read_trained, require_learnt, require_own_cut, require_unseen
-    from src.typed import require_types
+    from src.tasks import (
+        Trained,
+        predict_logits,
+        read_trained,
+        require_learnt,
+        require_own_cut,
+        require_own_images,
+        require_unseen,
+    )
+    from src.typed import given, require_types
 
 log = logging.getLogger(__name__)
+
+_PIXELS = "images are judged by the pixels of the training"
+_SPLITS = "of images that the model was not trained on all are judged, or the test split that they come with"
+IDLE = {  # keys of a data source that only a training makes use of, with the reason
+    "data.image_size": _PIXELS,
+    "data.crop_pct": _PIXELS,
+    "data.crop_mode": _PIXELS,
+    "data.bit_depth": _PIXELS,
+    "data.positive": "the defect is that of the training",
+    "data.classes": "the classes are those of the training",
+    "data.soft_labels": "figures count the class",
+    "data.allow": "the data gate looks at images to train on",
+    "data.balanced": "images to judge are taken once each",
+    "data.seed": "nothing is drawn",
+    "seed": "nothing is drawn",
+    "data.folds": _SPLITS,
+    "data.fold": _SPLITS,
+    "data.split_file": _SPLITS,
+    "data.val_fraction": _SPLITS,
+    "data.test_fraction": _SPLITS,
+}
 
 
 def main(config: DictConfig) -> None:
     """Build the model from its file, judge it, and write the figures beside the run."""
     require_types(config)
-    trained = read_trained(config.adapter)
-    data = own_data(trained, judging=True) if config.get("data") is None else other_data(trained, config.data)
+    trained = read_trained(config.adapter, given(config.backbone).get("weights"))
+    own = "_target_" not in (config.get("data") or {})
+    if own:
+        data = own_data(trained, given(config.get("data")), judging=True)
+    else:
+        require_heeded(HydraConfig.get().overrides.task)
+        data = other_data(trained, config.data)
     model = trained.build()
     splits = [split for split in ("val", "test") if data.samples(split)]
     logits = {split: predict_logits(model, data.loader(split), trained.image, trained.task) for split in splits}
     predictions = tabulate(logits, {split: data.samples(split) for split in splits}, trained.task)
-    folder = trained.path.parent / "evaluations" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    folder = new_folder(trained.path.parent / "evaluations" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
     costs = {"adapter_bytes": trained.path.stat().st_size, "data": data.listing.name, "fingerprint": data.fingerprint}
     print_figures(Console(), folder, record(folder, predictions, trained.task.positive, costs))
 
 
-def own_data(trained: Trained, judging: bool = False) -> ImageData:
+def own_data(trained: Trained, anew: Mapping[str, Any] | None = None, judging: bool = False) -> ImageData:
     """Return the data that a file was trained on, split as it was then.
 
     Args:
         trained: The file.
+        anew: Where the data lie now and how they are loaded, by key; None where all is as it was.
         judging: Whether figures are to come of it.
 
     Raises:
-        ValueError: The file names no data, the images are gone, or as `require_own_cut`.
+        ValueError: The file names no data, the images are gone or are others, or as `require_own_cut`.
     """
     settings = trained.provenance.get("config", {}).get("data")
     if not isinstance(settings, dict):
@@ -52,7 +94,11 @@ def own_data(trained: Trained, judging: bool = False) -> ImageData:
             f"{trained.path} does not say what it was trained on: name images with data=folder data.root=DIR"
         )
     require_trusted(settings)
-    data: ImageData = instantiate(OmegaConf.create(settings))(image=trained.image)
+    wanted = OmegaConf.create({"data": moved(settings, anew or {}, (*PLACES, *LOADING))})
+    require_types(wanted)
+    data: ImageData = instantiate(wanted.data)(image=trained.image)
+    if named := found_by(anew or {}):
+        require_own_images(trained, data, named)
     data.setup("fit")
     require_own_cut(trained, data, judging)
     return data
@@ -61,6 +107,8 @@ def own_data(trained: Trained, judging: bool = False) -> ImageData:
 def other_data(trained: Trained, settings: DictConfig) -> ImageData:
     """Return images that the file was not trained on: their test split if they have one, else all of them.
 
+    They need not be such as could be trained on: one class, one value, one image are enough.
+
     Raises:
         ValueError: They have other classes, or some were trained on.
     """
@@ -68,20 +116,38 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
     as_trained = {"image_size": None, "crop_pct": None, "crop_mode": None, "bit_depth": None}
     data: ImageData = instantiate(settings, **as_trained)(image=trained.image)
     data.setup("test")
+    name, task = data.listing.name, trained.task
     if data.fingerprint == trained.provenance.get("data", {}).get("fingerprint"):
         raise ValueError(
-            f"{data.listing.name} is what {trained.path} was trained on: leave out data= to use its test split"
+            f"{name} is what {trained.path} was trained on: to judge by its test split leave out the choice data=, and "
+            "say by data.root=DIR (data.table=, data.path=) alone where it lies now"
         )
-    require_learnt(trained.task.kind, data)
-    if not set(data.classes) <= set(trained.task.classes):
-        raise ValueError(
-            f"{data.listing.name} has the classes {', '.join(data.classes)}, and {trained.path} was trained on "
-            f"{', '.join(trained.task.classes)}: rename or add classes"
-        )
-    data.classes = trained.task.classes  # in the order of the logits; a lot need not have every class
+    require_learnt(task.kind, data, trained=str(trained.path))
+    if task.kind != "regression":
+        found = dict.fromkeys(label for sample in data.samples("test") for label in names_of(sample))
+        if unknown := [label for label in found if label not in task.classes]:
+            raise ValueError(
+                f"{name} has the class {unknown[0]!r}{near(unknown[0], task.classes)}, and {trained.path} was trained "
+                f"on {', '.join(task.classes)}: rename it or leave its images out"
+            )
+        log.info("judged by %s", f"{task.positive} as the defect" if task.positive else "the classes of the training")
+    data.classes = task.classes  # in the order of the logits; a lot need not have every class
     if not require_unseen(trained, data):
         log.warning("no data.json beside %s: images that it was trained on would be judged unawares", trained.path)
     return data
+
+
+def require_heeded(overrides: Iterable[str]) -> None:
+    """Refuse overrides of other images that change nothing when they are judged.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key in IDLE or key.startswith("data.augment"):
+            why = IDLE.get(key, "images to judge are not augmented")
+            raise ValueError(f"{key} does not act here, {why}: leave it out")
 
 
 if __name__ == "__main__":

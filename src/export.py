@@ -6,6 +6,7 @@ With `adapters=[PATH,PATH] shared_base=true` several lines share one base, each 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.command import PromiseError, requires, run, versions
 
 with requires("train"):
+    from src.atomic import new_folder
     from src.data import ImageData
     from src.deploy import (
         Budget,
@@ -30,6 +32,7 @@ with requires("train"):
     from src.edge import Signer, read_signer
     from src.evaluate import own_data
     from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
+    from src.typed import given
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +46,11 @@ def main(config: DictConfig) -> None:
     if config.openvino:
         require_openvino(config.profile)
     sign = None if config.sign is None else read_signer(str(config.sign))
+    weights = given(config.backbone).get("weights")
     if config.shared_base:
-        return _share(config, shape, sign)
-    trained = read_trained(config.adapter)
-    data = own_data(trained)
+        return _share(config, shape, sign, weights)
+    trained = read_trained(config.adapter, weights)
+    data = own_data(trained, given(config.data))
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
     form = (shape.profile, shape.opset, config.openvino)
@@ -68,14 +72,24 @@ def main(config: DictConfig) -> None:
     print(f"bundle: {folder / 'edge'}{', signed' if sign else ''}")
 
 
-def _share(config: DictConfig, shape: Shape, sign: Signer | None) -> None:
+def _share(config: DictConfig, shape: Shape, sign: Signer | None, weights: str | None) -> None:
     """Ship one base for several lines."""
-    folder = Path(config.output or f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    lines = read_lines(config.adapters)
-    candidates = {name: _line(trained) for name, trained in lines.items()}
+    lines = read_lines(config.adapters, weights)
+    anew = {name: given(node) if OmegaConf.is_dict(node) else node for name, node in given(config.data).items()}
+    for name in anew:
+        if name not in lines:
+            raise ValueError(
+                f"data.{name} is of no line ({', '.join(lines)}): the data of one are named by +data.LINE.root=DIR"
+            )
+    candidates = {name: _line(trained, anew.get(name, {})) for name, trained in lines.items()}
     first = next(iter(lines.values()))
     base = {key: value for key, value in _provenance(first).items() if key in ("base", "versions")}
-    found = ship_lines(candidates, first.image, folder, shape, base, sign)
+    folder = Path(config.output or new_folder(Path(f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")))
+    try:
+        found = ship_lines(candidates, first.image, folder, shape, base, sign)
+    finally:
+        if not any(folder.iterdir()):  # nothing was shipped into the one that was made here
+            folder.rmdir()
     refused = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]
     if refused:
         raise PromiseError(f"the gate refused {'; '.join(refused)}; figures in {folder}-refused")
@@ -92,8 +106,8 @@ def _remark(verdict: Verdict) -> None:
         log.warning("beyond the limits on %s (the gate decides by the validation images)", text)
 
 
-def _line(trained: Trained) -> LineCandidate:
-    return LineCandidate(trained.build, trained.task, _samples(own_data(trained)), _provenance(trained))
+def _line(trained: Trained, anew: Mapping[str, Any]) -> LineCandidate:
+    return LineCandidate(trained.build, trained.task, _samples(own_data(trained, anew)), _provenance(trained))
 
 
 def _samples(data: ImageData) -> dict[str, list[tuple[Path, str]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -35,8 +34,11 @@ with requires("train"):
 
     from src.backbones import Backbone
     from src.data import ImageData
+    from src.data.moved import OWN_DATA
     from src.data.quality import check
+    from src.folders import is_named
     from src.report import About, record, summary, tabulate, write_report
+    from src.resumed import resumed
     from src.spec import SCORES
     from src.tasks import (
         Fitted,
@@ -50,9 +52,14 @@ with requires("train"):
         layers,
         metadata,
         note_data,
+        point_latest,
         predict_logits,
+        require_name,
+        require_new,
         require_order,
-        require_same_data,
+        require_same_cut,
+        require_same_images,
+        run_folder,
         specify,
         used_data,
     )
@@ -68,35 +75,61 @@ TRAINING_ONLY = ("augment", "batch_size", "num_workers", "seed")
 def main(config: DictConfig) -> float | None:
     """Train once and move `latest`; in a multirun a failed run becomes a row of the table and the others go on."""
     hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
+    overrides = [override for override in hydra.overrides.task if override != OWN_DATA]
     if hydra.mode != RunMode.MULTIRUN:
-        config = config if config.resume is None else resumed(config, overrides)
-        score = train(config, Path(config.run_dir), overrides)
-        point_latest(Path(config.run_dir))
-        return score
-    folder = Path(hydra.runtime.output_dir)
+        if config.resume is not None:
+            return train(resumed(config, overrides), overrides, named=True)
+        return train(config, overrides, named=is_named("run_dir"))
+    if config.resume is not None:
+        raise ValueError("resume goes on with one training: leave out -m")
+    folder = config.run_dir = hydra.runtime.output_dir
     try:
-        return train(config, folder, overrides)
+        return train(config, overrides, named=True, latest=False)
     except Exception as error:  # any fault of one run is its row in the table
-        log.error("run %s failed: %s", folder.name, one_line(error))
-        write_text(folder / "overrides.json", json.dumps(list(map(as_typed, overrides))))
-        write_text(folder / "error.txt", f"{one_line(error)}\n")
+        log.error("run %s failed: %s", Path(folder).name, one_line(error))
+        write_text(Path(folder) / "overrides.json", json.dumps(list(map(as_typed, overrides))))
+        write_text(Path(folder) / "error.txt", f"{one_line(error)}\n")
         return None
 
 
-def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
-    """Compose, fit, judge and write the run; return its score on validation."""
-    if config.resume is None:
-        require_new(str(config.name), folder)
+def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = True) -> float:
+    """Compose and claim the run folder, fit, judge and write the run; return its score on validation.
+
+    Args:
+        config: The settings; `run_dir` is where the run belongs.
+        overrides: What the user asked for.
+        named: Whether the user named the run folder; else another one is made where it is taken.
+        latest: Whether the link `latest` is moved to the run.
+    """
+    resume, folder = config.resume is not None, Path(config.run_dir)
+    if not resume:
+        require_name(str(config.name))
+        if named:
+            require_new(folder)
     require_types(config)
     trainer: TrainerOptions = instantiate(config.trainer)
     data, task = compose(config)
     pass_gate(task.setting.backbone, data, config)
-    if config.resume is not None:
-        require_same_data(folder, data)
-    data.keep_splits()
+    if resume:
+        require_same_cut(folder, data)
+    with run_folder(folder, named, resume) as folder:
+        config.run_dir = str(folder)
+        data.keep_splits()
+        score = _train(config, folder, data, task, trainer, overrides)
+        if latest:
+            point_latest(folder)
+    return score
+
+
+def _train(
+    config: DictConfig,
+    folder: Path,
+    data: ImageData,
+    task: VisionTask,
+    trainer: TrainerOptions,
+    overrides: list[str],
+) -> float:
     settings = OmegaConf.to_container(config, resolve=True)
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "overrides.json", json.dumps(list(map(as_typed, overrides))))
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
     note_data(folder, data)
@@ -121,22 +154,9 @@ def train(config: DictConfig, folder: Path, overrides: list[str]) -> float:
     return float("nan") if score is None else float(score)
 
 
-def require_new(name: str, folder: Path) -> None:
-    """Refuse a name that leads out of `exports`, and a folder with a run in it.
-
-    Raises:
-        ValueError: It is one.
-    """
-    parts = Path(name).parts
-    if not parts or ".." in parts or Path(name).is_absolute():
-        raise ValueError(f"name={name} is no folder in exports: choose a name, or put the run elsewhere by run_dir=DIR")
-    if (folder / "config.yaml").exists():
-        raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
-
-
 def _fit(config: DictConfig, folder: Path, task: VisionTask, data: ImageData, trainer: TrainerOptions) -> Fitted:
     """Fit, and say how to go on where it was stopped."""
-    callbacks = list(instantiate(config.callbacks or {}).values())
+    callbacks = [each for each in instantiate(config.callbacks or {}).values() if each is not None]
     try:
         loggers = [logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()]
     except ModuleNotFoundError as error:
@@ -144,9 +164,9 @@ def _fit(config: DictConfig, folder: Path, task: VisionTask, data: ImageData, tr
     try:
         return fit(task, data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
     except KeyboardInterrupt:
-        again = f"go on with python -m src.train {shlex.quote(f'resume={folder}')}"
+        again = f"python -m src.train {shlex.quote(f'resume={folder}')}"
         log.warning(
-            "stopped: %s", again if can_resume(folder) else "no epoch was whole, there is nothing to go on from"
+            "stopped: %s %s", "go on with" if can_resume(folder) else "no epoch was whole; begin anew with", again
         )
         raise
 
@@ -156,6 +176,8 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     seed_everything(config.seed, workers=True, verbose=False)
     backbone = instantiate(config.backbone)
     data: ImageData = instantiate(config.data)(image=backbone.image_spec())
+    if config.resume is not None:
+        require_same_images(Path(config.run_dir), data)
     data.setup()
     make = instantiate(config.task)
     if config.data.get("balanced") and any((config.task.get("imbalance") or {}).get(key) for key in RAISED):
@@ -193,29 +215,6 @@ def pass_gate(backbone: Backbone, data: ImageData, config: DictConfig) -> None:
         )
 
 
-def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
-    """Return the settings of the run to resume; only the trainer's may be changed.
-
-    Raises:
-        ValueError: There is no such run, or another setting was given.
-    """
-    folder = Path(config.resume).resolve()  # `latest` is a link, and is moved to the run when it ends
-    if not (folder / "config.yaml").is_file():
-        raise ValueError(f"resume={folder}: no config.yaml there; give the run folder of a training")
-    settings = OmegaConf.load(folder / "config.yaml")
-    assert isinstance(settings, DictConfig)
-    for override in overrides:
-        key, _, _ = override.lstrip("+").partition("=")
-        if key.startswith("trainer."):
-            OmegaConf.update(settings, key, OmegaConf.select(config, key))
-        elif key != "resume":
-            raise ValueError(f"resume takes the run's own settings; {override!r} would change them: only trainer.* may")
-    settings.trainer._target_ = config.trainer._target_  # an older run has Lightning's own
-    settings.trainer.pop("_partial_", None)
-    settings.resume, settings.run_dir = str(folder), str(folder)
-    return settings
-
-
 def describe(
     config: DictConfig, data: ImageData, task: VisionTask, provenance: dict[str, Any], overrides: list[str]
 ) -> About:
@@ -251,14 +250,8 @@ def next_commands(folder: Path, picture: str) -> list[str]:
     ]
 
 
-def point_latest(folder: Path) -> None:
-    """Move the relative link `latest` beside `folder` to it, in one step."""
-    beside = folder.parent / ".latest"
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(folder.name)
-    os.replace(beside, folder.parent / "latest")
-
-
 if __name__ == "__main__":
+    if any(word.startswith("resume=") and word != "resume=null" for word in sys.argv[1:]):
+        sys.argv.append(OWN_DATA)  # its keys are those of every source
     scores = run(main, "train")
     sys.exit(PROMISE_FAILED if scores and all(score is None for score in scores) else DONE)

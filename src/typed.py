@@ -145,3 +145,8 @@ def _is(value: str | float, leaf: Any) -> bool:
     if kind is float:
         return isinstance(value, (int, float))
     return isinstance(value, kind) or issubclass(Path, kind)
+
+
+def given(node: DictConfig | None) -> dict[str, Any]:
+    """Return what the user gave of a node whose values are all missing else (`???`)."""
+    return {} if node is None else {str(key): node[key] for key in node if not OmegaConf.is_missing(node, key)}

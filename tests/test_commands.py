@@ -182,14 +182,24 @@ def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invok
     common = ("data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=1")
     refused(invoke("train", *common, f"run_dir={run}"), "holds a run already: choose another run_dir")
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    refused(
+        invoke("train", f"resume={run}"),
+        r"nothing to resume: .* is finished \(2 epochs\); .*max_epochs=NUMBER, above 2",
+    )
+    refused(invoke("train", f"resume={run}", "trainer.max_epochs=1"), "nothing to resume")
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    (run / "metrics.json").unlink()  # a kill may come after the last epoch
     assert invoke("train", f"resume={run}").code == 0
     again = load_file(run / "adapter.safetensors")
     assert all(
         torch.equal(value, again[name]) for name, value in load_file(runs["lora"] / "adapter.safetensors").items()
     )
+    assert len((run / "history.csv").read_text().splitlines()) == 1 + 2
     noted, config = read(run / "data.json"), (run / "config.yaml").read_bytes()
     (run / "data.json").write_text(json.dumps({**noted, "membership": "of another cut"}))
-    refused(invoke("train", f"resume={run}", "trainer.max_epochs=9"), "are not those that .* began with")
+    refused(
+        invoke("train", f"resume={run}", "trainer.max_epochs=9"), "cut into other splits than those that .* began with"
+    )
     assert (run / "config.yaml").read_bytes() == config
 
 

@@ -18,7 +18,7 @@ CONF = Path(__file__).parents[1] / "conf"
 
 def test_other_images_are_cut_as_the_model_was_trained(plates):
     image = replace(image_spec("test_efficientnet"), size=(48, 48), crop_mode="center", crop_pct=0.8, bit_depth=12)
-    task = SimpleNamespace(kind="classification", classes=("defect", "good"))
+    task = TaskSpec("classification", ("defect", "good"))
     trained = SimpleNamespace(image=image, task=task, provenance={}, path="adapter.safetensors")
     choices = ["data=folder", f"data.root={plates}", "data.cache_dir=null", "data.bit_depth=14"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -73,5 +73,5 @@ def test_a_lot_that_lacks_a_class_is_judged_in_the_order_of_the_training(plates,
     assert data.classes == ("good", "rust", "defect") and "no data.json beside adapter" in caplog.text
     assert {int(target) for _, target, _ in data.loader("test").dataset} == {0, 2}
     for wrong in (TaskSpec("classification", ("good", "rust")), TaskSpec("multilabel", ("defect", "good"))):
-        with pytest.raises(ValueError, match=r"rename or add classes|task=multilabel learns"):
+        with pytest.raises(ValueError, match=r"rename it or leave its images out|learnt any number of labels an image"):
             other_data(SimpleNamespace(image=image, task=wrong, provenance={}, path="adapter"), settings)

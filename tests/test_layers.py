@@ -6,21 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BELOW = {"__init__", "atomic", "spec", "command", "errors", "mistyped", "overrides", "typed"}
+BELOW = {"__init__", "atomic", "spec", "command", "errors", "folders", "mistyped", "overrides", "resumed", "typed"}
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
-    "atomic",
-    "backbones",
-    "command",
-    "data",
-    "deploy",
-    "evaluate",
-    "lora",
-    "overrides",
-    "report",
-    "spec",
-    "tasks",
-    "typed",
+    *("atomic", "backbones", "command", "data", "deploy", "evaluate", "folders", "lora", "overrides", "report"),
+    *("resumed", "spec", "tasks", "typed"),
 }
 MAY_IMPORT = {
     "atomic": set(),
@@ -30,6 +20,8 @@ MAY_IMPORT = {
     "overrides": set(),
     "typed": set(),
     "command": {"errors", "mistyped", "overrides"},
+    "folders": {"atomic", "command"},
+    "resumed": {"data", "tasks", "typed"},
     "edge": {"atomic", "spec"},
     "lora": {"atomic"},
     "backbones": {"spec"},
@@ -40,9 +32,9 @@ MAY_IMPORT = {
     "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
     "benchmarks": {"atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "report", "spec", "tasks"},
     **dict.fromkeys(COMMANDS, ABOVE),
-    "export": {"command", "data", "deploy", "edge", "evaluate", "tasks"},
+    "export": {"atomic", "command", "data", "deploy", "edge", "evaluate", "tasks", "typed"},
     "predict": {"command", "edge", "spec"},
-    "benchmark": {"atomic", "benchmarks", "command"},
+    "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
 TORCH_FREE = ("atomic", "edge", "spec", "errors", "mistyped", "overrides", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}

@@ -1,14 +1,20 @@
 """A training that was stopped or broken off: what it says, and that it goes on to the result of an unbroken one."""
 
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Callback
+from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from tests.conftest import TINY
+from tests.conftest import ROOT, TINY
 
 
 class BreakOff(Callback):
@@ -84,3 +90,81 @@ def test_a_weighted_table_trains_and_resumes_to_the_same(invoke, plates, tmp_pat
     assert (tmp_path / "splits.csv").read_text() == kept
     ours, theirs = (load_file(run / "adapter.safetensors") for run in (broken, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_training_that_stopped_early_stays_so_until_it_is_told_to_go_on(plates, tmp_path, invoke):
+    run = tmp_path / "run"
+    still = (
+        "optimizer.lr=0",
+        "optimizer.weight_decay=0",
+        "task.warm_start=false",
+        "callbacks.early_stopping.patience=1",
+    )
+    common = ("data=folder", f"data.root={plates}", *TINY, *still, "trainer.max_epochs=4")
+    assert invoke("train", *common, f"run_dir={run}").code == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    ended = invoke("train", f"resume={run}", "trainer.max_epochs=5")
+    assert ended.code == 2 and "stopped early after 2 epochs" in ended.err, ended.err
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    (run / "report.html").unlink()  # as a kill would leave it
+    assert invoke("train", f"resume={run}").code == 0
+    assert (run / "report.html").exists() and len((run / "history.csv").read_text().splitlines()) == 1 + 2
+    assert invoke("train", f"resume={run}", "~callbacks.early_stopping", "trainer.max_epochs=3").code == 0
+    assert len((run / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+def start(*words: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a training as a user does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "src.train", *words], cwd=ROOT, text=True, stdout=subprocess.DEVNULL, **options
+    )
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_in_its_first_epoch_is_begun_anew_or_resumed(plates, tmp_path, invoke):
+    common = ("data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=1")
+    hold = ("+callbacks.off._target_=tests.test_stopped.Hang", f"+callbacks.off.flag={tmp_path / 'flag'}")
+    killed = start(*common, *hold, f"run_dir={tmp_path / 'killed'}")
+    wait_for(tmp_path / "flag", killed)
+    ended = invoke("train", *common, f"run_dir={tmp_path / 'killed'}")
+    assert ended.code == 2 and "another training is running in" in ended.err, ended.err
+    killed.kill()
+    killed.wait()
+    shutil.copytree(tmp_path / "killed", tmp_path / "resumed")
+    for folder, words in (("killed", common), ("whole", common), ("resumed", ())):
+        named = f"resume={tmp_path / folder}" if folder == "resumed" else f"run_dir={tmp_path / folder}"
+        assert invoke("train", *words, named).code == 0
+    adapters = [load_file(tmp_path / folder / "adapter.safetensors") for folder in ("killed", "whole", "resumed")]
+    assert all(torch.equal(each[name], value) for each in adapters for name, value in adapters[0].items())
+
+
+@pytest.mark.slow
+def test_of_two_trainings_in_one_folder_the_second_is_refused_before_it_trains(plates, tmp_path):
+    common = ("data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}")
+    both = [start(*common, f"seed={seed}", stderr=subprocess.PIPE) for seed in (1, 2)]
+    told = [each.communicate()[1] for each in both]
+    codes = [each.returncode for each in both]
+    assert sorted(codes) == [0, 2], told
+    last = told[codes.index(2)].splitlines()[-1]
+    assert last.startswith("error: ") and ("another training is running" in last or "holds a run already" in last)
+    seed = OmegaConf.load(tmp_path / "run" / "config.yaml").seed
+    assert seed == 1 + codes.index(0) and (tmp_path / "run" / "report.html").exists()
+
+
+class Hang(Callback):
+    """Stay in the first epoch."""
+
+    def __init__(self, flag: str) -> None:
+        self.flag = flag
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if not Path(self.flag).exists():
+            Path(self.flag).touch()
+            time.sleep(600)
+
+
+def wait_for(flag: Path, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 120
+    while not flag.exists():
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.05)

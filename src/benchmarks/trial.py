@@ -40,7 +40,7 @@ from src.tasks import (
     warmup_cosine,
 )
 from src.tasks.build import best_device
-from src.tasks.fit import CHECKPOINTS
+from src.tasks.progress import last_checkpoint
 
 WEIGHT_DECAY, WARM_UP, LABEL_SMOOTHING = 0.01, 0.2, 0.05
 FIXED_IMAGES = 8
@@ -101,7 +101,7 @@ def run_trial(trial: Trial, root: Path, cache: Path) -> Row:
         saved = task.setting.adaptation.save(folder, task.model, metadata(task.setting, {}))
         sizes = {
             "adapter_bytes": saved.stat().st_size,
-            "checkpoint_bytes": (folder / CHECKPOINTS / "last.ckpt").stat().st_size,
+            "checkpoint_bytes": last_checkpoint(folder).stat().st_size,
         }
     row: Row = {**_scores(task, data), "seconds": fitted.train_seconds, **peak, **sizes}
     row |= {"kept_epoch": fitted.best_epoch, "curve": curve.points, **task.parameter_counts()}

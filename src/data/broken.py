@@ -37,20 +37,21 @@ def sort_out(samples: Sequence[Sample], errors: Mapping[int, str], on_error: OnE
     return [(sample.path, reason) for sample, reason in broken]
 
 
-def require_readable(samples: Sequence[Sample], errors: Mapping[int, str]) -> None:
-    """Refuse a class of which no image in some split can be read.
+def require_readable(samples: Sequence[Sample], errors: Mapping[int, str], each: bool = True) -> None:
+    """Refuse a class of which no image in some split can be read, or only images of which none can be.
 
     Args:
         samples: The images, each with its split.
         errors: Why an image cannot be read, by its position.
+        each: Whether every class is needed in every split that has it; else one image is enough.
 
     Raises:
-        ValueError: There is such a class.
+        ValueError: There is such a class, or no image at all.
     """
     lost = {_cell(sample) for sample in samples} - {
         _cell(sample) for position, sample in enumerate(samples) if position not in errors
     }
-    if lost:
+    if lost and (each or len(errors) == len(samples)):
         broken = [(samples[position], reason) for position, reason in errors.items()]
         raise ValueError(f"no image of {' and '.join(sorted(lost))} can be read; {_told(broken)}: repair the files")
 

@@ -30,20 +30,25 @@ def by_rarest(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def by_range(samples: Sequence[Sample]) -> list[Sample]:
-    """Give every sample the range of its value as `label`: up to `RANGES` of about as many images each.
-
-    Raises:
-        ValueError: All values are the same.
-    """
+    """Give every sample the range of its value as `label`: up to `RANGES` of about as many images each."""
     values = np.array([sample.value for sample in samples], dtype=np.float64)
-    if values.min() == values.max():
-        raise ValueError(f"every value is {values[0]:g}, so there is nothing to learn: correct the values")
     parts = max(1, min(RANGES, len(values) // FEWEST))
     cuts = np.unique(np.quantile(values, np.arange(1, parts) / parts, method="higher"))
     cuts = cuts[cuts > values.min()]
     places = np.searchsorted(cuts, values, side="right")
     names = {int(place): _range(values[places == place]) for place in np.unique(places)}
     return [replace(sample, label=names[int(place)]) for sample, place in zip(samples, places, strict=True)]
+
+
+def require_unlike(samples: Sequence[Sample]) -> None:
+    """Refuse values of which none can be told from another.
+
+    Raises:
+        ValueError: All are the same.
+    """
+    values = {sample.value for sample in samples}
+    if len(values) == 1:
+        raise ValueError(f"every value is {values.pop():g}, so there is nothing to learn: correct the values")
 
 
 def _range(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -38,9 +39,8 @@ class ImageData(LightningDataModule, ABC):
 
     Attributes:
         image: How a picture becomes the network's input, overrides included.
-        listing: All images of the source (from `setup` on, like what follows).
-        classes: Class names in the order of the target index.
-        positive: The class that counts as the defect, or None.
+        classes: Class names in the order of the target index (from `setup` on, like what follows).
+        positive: The class that counts as the defect, or None; None too where they are judged.
         fingerprint: Hash of the whole listing.
         counts: Number of images used, by split and class, or range of values.
         left_out: Images that cannot be read, each with the reason.
@@ -48,7 +48,6 @@ class ImageData(LightningDataModule, ABC):
         cache: Folder for what is worth keeping between runs, or None.
     """
 
-    listing: Listing
     classes: tuple[str, ...]
     positive: str | None
     fingerprint: str
@@ -131,7 +130,16 @@ class ImageData(LightningDataModule, ABC):
 
     @abstractmethod
     def read(self) -> Listing:
-        """List the source's images without decoding any."""
+        """List the source's images without decoding any, and refuse what no training could learn."""
+
+    def read_lot(self) -> Listing:
+        """List images to judge a finished model by: one class, one value, one image are enough."""
+        return self.read()
+
+    @cached_property
+    def listing(self) -> Listing:
+        """All images of the source."""
+        return self.read()
 
     def setup(self, stage: str = "fit") -> None:
         """List, split and read the images; the second call and later ones do nothing.
@@ -147,7 +155,9 @@ class ImageData(LightningDataModule, ABC):
         """
         if self._ready:
             return
-        self.listing = self.read()
+        judged = stage == "test"
+        if judged:
+            self.listing = self.read_lot()
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
         self._used = Selection(self.listing, self._splitting, self.image, self._limit, self.cache)
@@ -155,7 +165,7 @@ class ImageData(LightningDataModule, ABC):
         samples, errors = self._used.samples, self._used.pixels.errors
         self.left_out = sort_out(samples, errors, "skip" if stage == "audit" else self._on_error)
         if stage != "audit":
-            require_readable(samples, errors)
+            require_readable(samples, errors, each=not judged)
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in errors] for name in SPLITS
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -60,51 +61,60 @@ class FolderData(ImageData):
         self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
 
     def read(self) -> Listing:
-        """List the images.
+        """List the images of a training.
 
         Raises:
-            ValueError: The folder has no class folders, an empty one, a single class, or classes only outside train or
-                outside the `classes` that were named.
+            ValueError: As `read_lot`; or there is no train folder beside others, an empty class folder, a single class,
+                or classes only outside train or outside the `classes` that were named.
         """
-        samples = tuple(_samples(self.root))
-        classes = tuple(sorted({sample.label for sample in samples}))
+        listing = self.read_lot()
+        classes, samples = listing.classes, listing.samples
+        if not {sample.split for sample in samples} & {None, "train"}:
+            folder = samples[0].path.relative_to(self.root).parts[0]
+            raise ValueError(f"{self.root} has no train folder beside {folder}: add {self.root / 'train'}/<class>/")
+        held = {(sample.split, sample.label) for sample in samples}
+        for path, split in _class_folders(self.root):
+            if (split, path.name) not in held:
+                raise ValueError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)}): add some or remove the folder")
         if len(classes) < 2:
             raise ValueError(f"{self.root} has one class only ({classes[0]}): add a folder of images for another")
         if self._classes is not None:
             classes = arranged(classes, self._classes, f"{self.root} has the folders")
         require_learnable(samples, "add training images of it, rename its folder or remove it")
         positive, ordered = positive_class(classes, self._wanted), self._classes is not None
-        return Listing(self.root.resolve().name, self.root, samples, classes, positive, ordered=ordered)
+        return replace(listing, classes=classes, positive=positive, ordered=ordered)
+
+    def read_lot(self) -> Listing:
+        """List images to judge a finished model by.
+
+        Raises:
+            ValueError: The folder has no class folders, or no image in any.
+        """
+        samples = tuple(
+            Sample(path, folder.name, split)
+            for folder, split in _class_folders(self.root)
+            for path in sorted(_images(folder))
+        )
+        if not samples:
+            raise ValueError(f"{self.root} has no images ({', '.join(IMAGE_SUFFIXES)}) in its class folders: add some")
+        classes = tuple(sorted({sample.label for sample in samples}))
+        return Listing(self.root.resolve().name, self.root, samples, classes, None)
 
 
-def _samples(root: Path) -> Iterator[Sample]:
+def _class_folders(root: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield the folder of every class, in every split folder where there are such, and the split."""
     splits = [(folder, SPLIT_NAMES.get(folder.name.lower())) for folder in _folders(root)]
-    if not any(split == "train" for _, split in splits):
-        if splits and all(split for _, split in splits):
-            raise ValueError(
-                f"{root} has no train folder beside {splits[0][0].name}: add {root / 'train'}/<class>/; to judge "
-                f"it alone, data.root={splits[0][0]}"
-            )
-        yield from _of_classes(root, None)
-        return
+    if not (splits and all(split for _, split in splits)) and not any(split == "train" for _, split in splits):
+        splits = [(root, None)]
     for folder, split in splits:
-        if split is None:
+        if split is None and folder != root:
             log.warning("%s lies beside the split folders and is not read", folder)
-        else:
-            yield from _of_classes(folder, split)
-
-
-def _of_classes(folder: Path, split: str | None) -> Iterator[Sample]:
-    classes = _folders(folder)
-    if not classes:
-        problem = "has images but no class folders" if any(_images(folder)) else "is empty"
-        raise ValueError(f"{folder} {problem}: put the images of each class into {folder}/<class>/")
-    for each in classes:
-        paths = sorted(_images(each))
-        if not paths:
-            raise ValueError(f"{each} has no images ({', '.join(IMAGE_SUFFIXES)}): add some or remove the folder")
-        for path in paths:
-            yield Sample(path, each.name, split)
+            continue
+        classes = _folders(folder)
+        if not classes:
+            problem = "has images but no class folders" if any(_images(folder)) else "is empty"
+            raise ValueError(f"{folder} {problem}: put the images of each class into {folder}/<class>/")
+        yield from ((each, split) for each in classes)
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -104,13 +104,35 @@ class HuggingFaceData(ImageData):
         self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
 
     def read(self) -> Listing:
-        """Load the data set, write out what is not a file yet, and list it.
+        """List the images of a training.
+
+        Raises:
+            ValueError: As `read_lot`; or there is no train split, a group is in two, a class is not in train, there is
+                one class only, or `classes` does not name each.
+        """
+        listing, places = self._listed()
+        classes, samples = listing.classes, listing.samples
+        require_whole_groups(samples, places)
+        require_learnable(samples, "correct data.splits, or leave the split out by null")
+        if len(classes) < 2:
+            raise ValueError(f"{self.path} has one class only ({classes[0]}): set data.label_column to another column")
+        if self._classes is not None:
+            classes = arranged(classes, self._classes, f"{self.path} has the labels")
+        positive, ordered = positive_class(classes, self._wanted), self._classes is not None
+        return replace(listing, classes=classes, positive=positive, ordered=ordered)
+
+    def read_lot(self) -> Listing:
+        """List images to judge a finished model by.
 
         Raises:
             ValueError: The library or the data set is missing, or its columns, splits or labels are unusable.
         """
+        return self._listed(judged=True)[0]
+
+    def _listed(self, judged: bool = False) -> tuple[Listing, list[str]]:
+        """Load the data set and write out what is no file yet; also return where the user finds each picture."""
         library = _library()
-        parts = self._parts(library)
+        parts = self._parts(library, judged)
         pictures: list[_Picture] = []
         classes: tuple[str, ...] = ()
         for split, part in parts.items():
@@ -125,19 +147,13 @@ class HuggingFaceData(ImageData):
             Sample(path, each.label, self._ours(each.split), group=each.group)
             for path, each in zip(paths, pictures, strict=True)
         ]
-        require_whole_groups(samples, [each.place for each in pictures])
-        require_learnable(samples, "correct data.splits, or leave the split out by null")
         held = {sample.label for sample in samples}
         classes = tuple(name for name in classes if name in held) or tuple(sorted(held))
-        if len(classes) < 2:
-            raise ValueError(f"{self.path} has one class only ({classes[0]}): set data.label_column to another column")
-        if self._classes is not None:
-            classes = arranged(classes, self._classes, f"{self.path} has the labels")
-        positive, ordered = positive_class(classes, self._wanted), self._classes is not None
-        return Listing(self._title(), root, tuple(samples), classes, positive, ordered=ordered)
+        listing = Listing(self._title(), root, tuple(samples), classes, None)
+        return listing, [each.place for each in pictures]
 
-    def _parts(self, library: Any) -> dict[str, Any]:
-        """Return the splits that are used, by their own names."""
+    def _parts(self, library: Any, judged: bool) -> dict[str, Any]:
+        """Return the splits that are used, by their own names; a training needs one to train on."""
         try:
             loaded = library.load_dataset(self.path, self.name)
         except (OSError, ValueError, RuntimeError, library.exceptions.DatasetsError) as error:
@@ -156,10 +172,11 @@ class HuggingFaceData(ImageData):
         for name in loaded:
             if name not in parts:
                 log.warning("split %s of %s is not read (set data.splits to use it)", name, self.path)
-        if "train" not in map(self._ours, parts):
+        wanted = "test" if judged else "train"
+        if not parts or (not judged and wanted not in map(self._ours, parts)):
             raise ValueError(
-                f"{self.path} has no train split but {', '.join(loaded)}: "
-                "say which it is by 'data.splits={NAME: train}'"
+                f"{self.path} has no {wanted} split but {', '.join(loaded)}: "
+                f"say which it is by 'data.splits={{NAME: {wanted}}}'"
             )
         return parts
 

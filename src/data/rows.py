@@ -23,9 +23,7 @@ def read_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
     Raises:
         ValueError: The file is missing, of another kind, damaged, or pyarrow is not installed.
     """
-    if not path.is_file():
-        problem = "is no file" if path.exists() else "does not exist"
-        raise ValueError(f"the table {path} {problem}: set data.table=FILE, a CSV or Parquet file")
+    require_table(path)
     readers = {".csv": _csv, ".parquet": _parquet}
     if path.suffix.lower() not in readers:
         raise ValueError(f"the table {path} is neither .csv nor .parquet: save it as one of them")
@@ -36,6 +34,17 @@ def read_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
     if not rows:
         raise ValueError(f"the table {path} has no rows: give one row an image")
     return columns, rows
+
+
+def require_table(path: Path) -> None:
+    """Refuse a table that is not there.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not path.is_file():
+        problem = "is no file" if path.exists() else "does not exist"
+        raise ValueError(f"the table {path} {problem}: set data.table=FILE, a CSV or Parquet file")
 
 
 def _csv(path: Path) -> tuple[tuple[str, ...], list[Row]]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Unpack
 
 from src.data.aims import names_of, read_aim
-from src.data.categories import by_range, by_rarest
+from src.data.categories import by_range, by_rarest, require_unlike
 from src.data.checks import require_learnable, require_whole_groups
 from src.data.datamodule import ImageData
 from src.data.listing import Listing, Sample, Target
 from src.data.loading import Loading
 from src.data.naming import SPLIT_NAMES, near, positive_class
-from src.data.rows import read_rows
+from src.data.rows import read_rows, require_table
 
 AIMS: tuple[Target, ...] = ("label", "labels", "value")
 COLUMNS = ("path", *AIMS, "group", "split", "weight")
@@ -64,6 +64,7 @@ class TableData(ImageData):
                 "no table is given: set data.table=FILE, a CSV or Parquet file with columns path and label"
             )
         self.table = Path(table).expanduser()
+        require_table(self.table)
         self.root = self.table.parent if root is None else Path(root).expanduser()
         if not self.root.is_dir():
             raise ValueError(f"{self.root} is no folder: set data.root=DIR, what the table's paths are relative to")
@@ -84,11 +85,43 @@ class TableData(ImageData):
         self._wanted = positive
 
     def read(self) -> Listing:
-        """List the images of the table.
+        """List the images of a training.
+
+        Raises:
+            ValueError: As `read_lot`; or a group is in two splits, all values are the same, there is one class only, or
+                a class has no row in train.
+        """
+        listing, rows = self._listed()
+        require_whole_groups(listing.samples, rows)
+        if listing.target == "value":
+            require_unlike(listing.samples)
+            return listing
+        found = set(listing.classes)
+        classes = self._classes or listing.classes
+        if len(classes) < 2:
+            shown = f"one class only ({classes[0]})" if classes else "no label in any row"
+            several = listing.target == "labels"
+            what = "name the others too, or list one class an image in a column label" if several else ""
+            raise ValueError(f"{self.table} has {shown}: {what or 'add rows with another label'}")
+        require_learnable(listing.samples, "correct the label, give training images of it, or remove its rows")
+        unseen = [name for name in classes if name not in found]
+        if unseen:
+            raise ValueError(f"class {unseen[0]!r} of data.classes has no row in train: add some, or leave it out")
+        if listing.target == "labels":
+            return replace(listing, classes=classes)
+        positive, ordered = positive_class(classes, self._wanted), self._classes is not None
+        return replace(listing, classes=classes, positive=positive, ordered=ordered)
+
+    def read_lot(self) -> Listing:
+        """List images to judge a finished model by.
 
         Raises:
             ValueError: A column or a row is unusable; the message names it.
         """
+        return self._listed()[0]
+
+    def _listed(self) -> tuple[Listing, list[str]]:
+        """Return the images, and where the user finds each of them."""
         present, rows = read_rows(self.table)
         names = self._names(present)
         place = Path(os.path.abspath(self.root))  # a link keeps its name, wherever it leads
@@ -96,28 +129,11 @@ class TableData(ImageData):
         samples = [self._sample(number, _own(cells, names), place, aim) for number, cells in rows]
         numbers = [number for number, _ in rows]
         _require_distinct(zip(numbers, samples, strict=True))
-        require_whole_groups(samples, [f"row {number}" for number in numbers])
-        if aim == "value":
-            return Listing(self.table.stem, self.root, tuple(by_range(samples)), ("value",), None)
-        classes = self._known(samples, aim)
-        if aim == "labels":
-            return Listing(self.table.stem, self.root, tuple(by_rarest(samples)), classes, None)
-        positive, ordered = positive_class(classes, self._wanted), self._classes is not None
-        return Listing(self.table.stem, self.root, tuple(samples), classes, positive, ordered=ordered)
-
-    def _known(self, samples: Sequence[Sample], aim: Target) -> tuple[str, ...]:
-        """Return the classes, each of which can be learnt."""
-        found = {name for sample in samples for name in names_of(sample)}
-        classes = self._classes or tuple(sorted(found))
-        if len(classes) < 2:
-            shown = f"one class only ({classes[0]})" if classes else "no label in any row"
-            what = "name the others too, or list one class an image in a column label" if aim == "labels" else ""
-            raise ValueError(f"{self.table} has {shown}: {what or 'add rows with another label'}")
-        require_learnable(samples, "correct the label, give training images of it, or remove its rows")
-        unseen = [name for name in classes if name not in found]
-        if unseen:
-            raise ValueError(f"class {unseen[0]!r} of data.classes has no row in train: add some, or leave it out")
-        return classes
+        classes = ("value",) if aim == "value" else tuple(sorted({name for each in samples for name in names_of(each)}))
+        shared = {"value": by_range, "labels": by_rarest}.get(aim, list)(samples)
+        return Listing(self.table.stem, self.root, tuple(shared), classes, None), [
+            f"row {number}" for number in numbers
+        ]
 
     def _aim(self, names: Mapping[str, str], present: Sequence[str]) -> Target:
         """Return what is learnt: what was asked for, or the only one that the table has."""

@@ -49,7 +49,7 @@ def require_replaceable(bundle: Path, refusal: Path, sign: Signer | None = None)
     """
     if sign is None and (bundle / SIGNATURE).exists():
         raise ValueError(f"{bundle} is signed: sign the new one too, by sign=KEY, or remove the folder first")
-    if bundle.exists() and not (bundle / MANIFEST).is_file():
+    if bundle.exists() and not (bundle / MANIFEST).is_file() and not is_empty(bundle):
         raise ValueError(f"{bundle} is there and is no bundle: move it away, it would be replaced")
     if refusal.exists() and not (refusal.is_dir() and {path.name for path in refusal.iterdir()} <= {PARITY}):
         raise ValueError(f"{refusal} is there, where the figures of a refusal belong: move it away")
@@ -58,6 +58,11 @@ def require_replaceable(bundle: Path, refusal: Path, sign: Signer | None = None)
             raise ValueError(
                 f"{bundle} lies in the bundle {parent}, which could not be served any more: choose a place outside"
             )
+
+
+def is_empty(folder: Path) -> bool:
+    """Tell whether `folder` is one without anything in it, which a bundle may replace."""
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def write_refusal(folder: Path, parity: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
+from src.deploy.bundle import is_empty, require_replaceable, write_bundle, write_refusal
 from src.deploy.decisions import Samples, targets_of
 from src.deploy.gate import Verdict
 from src.deploy.graph import Shape, export_onnx
@@ -133,7 +133,7 @@ def ship_lines(
 
 def _require_ours(folder: Path) -> None:
     """Refuse to replace what is no earlier result of the same kind, whole and alone in its folder."""
-    if folder.exists():
+    if folder.exists() and not is_empty(folder):
         try:
             manifest = Manifest.read(folder)
             manifest.read_files(folder)

@@ -207,12 +207,22 @@ class VisionTask(LightningModule, ABC):
         """Leave the frozen base out of the checkpoint."""
         checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self._learnt()}
         checkpoint["scores"] = list(self._scores)
+        checkpoint["base"] = self._base()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another model."""
         if set(checkpoint["state_dict"]) != set(self._learnt()):
             raise ValueError("the checkpoint belongs to another model: resume with the run's own settings")
+        if checkpoint.get("base", self._base()) != self._base():  # a checkpoint of before does not say
+            raise ValueError(
+                "the training began with other weights of the backbone: say where those lie by backbone.weights=FILE"
+            )
         self._scores = list(checkpoint.get("scores", ()))  # a checkpoint of before has none
+
+    def _base(self) -> str | None:
+        """Return the hash of what is frozen under the adapters; None where every weight is in the checkpoint."""
+        injection = injection_of(self.model)
+        return None if injection is None else injection.base_hash
 
     def _learnt(self) -> list[str]:
         parameters = dict(self.named_parameters())

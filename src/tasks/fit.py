@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger
 
@@ -21,15 +21,16 @@ from src.metrics import LABELS
 from src.tasks.base import VisionTask
 from src.tasks.history import History
 from src.tasks.memory import keep_freed_memory
+from src.tasks.progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
 from src.tasks.trainer import TrainerOptions
 
-CHECKPOINTS = "checkpoints"
 NOISE = (
     ".*does not have many workers.*",
     ".*TPU available.*",
     ".*number of training batches.*smaller than the logging interval.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*module\\(s\\) in eval mode.*",  # frozen norms are meant to be
+    ".*Please add the following callbacks.*",  # early stopping, which was left out
     ".*LeafSpec.*",
 )
 
@@ -46,6 +47,14 @@ class EpochCheckpoint(ModelCheckpoint):
         paths = {key: here(path) for key, path in state_dict.items() if key.endswith("_model_path")}
         scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": scores})
+
+
+class StaysStopped(Callback):
+    """Train no epoch more where early stopping had ended a training before it was resumed, unless it was left out."""
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop before the first epoch."""
+        trainer.should_stop = bool(trainer.early_stopping_callbacks)
 
 
 @dataclass(frozen=True)
@@ -98,21 +107,22 @@ def fit(
         folder: The run folder.
         callbacks: More callbacks, such as early stopping.
         loggers: Lightning loggers.
-        resume: Go on from the folder's last checkpoint.
+        resume: Go on from the folder's last checkpoint; without one the training begins anew.
 
     Raises:
-        ValueError: There is no checkpoint to resume from, or it is another model's; a callback waits for a figure that
-            is not there; no epoch was scored.
+        ValueError: The checkpoint is damaged, or another model's; a callback waits for a figure that is not there; no
+            epoch was scored.
         KeyboardInterrupt: It was stopped; what whole epochs left is in `folder`.
     """
     require_monitored(callbacks)
     keep_freed_memory()
-    checkpoint = _last(folder) if resume else None
+    done = read_progress(folder) if resume else NOTHING
+    checkpoint = last_checkpoint(folder) if done.epochs else None
     best = EpochCheckpoint(folder / CHECKPOINTS, "best", monitor="val/score", mode="max", enable_version_counter=False)
     # Lightning's own `save_last` writes it only when the best one changes, and a resumed training would lose epochs.
     last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     history = History(folder / "history.csv")
-    own: list[Callback] = [*callbacks, best, last, history, RichProgressBar()]
+    own: list[Callback] = [*callbacks, best, last, history, RichProgressBar(), *[StaysStopped()] * done.stopped]
     with warnings.catch_warnings():
         for message in NOISE:
             warnings.filterwarnings("ignore", message)
@@ -136,19 +146,3 @@ def fit(
     times = [row["seconds"] for row in history.rows]
     early = len(history.rows) < (built.max_epochs or 0) and not 0 < built.max_steps <= built.global_step
     return Fitted(len(history.rows), int(kept["epoch"]), early, seconds, sum(times) / len(times))
-
-
-def can_resume(folder: Path) -> bool:
-    """Tell whether a training in `folder` has finished an epoch, to go on from."""
-    return _path(folder).is_file()
-
-
-def _path(folder: Path) -> Path:
-    return folder / CHECKPOINTS / "last.ckpt"
-
-
-def _last(folder: Path) -> Path:
-    path = _path(folder)
-    if not can_resume(folder):
-        raise ValueError(f"resume: {path} is not there; give the run folder of a training that finished an epoch")
-    return path

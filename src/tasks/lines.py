@@ -11,21 +11,22 @@ from src.tasks.adaptation import Full
 from src.tasks.restore import Trained, read_trained
 
 
-def read_lines(adapters: Sequence[str] | Mapping[str, str]) -> dict[str, Trained]:
+def read_lines(adapters: Sequence[str] | Mapping[str, str], weights: str | None = None) -> dict[str, Trained]:
     """Return trained files by the name of their line.
 
     Args:
         adapters: Adapter files or run folders; a list takes each run's own `name`, a mapping names them.
+        weights: As `read_trained`.
 
     Raises:
         ValueError: Two have one name, one has none, or they differ in what a base is shared by.
     """
     if isinstance(adapters, Mapping):
-        lines = {str(name): read_trained(str(path)) for name, path in adapters.items()}
+        lines = {str(name): read_trained(str(path), weights) for name, path in adapters.items()}
     else:
         lines = {}
         for path in map(str, adapters):
-            trained = read_trained(path)
+            trained = read_trained(path, weights)
             name = trained.provenance.get("config", {}).get("name")
             if not name or name in lines:
                 why = f"two adapters are of the name {name}" if name else f"{path} does not say its name"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,12 @@ def find_trained(path: str | Path) -> Path:
     return path
 
 
-def read_trained(path: str | Path) -> Trained:
+def read_trained(path: str | Path, weights: str | None = None) -> Trained:
     """Read what a trained file says of itself.
+
+    Args:
+        path: The file, or the run folder that holds it.
+        weights: Where the weights of its base lie now, as `backbone.weights`; None takes them from where they lay.
 
     Raises:
         AdapterError: It is missing, damaged, or not Graft's.
@@ -102,9 +106,10 @@ def read_trained(path: str | Path) -> Trained:
         header = read_adapter(path)
         adaptation, kept = Lora(**vars(header.settings)), header.metadata
     try:
+        backbone = Backbone(**kept["backbone"])
         return Trained(
             path,
-            Backbone(**kept["backbone"]),
+            backbone if weights is None else replace(backbone, weights=weights),
             adaptation,
             ImageSpec.from_dict(kept["image"]),
             TaskSpec.from_dict(kept["task"]),

@@ -53,13 +53,23 @@ def _standard(data: ImageData) -> tuple[float, float]:
     return center, spread
 
 
-def require_learnt(kind: str, data: ImageData) -> None:
+def require_learnt(kind: str, data: ImageData, trained: str | None = None) -> None:
     """Refuse data that gives something else than a task learns.
+
+    Args:
+        kind: The task's.
+        data: The images, listed.
+        trained: The file that learnt it and is to be judged by them; None where it is still to be learnt.
 
     Raises:
         ValueError: It does.
     """
     target = data.listing.target
+    if target != LEARNT[kind] and trained is not None:
+        raise ValueError(
+            f"{trained} learnt {_WORDS[LEARNT[kind]]} an image, and {data.listing.name} gives {_WORDS[target]}: "
+            f"choose its column by data=table data.target={LEARNT[kind]}, or other images"
+        )
     if target != LEARNT[kind]:
         able = [task for task, learnt in LEARNT.items() if learnt == target]
         raise ValueError(

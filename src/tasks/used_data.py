@@ -27,8 +27,8 @@ def note_data(folder: Path, data: ImageData) -> None:
     write_text(folder / NAME, json.dumps(noted, indent=0) + "\n")
 
 
-def require_same_data(folder: Path, data: ImageData) -> None:
-    """Refuse to resume a run with other images or splits than it began with.
+def require_same_images(folder: Path, data: ImageData) -> None:
+    """Refuse to resume a run with other images than it began with, before any is decoded.
 
     Raises:
         ValueError: The run began with others.
@@ -36,10 +36,50 @@ def require_same_data(folder: Path, data: ImageData) -> None:
     noted = _noted(folder)
     if noted is None:
         log.warning("%s did not note its data: it is taken to be the same", folder)
-    elif any(noted[key] != value for key, value in used_data(data).items()):
+    elif noted["fingerprint"] != data.listing.fingerprint:
         raise ValueError(
-            f"resume: the images or their splits are not those that {folder} began with: bring them back "
-            "(data.split_file included), or begin a new training"
+            f"resume: the images of {data.listing.root} are not those that {folder} began with: bring them back, say "
+            "where those lie now (data.root=DIR or its like), or begin a new training"
+        )
+
+
+def require_same_cut(folder: Path, data: ImageData) -> None:
+    """Refuse to resume a run with other splits than it began with.
+
+    Raises:
+        ValueError: The run began with others.
+    """
+    noted = _noted(folder)
+    if noted is not None and noted["membership"] != data.membership:
+        raise ValueError(
+            f"resume: the images are cut into other splits than those that {folder} began with: bring the split file "
+            "of the training back (data.split_file=FILE says where it lies now), or begin a new training"
+        )
+
+
+def require_own_images(trained: Trained, data: ImageData, named: str) -> None:
+    """Refuse images that the user says are those of the training, and that are others, before any is decoded.
+
+    Args:
+        trained: The file.
+        data: The images.
+        named: How the user named them, such as `data.root=DIR`.
+
+    Raises:
+        ValueError: They are others.
+    """
+    then = trained.provenance.get("data", {}).get("fingerprint")
+    try:
+        found = data.listing.fingerprint
+    except ValueError as error:
+        raise ValueError(f"{named} does not hold what {trained.path} was trained on: {error}") from error
+    if then is None:
+        log.warning("%s is of a version that did not note its images: %s is taken to be right", trained.path, named)
+    elif found != then:
+        raise ValueError(
+            f"{named} holds other images, names or labels than those that {trained.path} was trained on"
+            f"{_shared(trained, data)}: name the place of those, or judge these as new ones by evaluate with "
+            "data=folder (or table, huggingface)"
         )
 
 
@@ -63,7 +103,8 @@ def require_own_cut(trained: Trained, data: ImageData, judging: bool) -> None:
     elif not changed and then["membership"] != data.membership:
         raise ValueError(
             f"{name} is cut into other splits than in the training of {trained.path}, so an image that was trained on "
-            "could be judged: use the version of Graft and the data.split_file of the training, or train anew"
+            "could be judged: use the version of Graft and the split file of the training (data.split_file=FILE says "
+            "where it lies now), or train anew"
         )
     elif changed and judging and not require_unseen(trained, data):
         raise ValueError(
@@ -94,6 +135,15 @@ def require_unseen(trained: Trained, data: ImageData) -> bool:
             "images (data=folder data.root=NEW); a training with data.split_file=FILE holds every image where it is"
         )
     return True
+
+
+def _shared(trained: Trained, data: ImageData) -> str:
+    """Say how many of the images that were trained on are among `data`, where the run noted them."""
+    noted = _noted(Path(trained.path).parent)
+    if noted is None or not noted["trained"]:
+        return ""
+    there = set(noted["trained"]) & set(data.listing.digests)
+    return f" ({len(there):,} of the {len(noted['trained']):,} training images are there)"
 
 
 def _noted(folder: Path) -> dict[str, Any] | None:

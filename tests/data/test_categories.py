@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data.categories import by_range, by_rarest
+from src.data.categories import by_range, by_rarest, require_unlike
 from src.data.listing import Sample
 
 
@@ -33,6 +33,8 @@ def test_four_levels_are_four_ranges_however_unequal():
     assert of[0.0] != of[1.0] and len(set(of.values())) >= 2
 
 
-def test_equal_values_are_refused():
+def test_equal_values_are_one_range_and_refused_where_they_are_to_be_learnt():
+    equal = [Sample(Path("0"), "", value=2.0), Sample(Path("1"), "", value=2.0)]
+    assert {sample.label for sample in by_range(equal)} == {"2"}
     with pytest.raises(ValueError, match="every value is 2"):
-        by_range([Sample(Path("0"), "", value=2.0), Sample(Path("1"), "", value=2.0)])
+        require_unlike(equal)

@@ -6,7 +6,15 @@ import pytest
 
 from src.backbones import image_spec
 from src.data import FolderData
-from src.tasks import note_data, require_own_cut, require_same_data, require_unseen, used_data
+from src.tasks import (
+    note_data,
+    require_own_cut,
+    require_own_images,
+    require_same_cut,
+    require_same_images,
+    require_unseen,
+    used_data,
+)
 
 
 @pytest.fixture
@@ -68,18 +76,36 @@ def test_what_was_not_noted_is_told(root, tmp_path, caplog):
     assert not require_unseen(run_of(tmp_path / "run", data, membership="of another run"), data)
     (tmp_path / "run" / "data.json").write_text("{")
     with pytest.raises(ValueError, match=r"data\.json is damaged"):
-        require_same_data(tmp_path / "run", data)
+        require_same_images(tmp_path / "run", data)
 
 
 def test_a_run_is_resumed_with_the_data_that_it_began_with(root, tmp_path, caplog):
     data = read(root)
-    require_same_data(tmp_path, data)
+    require_same_images(tmp_path, data)
+    require_same_cut(tmp_path, data)
     assert "did not note its data" in caplog.text
     note_data(tmp_path, data)
-    require_same_data(tmp_path, read(root))
+    require_same_images(tmp_path, read(root))
+    require_same_cut(tmp_path, read(root))
     for other in ({"split_seed": 1}, {"val_fraction": 0.3}, {"limit": 20}):
-        with pytest.raises(ValueError, match=r"are not those that .* began with"):
-            require_same_data(tmp_path, read(root, **other))
+        with pytest.raises(ValueError, match=r"cut into other splits than those that .* began with"):
+            require_same_cut(tmp_path, read(root, **other))
     (root / "test" / "good" / "00.png").unlink()
     with pytest.raises(ValueError, match=r"are not those that .* began with"):
-        require_same_data(tmp_path, read(root))
+        require_same_images(tmp_path, read(root))
+
+
+def test_a_folder_that_is_called_the_data_of_the_training_must_be_them_under_any_name(root, tmp_path):
+    data = read(root)
+    trained = run_of(tmp_path / "run", data)
+    elsewhere = root.rename(tmp_path / "elsewhere")
+    require_own_images(trained, read(elsewhere), f"data.root={elsewhere}")
+    require_own_cut(trained, read(elsewhere), judging=True)
+    require_same_images(tmp_path / "run", read(elsewhere))
+    require_same_cut(tmp_path / "run", read(elsewhere))
+    seen = len(data.contents("train"))
+    (elsewhere / data.samples("train")[0].path.relative_to(root)).unlink()
+    with pytest.raises(ValueError, match=rf"^data\.root=there holds other images.*\({seen - 1} of the {seen} training"):
+        require_own_images(trained, read(elsewhere), "data.root=there")
+    with pytest.raises(ValueError, match=r"images of .*elsewhere are not those that .* began with"):
+        require_same_images(tmp_path / "run", read(elsewhere))

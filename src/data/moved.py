@@ -1,0 +1,37 @@
+"""Where the data of an earlier training lie now, and how they are loaded: all that may be said of them anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OWN_DATA = "data=_own"  # the override that stands for them on the command line
+SOURCES = ("root", "table", "path")  # what images are found by
+PLACES = (*SOURCES, "files_dir", "split_file", "cache_dir")
+LOADING = ("on_error", "batch_size", "num_workers")  # what changes no figure of an image that can be read
+
+
+def moved(settings: Mapping[str, Any], given: Mapping[str, Any], allowed: tuple[str, ...]) -> dict[str, Any]:
+    """Return the data settings of a run with what is given in place of its own.
+
+    Args:
+        settings: What `conf/data` was composed to in the training.
+        given: What the user says of them now, by key.
+        allowed: What may be given.
+
+    Raises:
+        ValueError: Something else is given, or what the run's source does not have.
+    """
+    own = [key for key in allowed if key not in (*SOURCES, "files_dir") or key in settings]
+    for key in given:
+        if key not in own:
+            raise ValueError(
+                f"data.{key} is not to be given for the run's own data, which {settings.get('_target_')} reads: "
+                f"of them may be said anew {', '.join(f'data.{name}' for name in own)}"
+            )
+    return {**settings, **given}
+
+
+def found_by(given: Mapping[str, Any]) -> str:
+    """Return the overrides among `given` that say where the images are, as typed; empty where none does."""
+    return " ".join(f"data.{key}={given[key]}" for key in SOURCES if key in given)

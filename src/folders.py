@@ -1,0 +1,66 @@
+"""Where a command writes: a folder of its own, or the one that the user named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, open_dict, read_write
+
+from src.atomic import new_folder
+from src.command import WRONG_INPUT
+
+
+def output_folder(key: str, wanted: Path) -> Path:
+    """Return the folder that a command writes into: as it is where the user named it by `key`, else a new one."""
+    if not is_named(key):
+        return new_folder(wanted)
+    wanted.mkdir(parents=True, exist_ok=True)
+    return wanted
+
+
+def is_named(key: str) -> bool:
+    """Tell whether the user gave a value to `key`; call it while Hydra runs."""
+    return any(override.lstrip("+").partition("=")[0] == key for override in HydraConfig.get().overrides.task)
+
+
+class SweepFolder(Callback):
+    """Give every multirun a folder of its own."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make `hydra.sweep.dir`, under another name where it is taken, or claim the one that the user named.
+
+        Raises:
+            SystemExit: The one that was named holds a multirun; Hydra turns any other error into a warning.
+        """
+        folder, settings = Path(config.hydra.sweep.dir), config.hydra.overrides.hydra
+        if any(override.lstrip("+").startswith("hydra.sweep.dir=") for override in settings):
+            try:
+                claim_sweep(folder)
+            except (ValueError, OSError) as error:
+                print(f"error: {error}", file=sys.stderr)
+                raise SystemExit(WRONG_INPUT) from error
+            return
+        made = new_folder(folder)
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.sweep.dir = str(made)
+            settings.append(f"hydra.sweep.dir={made}")  # every run composes it anew
+
+
+def claim_sweep(folder: Path) -> None:
+    """Take a folder for one multirun.
+
+    Raises:
+        ValueError: It holds one, or runs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = any(path.name.isdigit() for path in folder.iterdir())
+    try:
+        (folder / "multirun.yaml").touch(exist_ok=False)  # Hydra writes into it
+    except FileExistsError:
+        taken = True
+    if taken:
+        raise ValueError(f"{folder} holds a multirun already: choose another hydra.sweep.dir")

@@ -1,0 +1,46 @@
+"""The settings of a training that goes on: its own, with what may be said anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.data.moved import PLACES, moved
+from src.tasks import require_unfinished
+from src.typed import given
+
+NO_EARLY_STOP = "~callbacks.early_stopping"
+
+
+def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
+    """Return the settings of the run to resume, with the trainer's that were given and where its files lie now.
+
+    Raises:
+        ValueError: There is no such run, nothing of it is left to do, or another setting was given.
+    """
+    folder = Path(config.resume).resolve()  # `latest` is a link, and is moved to the run when it ends
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(f"resume={folder}: no config.yaml there; give the run folder of a training")
+    settings = OmegaConf.load(folder / "config.yaml")
+    assert isinstance(settings, DictConfig)
+    for override in overrides:
+        key, _, _ = override.lstrip("+").partition("=")
+        if key == NO_EARLY_STOP:
+            OmegaConf.update(settings, "callbacks.early_stopping", None)
+        elif key.startswith("trainer.") or key == "backbone.weights":
+            OmegaConf.update(settings, key, OmegaConf.select(config, key))
+        elif key != "resume" and not key.startswith("data."):
+            raise ValueError(
+                f"resume takes the run's own settings; {override!r} would change them: only trainer.* may, and where "
+                "its files lie now: data.root=DIR and its like, backbone.weights=FILE"
+            )
+    settings.data = moved(dict(settings.data), given(config.data), (*PLACES, "num_workers"))
+    settings.trainer._target_ = config.trainer._target_  # an older run has Lightning's own
+    settings.trainer.pop("_partial_", None)
+    settings.resume, settings.run_dir = str(folder), str(folder)
+    callbacks = (settings.callbacks or {}).values()
+    stops = any(str(each.get("_target_", "")).endswith("EarlyStopping") for each in callbacks if each)
+    changed = any(override.lstrip("+").startswith(("trainer.", NO_EARLY_STOP)) for override in overrides)
+    require_unfinished(folder, settings.trainer, stops, changed)
+    return settings

@@ -1,0 +1,123 @@
+"""The folder of one training: made or taken, and kept from every other training."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from src.atomic import new_folder
+from src.tasks.adaptation import ADAPTER, WEIGHTS
+from src.tasks.progress import CHECKPOINTS, can_resume
+
+log = logging.getLogger(__name__)
+
+LATEST = "latest"
+CONFIG = "config.yaml"
+_BEGUN = ("overrides.json", CONFIG, "data.json", "history.csv")  # what a training writes before its end
+_LOCK = ".training.lock"
+
+
+@contextmanager
+def run_folder(wanted: Path, named: bool, resume: bool = False) -> Iterator[Path]:
+    """Make a run folder, or take one, and keep every other training out of it until the block ends.
+
+    A training that fails before an epoch is whole leaves nothing.
+
+    Args:
+        wanted: Where it belongs.
+        named: Whether the user named it; else one of another name is made where it is taken.
+        resume: Whether the training in it goes on.
+
+    Raises:
+        ValueError: It was named and holds a run, or another training is in it.
+    """
+    folder, made = (wanted, _make(wanted)) if named or resume else (new_folder(wanted), True)
+    with _held(folder):
+        if not resume:
+            require_new(folder)
+        try:
+            yield folder
+        except Exception:
+            if not resume and not can_resume(folder):
+                _clear(folder, made)
+            raise
+
+
+def require_name(name: str) -> None:
+    """Refuse a name that leads out of `exports`.
+
+    Raises:
+        ValueError: It does.
+    """
+    parts = Path(name).parts
+    if not parts or ".." in parts or Path(name).is_absolute():
+        raise ValueError(f"name={name} is no folder in exports: choose a name, or put the run elsewhere by run_dir=DIR")
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder with a run in it; of one that was broken off in its first epoch nothing is lost.
+
+    Raises:
+        ValueError: There is one, or the name is that of the link to the newest run.
+    """
+    if folder.name == LATEST:
+        raise ValueError(f"run_dir={folder} has the name of the link to the newest run: choose another run_dir")
+    if can_resume(folder) or is_trained(folder):
+        raise ValueError(f"{folder} holds a run already: choose another run_dir, or go on with it by resume={folder}")
+    if (folder / CONFIG).exists():
+        log.warning("the training in %s was broken off before an epoch was whole: it begins anew", folder)
+
+
+def is_trained(folder: Path) -> bool:
+    """Tell whether a training has ended in `folder`, and left what it learnt."""
+    return any((folder / name).exists() for name in (ADAPTER, WEIGHTS))
+
+
+def point_latest(folder: Path) -> None:
+    """Move the relative link `latest` beside `folder` to it, in one step."""
+    beside = folder.parent / f".{LATEST}-{uuid4().hex}"
+    beside.symlink_to(folder.name)
+    os.replace(beside, folder.parent / LATEST)
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder unless it is there, and tell whether it was made."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder: choose another run_dir") from None
+        return False
+    return True
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder, which a process that is killed lets go."""
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(f"another training is running in {folder}: choose another run_dir, or wait for it") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _clear(folder: Path, made: bool) -> None:
+    """Remove what a training has begun, and the folder with it where the training made it."""
+    if made:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    for name in _BEGUN:
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,24 @@
+import pytest
+
+from src.data.moved import LOADING, PLACES, found_by, moved
+
+FOLDER = {"_target_": "src.data.FolderData", "root": "/then", "batch_size": 32}
+
+
+def test_what_is_said_anew_takes_the_place_of_what_was():
+    assert moved(FOLDER, {}, PLACES) == FOLDER
+    now = moved(FOLDER, {"root": "/now", "cache_dir": None, "on_error": "skip"}, (*PLACES, *LOADING))
+    assert now == {**FOLDER, "root": "/now", "cache_dir": None, "on_error": "skip"}
+
+
+@pytest.mark.parametrize("key", ["table", "path", "files_dir", "image_size", "batch_size"])
+def test_what_the_source_does_not_have_or_would_change_the_data_is_refused_by_name(key):
+    with pytest.raises(
+        ValueError, match=rf"^data\.{key} is not to be given .*FolderData.*data\.root, data\.split_file"
+    ):
+        moved(FOLDER, {key: "x"}, PLACES)
+
+
+def test_only_what_images_are_found_by_names_them():
+    assert found_by({"cache_dir": "c", "split_file": "s"}) == ""
+    assert found_by({"root": "a b", "table": "t.csv"}) == "data.root=a b data.table=t.csv"
