@@ -140,22 +140,40 @@ def _build(
     sized = options if tuple(_config(name)["input_size"][1:]) == size else {**options, "img_size": size}
     try:
         with quick_when_offline():
-            model = _create(name, sized, options)
-    except AssertionError as error:
-        raise ValueError(f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: {error}") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        if not pretrained:
-            raise
-        if not overlay:
+            return _create(name, sized, options)
+    except Exception as error:  # of whatever kind: timm's networks check little of what they are built with
+        why = _unbuildable(name, sized, options) if pretrained else error
+        if why is None and not overlay:
             raise out_of_reach(name, error) from error
-        raise ValueError(f"the weights do not fit {name}: {str(error)[:200]}") from error
-    return model
+        if why is None:
+            raise ValueError(f"the weights do not fit {name}: {str(error)[:200]}") from error
+        said = f"{type(why).__name__}: {' '.join(str(why).split())[:200]}"
+        if "img_size" in sized:
+            raise ValueError(
+                f"{name} cannot take pictures of {size[0]} x {size[1]} pixels ({said}); "
+                f"its own size is {' x '.join(map(str, _config(name)['input_size'][1:]))}: data.image_size"
+            ) from error
+        raise ValueError(f"timm {timm.__version__} cannot build {name} ({said})") from error
+
+
+def _unbuildable(name: str, sized: dict[str, Any], options: dict[str, Any]) -> Exception | None:
+    """Return what timm raises when it builds the network without its weights, if it does; on no device."""
+    bare = {"pretrained": False, "pretrained_cfg_overlay": {}}
+    try:
+        with torch.device("meta"):
+            _create(name, sized | bare, options | bare)
+    except Exception as error:
+        return error
+    return None
 
 
 def _check_patches(model: nn.Module, name: str, size: tuple[int, int]) -> None:
-    """Refuse a size that the patches do not fill: timm would leave out the right and lower border."""
+    """Refuse a size that the patches do not fill: timm would leave out the right and lower border.
+
+    A patch size of one number (XCiT, EfficientViT) belongs to padded convolutions, which see the whole picture.
+    """
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
-    if patch is not None and any(side % part for side, part in zip(size, patch, strict=True)):
+    if isinstance(patch, (tuple, list)) and any(side % part for side, part in zip(size, patch, strict=True)):
         raise ValueError(
             f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: its patches are {patch[0]} x {patch[1]}; "
             "choose a multiple with data.image_size"

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from src.lora.modes import is_recorded
 from src.lora.pissa import principal
 from src.lora.products import merged
-from src.lora.weight import LeanWeight
+from src.lora.weight import AdaptedWeight
 
 INITS = ("default", "pissa", "eva")
 
@@ -113,10 +114,10 @@ class LowRank(Adapter):
         return self.factors()
 
     def weight(self, base: Tensor) -> Tensor:
-        """Return W + scale B A: a `LeanWeight` where gradients are taken, but not that of W, else the dense sum."""
+        """Return W + scale B A: an `AdaptedWeight` where gradients are taken, but not that of W, else the dense sum."""
         b, a = self.factors()
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling() and not base.requires_grad:
-            return LeanWeight.of(base, b, a)
+        if is_recorded() and not base.requires_grad:
+            return AdaptedWeight.of(base, b, a)
         return merged(base, b, a)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
+from src.lora.modes import differentiable
 from src.lora.products import full_precision
 
 MOST_SCORES = 4_000_000  # of all heads of a batch: above, they leave the cache and torch's blocks win
@@ -31,9 +31,10 @@ class Attention(torch.autograd.Function):
         return F.scaled_dot_product_attention(q, k, v, scale=scale)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of Q, K and V; the scores are taken in fp32, as the forward takes them."""
+        if torch.is_grad_enabled():
+            return *differentiable(lambda q, k, v: _attend(q, k, v, ctx.scale), ctx.saved_tensors, g), None
         heads = ctx.saved_tensors[0].shape[:2]
         q, k, v, g = (x.flatten(0, 1) for x in (*ctx.saved_tensors, g))  # one copy each, where every product takes one
         with full_precision(g):
@@ -41,6 +42,12 @@ class Attention(torch.autograd.Function):
             grad_scores = torch.ops.aten._softmax_backward_data(g @ v.mT, p, -1, g.dtype)
             gradients = (grad_scores @ k).mul_(ctx.scale), (grad_scores.mT @ q).mul_(ctx.scale), p.mT @ g
         return *(gradient.unflatten(0, heads) for gradient in gradients), None
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Return the attention in operators that can be differentiated twice, which torch's own on a CPU cannot."""
+    with full_precision(q):
+        return (q.float().mul(scale) @ k.float().mT).softmax(-1).to(q.dtype) @ v
 
 
 class FastAttention(TorchFunctionMode):

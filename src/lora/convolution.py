@@ -12,23 +12,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from src.lora.modes import differentiable
+from src.lora.onednn import ACTIVATIONS as ACTIVATIONS
+from src.lora.onednn import Geometry, activate, convolve
 from src.lora.products import (
     LOW,
     adding_is_cheaper,
     full_precision,
-    in_precision,
     low_rank_gradients,
     merged,
-    onednn_takes,
     thin_gradients_are_cheaper,
 )
 from src.lora.recompute import Origin
-
-Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
-
-ACTIVATIONS: dict[str, tuple[str, list[float]]] = {"ReLU": ("relu", []), "ReLU6": ("hardtanh", [0.0, 6.0])}  # oneDNN's
 
 
 class LeanConv2d(torch.autograd.Function):
@@ -50,25 +46,24 @@ class LeanConv2d(torch.autograd.Function):
         ctx.geometry, ctx.act, ctx.shape = geometry, act, x.shape
         ctx.remake = None if origin is None else origin.remake
         ctx.format = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else None
-        plain, hidden = in_precision(weight, x.dtype), None
+        plain, hidden = weight.to(x.dtype), None
         if b is None or a is None:
-            y = _convolve(x, plain, bias, geometry, act)
+            y = convolve(x, plain, bias, geometry, act)
         else:
-            ctx.dtypes = b.dtype, a.dtype
-            b, a = b.to(x.dtype), a.to(x.dtype)
+            b_low, a_low = b.to(x.dtype), a.to(x.dtype)
             if _adds(x, plain, geometry):
                 y = F.conv2d(x, plain, bias, *geometry)
-                hidden = F.conv2d(x, a.view(-1, *weight.shape[1:]), None, *geometry)
-                y = _activate(y.add_(F.conv2d(hidden, b[:, :, None, None])), act)
+                hidden = F.conv2d(x, a_low.view(-1, *weight.shape[1:]), None, *geometry)
+                y = activate(y.add_(F.conv2d(hidden, b_low[:, :, None, None])), act)
             else:
-                y = _convolve(x, merged(plain, b, a), bias, geometry, act)
+                y = convolve(x, merged(plain, b_low, a_low), bias, geometry, act)
         reads = b is not None or ctx.needs_input_grad[1]
         kept = None if not reads else x if origin is None else origin.source
-        ctx.save_for_backward(kept, weight, b, a, hidden, y if act is not None else None)
+        own = weight if ctx.needs_input_grad[1] else plain
+        ctx.save_for_backward(kept, own, b, a, hidden, y if act is not None else None)
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, W, B, A and the bias."""
         x, weight, b, a, hidden, y = ctx.saved_tensors
@@ -78,34 +73,34 @@ class LeanConv2d(torch.autograd.Function):
         with full_precision(g):
             g = _activation_gradient(g if ctx.format is None else g.contiguous(memory_format=ctx.format), y, ctx.act)
             bias = g.sum((0, 2, 3)) if ctx.needs_input_grad[4] else None
-            plain = in_precision(weight, g.dtype)
+            plain = weight.to(g.dtype)
+            if torch.is_grad_enabled():
+                return _differentiable(ctx, g, x, weight, b, a, bias)
             if b is None or a is None:
                 grad_x = convolution_input_gradient(g, ctx.shape, plain, ctx.geometry) if wants_x else None
                 dense = convolution_weight_gradient(g, x, plain, ctx.geometry).to(weight) if wants_weight else None
                 return grad_x, dense, None, None, bias, None, None, None
             gradients = _pointwise if _is_pointwise(weight, ctx.geometry) else _spatial
-            grad_x, grad_b, grad_a = gradients(g, x, plain, b, a, hidden, ctx.geometry, wants_x)
-        return grad_x, None, grad_b.to(ctx.dtypes[0]), grad_a.to(ctx.dtypes[1]), bias, None, None, None
+            b_low, a_low = b.to(g.dtype), a.to(g.dtype)
+            grad_x, grad_b, grad_a = gradients(g, x, plain, b_low, a_low, hidden, ctx.geometry, wants_x)
+        return grad_x, None, grad_b.to(b.dtype), grad_a.to(a.dtype), bias, None, None, None
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, act: str | None) -> Tensor:
-    """Return act(conv2d(x, weight) + bias), in one pass where oneDNN offers it.
+def _differentiable(
+    ctx: Any, g: Tensor, x: Tensor | None, weight: Tensor, b: Tensor | None, a: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Return what `backward` does, in a graph; g is that of the convolution itself."""
+    if x is None:  # nobody's gradient but its own hangs on its values, and that does not either
+        x = g.new_zeros(ctx.shape, requires_grad=True)
 
-    oneDNN's ReLU makes 0 of NaN; a forward without gradients does not come here, so validation shows a NaN.
-    """
-    if act is None or not onednn_takes(x):
-        return _activate(F.conv2d(x, weight, bias, *geometry), act)
-    stride, padding, dilation, groups = geometry
-    fused: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x, weight, bias, padding, stride, dilation, groups, *ACTIVATIONS[act], ""
-    )
-    return fused
+    def layer(x: Tensor, weight: Tensor, *pair: Tensor) -> Tensor:
+        low = weight.to(g.dtype)
+        full = merged(low, *(value.to(g.dtype) for value in pair)) if pair else low
+        return F.conv2d(x, full, None, *ctx.geometry)
 
-
-def _activate(y: Tensor, act: str | None) -> Tensor:
-    if act is None:
-        return y
-    return y.relu_() if act == "ReLU" else y.clamp_(0, 6)
+    pair = () if b is None or a is None else (b, a)
+    grad_x, grad_weight, *grads = differentiable(layer, (x, weight, *pair), g)
+    return grad_x, grad_weight, *(grads or (None, None)), bias, None, None, None
 
 
 def _activation_gradient(g: Tensor, y: Tensor, act: str | None) -> Tensor:

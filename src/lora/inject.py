@@ -14,7 +14,6 @@ from src.lora.fold import check_fusions, folds, unfold
 from src.lora.fold import fold_norms as fold
 from src.lora.freeze import freeze
 from src.lora.hashing import Fingerprint, fingerprint
-from src.lora.products import forget_copies
 from src.lora.settings import LoraSettings
 from src.lora.surgery import Grafted, restore_class, slot
 from src.lora.targets import Site, select
@@ -152,7 +151,6 @@ def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint) -> Rootstock:
 
 def restore(model: nn.Module, thawed: Sequence[str]) -> None:
     """Undo `prepare`: the very weights, statistics and classes of before, bit for bit."""
-    forget_copies(model)
     for module in list(model.modules()):
         if isinstance(module, Grafted):
             module.training = model.training

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from src.lora.products import LOW, adding_is_cheaper, full_precision, in_precision, low_rank_gradients, merged
+from src.lora.modes import differentiable
+from src.lora.products import LOW, adding_is_cheaper, full_precision, low_rank_gradients, merged
 from src.lora.recompute import Origin
 
 
@@ -21,7 +21,7 @@ class LowRankLinear(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, bias: Tensor | None, origin: Origin | None = None
     ) -> Tensor:
         """Apply the layer; `origin` makes x again in the backward, in place of keeping it."""
-        plain, b_low, a_low = in_precision(weight, x.dtype), b.to(x.dtype), a.to(x.dtype)
+        plain, b_low, a_low = weight.to(x.dtype), b.to(x.dtype), a.to(x.dtype)
         rows, hidden = x.reshape(-1, x.shape[-1]), None
         out, fan_in = weight.shape
         # In fp32 the bits of the merged weight count: a ReLU behind could fall on the other side.
@@ -32,20 +32,26 @@ class LowRankLinear(torch.autograd.Function):
             y.view(-1, out).addmm_(hidden.T, b_low.T)
         ctx.remake = None if origin is None else origin.remake
         ctx.shape, ctx.bias = x.shape, bias is not None and ctx.needs_input_grad[4]
-        ctx.save_for_backward(x if origin is None else origin.source, weight, b_low, a_low, hidden)
-        ctx.dtypes = b.dtype, a.dtype
+        ctx.save_for_backward(x if origin is None else origin.source, plain, b, a, hidden)
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, B, A and the bias."""
-        x, weight, b, a, hidden = ctx.saved_tensors
+        x, plain, b, a, hidden = ctx.saved_tensors
         x = x if ctx.remake is None else ctx.remake(x).to(g.dtype)
         with full_precision(g):
-            rows, plain = g.reshape(-1, g.shape[-1]), in_precision(weight, g.dtype)
-            x = x.reshape(-1, x.shape[-1])
-            grad_x, *pair = low_rank_gradients(rows, x, plain, b, a, hidden, ctx.needs_input_grad[0])
+            rows = g.reshape(-1, g.shape[-1])
             bias = rows.sum(0) if ctx.bias else None
-        grad_b, grad_a = (grad.to(dtype) for grad, dtype in zip(pair, ctx.dtypes, strict=True))
-        return None if grad_x is None else grad_x.view(ctx.shape), None, grad_b, grad_a, bias, None
+            b_low, a_low = b.to(g.dtype), a.to(g.dtype)
+            if torch.is_grad_enabled():
+
+                def layer(x: Tensor, b: Tensor, a: Tensor) -> Tensor:
+                    return F.linear(x, merged(plain, b.to(g.dtype), a.to(g.dtype)))
+
+                grad_x, grad_b, grad_a = differentiable(layer, (x.reshape(ctx.shape), b, a), g)
+                return grad_x, None, grad_b, grad_a, bias, None
+            x = x.reshape(-1, x.shape[-1])
+            grad_x, grad_b, grad_a = low_rank_gradients(rows, x, plain, b_low, a_low, hidden, ctx.needs_input_grad[0])
+        grad_x = None if grad_x is None else grad_x.view(ctx.shape)
+        return grad_x, None, grad_b.to(b.dtype), grad_a.to(a.dtype), bias, None

@@ -10,10 +10,9 @@ import functools
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch import Tensor
 
-_copies: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+from src.lora.onednn import product
 
 
 def merged(weight: Tensor, b: Tensor, a: Tensor) -> Tensor:
@@ -31,26 +30,6 @@ def full_precision(like: Tensor) -> AbstractContextManager[object]:
     """Return a context without autocast on the device of `like`; quick where there is none anyway."""
     device = like.device.type
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
-
-
-def in_precision(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return `weight` in `dtype`; the copy of a frozen parameter is kept, so that no step casts it again."""
-    if weight.dtype == dtype:
-        return weight
-    if not isinstance(weight, nn.Parameter) or weight.requires_grad:
-        return weight.to(dtype)
-    state = (weight._version, weight.data_ptr(), weight.device, dtype)
-    kept = _copies.get(weight)  # type: ignore[no-untyped-call]
-    if kept is None or kept[0] != state:
-        kept = _copies[weight] = (state, weight.detach().to(dtype))
-    copy: Tensor = kept[1]
-    return copy
-
-
-def forget_copies(module: nn.Module) -> None:
-    """Free the copies that `in_precision` keeps for the parameters of `module`."""
-    for parameter in module.parameters():
-        _copies.pop(parameter, None)  # type: ignore[no-untyped-call]
 
 
 LOW = (torch.bfloat16, torch.float16)
@@ -71,36 +50,19 @@ def thin_gradients_are_cheaper(out: int, fan_in: int, rank: int, like: Tensor) -
 @functools.cache
 def _has_matrix_units(device: str) -> bool:
     """Tell whether products in half precision are many times as fast as in fp32: tensor cores, or AMX on a CPU."""
-    return device != "cpu" or bool(torch.cpu._is_amx_tile_supported())
+    return device != "cpu" or _has_tiles()
+
+
+def _has_tiles() -> bool:
+    try:
+        return bool(torch.cpu._is_amx_tile_supported())  # private to torch
+    except (AttributeError, RuntimeError):
+        return False
 
 
 def adding_is_cheaper(rows: int, out: int, channels: int, fan_in: int) -> bool:
     """Tell whether adding (x A^T) B^T to `rows` outputs moves fewer bytes than merging B A into the weight."""
     return rows * (2 * out + channels) < 2 * out * fan_in
-
-
-def onednn_takes(x: Tensor) -> bool:
-    """Tell whether this processor's oneDNN computes in the precision of x; elsewhere torch has slower ways."""
-    return x.device.type == "cpu" and bool(torch.backends.mkldnn.enabled) and _onednn_knows(x.dtype)
-
-
-@functools.cache
-def _onednn_knows(dtype: torch.dtype) -> bool:
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
-
-
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """Return left right, two matrices; in fp32 on a CPU by oneDNN, where torch would take MKL.
-
-    On Zen 4 with two threads that is 0.76 to 0.98 of the time for g W, and 0.6 to 0.9 for the thin products of 1576 x
-    384 x 1152 and 25088 x 64 x 256. A dense dW, which sums over the rows, is left with torch: oneDNN is slower at it.
-    """
-    if left.dtype != torch.float32 or left.shape[1] == 0 or not onednn_takes(left):  # oneDNN refuses a sum of nothing
-        return left @ right
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.T, None, "none", [], "")
-    return found
 
 
 def low_rank_gradients(

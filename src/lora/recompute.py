@@ -30,7 +30,7 @@ class Remake:
 
     def __call__(self, source: Tensor) -> Tensor:
         """Return the tensor again, from `source` as it came out of the backward's saved tensors."""
-        with torch.no_grad(), full_precision(source) if self.autocast is None else torch.autocast(*self.autocast):
+        with full_precision(source) if self.autocast is None else torch.autocast(*self.autocast):
             return self.make(source).to(self.dtype)
 
 

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from src.lora.attention import FastAttention
+from src.lora.modes import is_recorded, is_transformed
+from src.lora.readonly import ReadOnly
 from src.lora.recompute import remember
-from src.lora.weight import LeanWeight, is_activated
+from src.lora.weight import AdaptedWeight, LeanWeight, is_activated
 
 Trait = tuple[str, tuple[str, ...]]  # a key of `_MEMBERS`, and the attributes that it is about
 Made = tuple[type[nn.Module], tuple[Trait, ...]]
@@ -30,6 +32,10 @@ class Grafted:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle the recipe, since a generated class has no importable name."""
         return _rebuild, self._made_of, self.__dict__.copy()
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """Refuse `torch.jit.script`, which reads the source of a class and of no property."""
+        raise ValueError("torch.jit.script takes no adapted model: merge(model) first, or use torch.jit.trace")
 
 
 def slot(attribute: str) -> str:
@@ -111,20 +117,37 @@ def _adaptable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> di
         child = slot(attribute)
 
         def read(self: nn.Module) -> Tensor | None:
-            weight = self._parameters[attribute]
+            held = self.__dict__["_former_parameters"] if _is_replica(self) else self._parameters
+            weight = held[attribute]
             adapter = self._modules.get(child)
             read: Any = weight if adapter is None else adapter.weight(weight)  # type: ignore[operator]
-            if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            if is_transformed():
                 return read  # type: ignore[no-any-return]
-            if type(read) in (Tensor, nn.Parameter):
-                read = LeanWeight.of(read)
+            plain = type(read) in (Tensor, nn.Parameter)
+            if not torch.is_grad_enabled():
+                return read.as_subclass(ReadOnly) if plain and adapter is not None else read  # type: ignore[no-any-return]
+            if plain:
+                read = LeanWeight.of(read) if adapter is None else AdaptedWeight.of(read)
             if isinstance(read, LeanWeight):
                 read.act = self.__dict__.get("act")
             return read  # type: ignore[no-any-return]
 
         return read
 
-    return {attribute: property(reader(attribute)) for attribute in attributes}
+    def writer(attribute: str) -> Callable[[nn.Module, Tensor], None]:
+        def write(self: nn.Module, weight: Tensor) -> None:
+            """Let `DataParallel` set it on a replica, which keeps it among its former parameters as well."""
+            if not _is_replica(self):
+                raise AttributeError(f"{attribute} of an adapted layer is made at each read: merge(model) first")
+
+        return write
+
+    return {attribute: property(reader(attribute), writer(attribute)) for attribute in attributes}
+
+
+def _is_replica(module: nn.Module) -> bool:
+    """Tell a replica of `DataParallel`, which has no parameters."""
+    return "_is_replica" in module.__dict__
 
 
 def _frozen_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
@@ -157,7 +180,7 @@ def _recomputable_members(base: type[nn.Module], attributes: tuple[str, ...]) ->
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         y = base.forward(self, *args, **kwargs)
         one = not kwargs and len(args) == 1 and y is not args[0]
-        if not one or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not one or not is_recorded():
             return y
         return remember(y, args[0], lambda source: base.forward(self, source))
 
@@ -166,7 +189,7 @@ def _recomputable_members(base: type[nn.Module], attributes: tuple[str, ...]) ->
 
 def _attentive_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not is_recorded():
             return base.forward(self, *args, **kwargs)
         with FastAttention():
             return base.forward(self, *args, **kwargs)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_map
 
 from src.lora.convolution import LeanConv2d
 from src.lora.linear import LowRankLinear
-from src.lora.products import in_precision, merged
+from src.lora.products import merged
+from src.lora.readonly import ReadOnly
 from src.lora.recompute import origin_of
 
 
@@ -44,10 +45,10 @@ class LeanWeight(torch.Tensor):
     a: Tensor | None
     act: str | None
 
-    @staticmethod
-    def of(base: Tensor, b: Tensor | None = None, a: Tensor | None = None) -> LeanWeight:
+    @classmethod
+    def of(cls, base: Tensor, b: Tensor | None = None, a: Tensor | None = None) -> Self:
         """Return the weight W + B A, or W alone, for W of `base`."""
-        weight = base.detach().as_subclass(LeanWeight)
+        weight = base.detach().as_subclass(cls)
         weight.base, weight.b, weight.a, weight.act = base, b, a, None
         return weight
 
@@ -55,6 +56,10 @@ class LeanWeight(torch.Tensor):
         """Return the sum as a plain tensor, in the graph of B and A."""
         with torch._C.DisableTorchFunctionSubclass():
             return self.base if self.b is None or self.a is None else merged(self.base, self.b, self.a)
+
+    def read(self) -> Tensor:
+        """Return what readers get that know nothing of B and A."""
+        return self.dense()
 
     @classmethod
     def __torch_function__(
@@ -73,6 +78,18 @@ class LeanWeight(torch.Tensor):
         return func(*args, **kwargs)
 
 
+class AdaptedWeight(LeanWeight, ReadOnly):  # type: ignore[misc]
+    """A lean weight that an adapter has part in: made at each read, so that nothing can be written to it."""
+
+    def plain(self) -> Tensor:
+        """Return the dense sum."""
+        return self.dense()
+
+    def read(self) -> Tensor:
+        """Return the dense sum, which cannot be written to either."""
+        return self.dense().as_subclass(ReadOnly)
+
+
 _FACTS = {
     torch.Tensor.size,
     torch.Tensor.dim,
@@ -87,7 +104,7 @@ _FACTS = {
 
 
 def _dense(value: Any) -> Any:
-    return value.dense() if isinstance(value, LeanWeight) else value
+    return value.read() if isinstance(value, LeanWeight) else value
 
 
 def _only_weight(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -108,7 +125,7 @@ def _linear(input: Tensor, weight: LeanWeight, bias: Tensor | None = None) -> Te
     origin = origin_of(input)
     input, bias = _autocast(input, bias)
     if weight.b is None or weight.a is None:
-        return F.linear(input, in_precision(weight.base, input.dtype), bias)
+        return F.linear(input, weight.base.to(input.dtype), bias)
     # torch flattens too; done outside of the function, the result is no view and may be changed in place
     flat = input.flatten(0, -2) if input.ndim > 2 and input.is_contiguous() else input
     result: Tensor = LowRankLinear.apply(flat, weight.base, weight.b, weight.a, bias, origin)
@@ -137,4 +154,4 @@ def _autocast(input: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None
     if not torch.is_autocast_enabled(device):
         return input, bias
     dtype = torch.get_autocast_dtype(device)
-    return input.to(dtype), None if bias is None else in_precision(bias, dtype)
+    return input.to(dtype), None if bias is None else bias.to(dtype)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from lightning.pytorch.plugins import MixedPrecision, Precision
 
+from src.lora.onednn import cpu_has_bf16
+
 CHOICES = ("auto", "32", "bf16", "fp16")
 
 
@@ -37,14 +39,9 @@ def choose_precision(precision: str | int, accelerator: str) -> Precision:
         raise ValueError(f"trainer.precision={precision} is unknown: choose one of {', '.join(CHOICES)}")
     cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if name == "auto":
-        name = "bf16" if (torch.cuda.is_bf16_supported(False) if cuda else _cpu_has_bf16()) else "32"
+        name = "bf16" if (torch.cuda.is_bf16_supported(False) if cuda else cpu_has_bf16()) else "32"
     if name == "fp16" and not cuda:
         raise ValueError("trainer.precision=fp16 needs a GPU: use bf16 or 32 on a CPU")
     if name == "32":
         return Precision()
     return StepAutocast("bf16-mixed" if name == "bf16" else "16-mixed", "cuda" if cuda else "cpu")
-
-
-def _cpu_has_bf16() -> bool:
-    capability = torch.backends.cpu.get_cpu_capability()
-    return "AVX512" in capability and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import src.lora.convolution as convolution
+import src.lora.onednn as onednn
 from src.lora.convolution import LeanConv2d, convolution_input_gradient, convolution_weight_gradient
 from src.lora.products import merged
 from tests.lora.conftest import relative
@@ -45,7 +46,7 @@ def test_value_and_gradients_are_those_of_the_merged_weight(
 @pytest.mark.parametrize("fuses", [True, False])
 def test_the_activation_behind_is_torchs_own(name, dtype, fuses, monkeypatch):
     if not fuses:
-        monkeypatch.setattr(convolution, "onednn_takes", lambda x: False)
+        monkeypatch.setattr(onednn, "takes", lambda x: False)
     torch.manual_seed(0)
     act = getattr(torch.nn, name)()
     x = (4 * torch.randn(2, 8, 9, 9)).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()

@@ -8,7 +8,7 @@ from src.tasks.precision import StepAutocast
 
 def test_auto_is_bf16_exactly_where_the_processor_multiplies_it(monkeypatch):
     for native, expected in ((True, StepAutocast), (False, Precision)):
-        monkeypatch.setattr("src.tasks.precision._cpu_has_bf16", lambda native=native: native)
+        monkeypatch.setattr("src.tasks.precision.cpu_has_bf16", lambda native=native: native)
         assert type(choose_precision("auto", "cpu")) is expected
 
 

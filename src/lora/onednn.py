@@ -1,0 +1,95 @@
+"""oneDNN's own operators, which torch keeps private: probed once, and where they fail torch's public ones are taken."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
+ACTIVATIONS: dict[str, tuple[str, list[float]]] = {"ReLU": ("relu", []), "ReLU6": ("hardtanh", [0.0, 6.0])}  # oneDNN's
+
+
+def takes(x: Tensor) -> bool:
+    """Tell whether this processor's oneDNN computes in the precision of x; elsewhere torch has slower ways."""
+    return x.device.type == "cpu" and bool(torch.backends.mkldnn.enabled) and _knows(x.dtype)
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether this processor multiplies bf16 itself."""
+    return "AVX512" in torch.backends.cpu.get_cpu_capability() and _supports_bf16()
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left right, two matrices; in fp32 on a CPU by oneDNN, where torch would take MKL.
+
+    On Zen 4 with two threads that is 0.76 to 0.98 of the time for g W, and 0.6 to 0.9 for the thin products of 1576 x
+    384 x 1152 and 25088 x 64 x 256. A dense dW, which sums over the rows, is left with torch: oneDNN is slower at it.
+    """
+    if left.dtype != torch.float32 or left.shape[1] == 0 or not takes(left):  # oneDNN refuses a sum of nothing
+        return left @ right
+    return _linear(left, right.T)
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, act: str | None) -> Tensor:
+    """Return act(conv2d(x, weight) + bias), in one pass where oneDNN offers it.
+
+    oneDNN's ReLU makes 0 of NaN; a forward without gradients does not come here, so validation shows a NaN.
+    """
+    if act is None or not takes(x):
+        return activate(F.conv2d(x, weight, bias, *geometry), act)
+    return _convolution(x, weight, bias, geometry, act)
+
+
+def activate(y: Tensor, act: str | None) -> Tensor:
+    """Apply the activation of this name to `y`, in place."""
+    if act is None:
+        return y
+    return y.relu_() if act == "ReLU" else y.clamp_(0, 6)
+
+
+def _linear(x: Tensor, weight: Tensor) -> Tensor:
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+    return found
+
+
+def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, act: str) -> Tensor:
+    stride, padding, dilation, groups = geometry
+    fused: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        x, weight, bias, padding, stride, dilation, groups, *ACTIVATIONS[act], ""
+    )
+    return fused
+
+
+_CUT = {"ReLU": [2.0, 3.0, 8.0, 0.0], "ReLU6": [2.0, 3.0, 6.0, 0.0]}  # of [[1, 2], [7, -4]] + 1
+
+
+@functools.cache
+def _knows(dtype: torch.dtype) -> bool:
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return (dtype == torch.float32 or (dtype == torch.bfloat16 and _supports_bf16())) and _works(dtype)
+
+
+def _supports_bf16() -> bool:
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):
+        return False
+
+
+def _works(dtype: torch.dtype) -> bool:
+    """Tell whether the operators are there and compute what is asked of them, on whole numbers that nothing rounds."""
+    x = torch.tensor([[1.0, 2.0], [7.0, -4.0]], dtype=dtype, device="cpu")
+    bias = torch.tensor([1.0], dtype=dtype, device="cpu")
+    geometry: Geometry = ((1, 1), (0, 0), (1, 1), 1)
+    try:
+        with torch.no_grad():
+            products = [_linear(x, x).tolist()] if dtype == torch.float32 else []
+            cut = {act: _convolution(x[None, None], x[None, None, :1, :1], bias, geometry, act) for act in ACTIVATIONS}
+    except (AttributeError, TypeError, RuntimeError):  # gone, or with other arguments
+        return False
+    right = products in ([], [[[5.0, -1.0], [-1.0, 65.0]]])
+    return right and {act: y.flatten().tolist() for act, y in cut.items()} == _CUT
