@@ -82,7 +82,8 @@ def main(config: DictConfig) -> float | None:
         return train(config, overrides, named=is_named("run_dir"))
     if config.resume is not None:
         raise ValueError("resume goes on with one training: leave out -m")
-    folder = config.run_dir = hydra.runtime.output_dir
+    # As it was typed: Hydra's output_dir is absolute.
+    folder = config.run_dir = str(Path(hydra.sweep.dir, str(hydra.sweep.subdir)))
     try:
         return train(config, overrides, named=True, latest=False)
     except Exception as error:  # any fault of one run is its row in the table

@@ -144,6 +144,8 @@ def _is(value: str | float, leaf: Any) -> bool:
         return isinstance(value, bool) and kind is bool
     if kind is float:
         return isinstance(value, (int, float))
+    if isinstance(value, str) and kind is not str:  # a sequence of letters is none of names
+        return issubclass(Path, kind)
     return isinstance(value, kind) or issubclass(Path, kind)
 
 

@@ -50,7 +50,7 @@ SETS = {
     "one class at one percent": (one_percent, ("task.imbalance.class_weights=0.5",)),
     "a hundred classes": (hundred_classes, ()),
     "images of 64 pixels": (of_side(64), ()),
-    "a grey camera": (of_side(64), ("backbone.in_chans=1",)),
+    "a grey camera, a wide input": (of_side(64), ("backbone.in_chans=1", "data.image_size=[64,96]")),
     "images of 1,024 pixels": (of_side(1024), ("data.image_size=512",)),
 }
 

@@ -91,6 +91,8 @@ def create_backbone(
         torch.manual_seed(seed)
         model = _build(name, num_classes, spec.size, in_chans, *_options(name, weights))
     _check_patches(model, name, spec.size)
+    if size is not None:
+        _check_cells(model, name, size)
     model.__dict__["pretrained_cfg"] = {**_config(name), "input_size": (in_chans, *spec.size)}
     return model.eval(), spec
 
@@ -177,6 +179,17 @@ def _check_patches(model: nn.Module, name: str, size: tuple[int, int]) -> None:
         raise ValueError(
             f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: its patches are {patch[0]} x {patch[1]}; "
             "choose a multiple with data.image_size"
+        )
+
+
+def _check_cells(model: nn.Module, name: str, size: tuple[int, int]) -> None:
+    """Refuse a size of less than one cell of the last feature map, which would be padding for the greater part."""
+    maps = getattr(model, "feature_info", None)
+    cell = max((int(each["reduction"]) for each in maps), default=1) if isinstance(maps, list) else 1
+    if min(size) < min(cell, *_config(name)["input_size"][1:]):
+        raise ValueError(
+            f"{name} cannot take pictures of {size[0]} x {size[1]} pixels: one cell of its last feature map covers "
+            f"{cell} x {cell}; choose {cell} or more with data.image_size"
         )
 
 

@@ -25,6 +25,7 @@ from src.data.quality.gate import allowed_kinds
 from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
 from src.data.sampler import EpochSampler
 from src.data.selection import STAGES, Selection
+from src.data.sizes import input_size
 from src.data.splits import Fold
 from src.data.splitting import Splitting
 from src.data.targets import soft_targets, targets, weights
@@ -59,7 +60,7 @@ class ImageData(LightningDataModule, ABC):
         self,
         *,
         image: ImageSpec,
-        image_size: int | None = None,
+        image_size: int | Sequence[int] | None = None,
         crop_pct: float | None = None,
         crop_mode: str | None = None,
         bit_depth: int | None = None,
@@ -83,7 +84,7 @@ class ImageData(LightningDataModule, ABC):
 
         Args:
             image: The backbone's input.
-            image_size: Height and width in place of the backbone's, in pixels.
+            image_size: Height and width in place of the backbone's, in pixels: one number for both, or two.
             crop_pct: Crop in place of the backbone's.
             crop_mode: Crop mode in place of the backbone's.
             bit_depth: What white is in grey of more than 8 bits, 2**bit_depth - 1, in place of the backbone's.
@@ -114,7 +115,7 @@ class ImageData(LightningDataModule, ABC):
             raise ValueError("data.folds and data.fold belong together: folds=5 fold=0 is the first of five")
         self.image = replace(
             image,
-            size=image.size if image_size is None else (image_size, image_size),
+            size=image.size if image_size is None else input_size(image_size),
             crop_pct=image.crop_pct if crop_pct is None else crop_pct,
             crop_mode=image.crop_mode if crop_mode is None else crop_mode,
             bit_depth=image.bit_depth if bit_depth is None else bit_depth,

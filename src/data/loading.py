@@ -14,7 +14,7 @@ class Loading(TypedDict, total=False):
     """Options that every source shares; `ImageData` explains them and holds the defaults."""
 
     image: Required[ImageSpec]
-    image_size: int | None
+    image_size: int | Sequence[int] | None
     crop_pct: float | None
     crop_mode: str | None
     bit_depth: int | None

@@ -49,9 +49,13 @@ class Verdict:
         return not self.reasons()
 
     def reasons(self) -> list[str]:
-        """Return why the bundle does not ship, each in a few words; none when it does."""
-        found = [f"{stage.stage}: {text}" for stage in self.stages for text in stage.broken()]
-        return found + [f"{self.precision}: {text}" for text in (self.speed.broken() if self.speed else ())]
+        """Return why the bundle does not ship, each in a few words; none when it does.
+
+        A stage is named where it is not the one that was asked for.
+        """
+        found = [(stage.stage, text) for stage in self.stages for text in stage.broken()]
+        told = [text if stage == self.precision else f"{stage}: {text}" for stage, text in found]
+        return told + (self.speed.broken() if self.speed else [])
 
     def remarks(self) -> list[str]:
         """Return what is beyond the limits on the splits that do not decide, each in a few words."""

@@ -56,7 +56,10 @@ class Setting:
         height, width = self.image.size
         turned = [view for view in self.task.views if view in QUARTER_TURNS]
         if turned and height != width:
-            raise ValueError(f"views {', '.join(turned)} turn a picture of {width} x {height}: only square ones can be")
+            raise ValueError(
+                f"views {', '.join(turned)} turn a picture of {height} x {width} pixels, and only square ones can be: "
+                "choose views=[identity,horizontal,vertical,both] or fewer, or a square data.image_size"
+            )
 
 
 class VisionTask(LightningModule, ABC):

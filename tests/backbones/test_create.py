@@ -42,6 +42,12 @@ def test_another_size_reaches_the_network_and_the_spec():
     assert image_spec("test_vit").size == (160, 160)
 
 
+@pytest.mark.parametrize("size", [(10, 10), (64, 31)])
+def test_a_size_below_one_cell_of_the_last_map_is_refused(size):
+    with pytest.raises(ValueError, match="one cell of its last feature map covers 32 x 32; choose 32 or more"):
+        create_backbone("test_efficientnet", "none", 3, size=size)
+
+
 def test_a_size_that_the_patches_do_not_fill_is_refused():
     with pytest.raises(ValueError, match="cannot take pictures of 250 x 250 pixels: its patches are 16 x 16"):
         create_backbone("vit_tiny_patch16_224", "none", 3, size=(250, 250))
