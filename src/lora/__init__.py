@@ -5,7 +5,8 @@ from src.lora.eva import eva
 from src.lora.given import Inputs, give, inputs_of
 from src.lora.groups import apply_ratios, parameter_groups
 from src.lora.header import AdapterError, AdapterHeader
-from src.lora.inject import Injection, Layer, adapters, inject, injection_of, merge, remove
+from src.lora.inject import Injection, Layer, adapters, inject, injection_of
+from src.lora.merge import merge, remove
 from src.lora.peft_format import load_peft, save_peft
 from src.lora.products import adding_is_cheaper
 from src.lora.settings import LoraSettings

@@ -26,11 +26,12 @@ from src.lora.inject import (
     injection_of,
     is_adapted,
     prepare,
-    restore,
     shapes,
     thaw,
 )
+from src.lora.look import Example
 from src.lora.settings import LoraSettings
+from src.lora.undo import undone_on_error
 
 
 def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> Path:
@@ -97,10 +98,15 @@ def read_adapter(path: str | Path) -> AdapterHeader:
     return read_tensors(Path(path))[0]
 
 
-def load_adapter(path: str | Path, model: nn.Module) -> Injection:
+def load_adapter(path: str | Path, model: nn.Module, example: Example | None = None) -> Injection:
     """Inject with the file's settings into a plain `model` and fill in the file's values.
 
-    Everything is checked first: on an error the model is untouched.
+    Everything is checked first: whatever is raised, the model is untouched.
+
+    Args:
+        path: The file.
+        model: The base that the adapter was trained on.
+        example: As in `inject`, and as it was there: it decides which norms fold.
 
     Raises:
         AdapterError: The file is no adapter, is for another base, or its names, shapes or values do not fit.
@@ -114,27 +120,23 @@ def load_adapter(path: str | Path, model: nn.Module) -> Injection:
     head, grown = head_of(model, tensors), expected(path, model, header.settings)
     plain = {name: p for name, p in model.named_parameters() if name in tensors} | head
     check(path, grown | {name: tuple(value.shape) for name, value in plain.items()}, tensors, counts(head))
-    rootstock = prepare(model, header.settings.fold_norms, base)
-    if rootstock.folded != header.folded:
-        restore(model, rootstock.thawed)
-        raise other_folds(str(path), header.folded, rootstock.folded)
-    further = {name: tensors[name] for name in plain if name not in head}
-    try:
+    with undone_on_error(model, *plain.values()):
+        rootstock = prepare(model, header.settings.fold_norms, base, example)
+        if rootstock.folded != header.folded:
+            raise other_folds(str(path), header.folded, rootstock.folded)
+        further = {name: tensors[name] for name in plain if name not in head}
         refuse_folded(str(path), model, further)
-    except AdapterError:
-        restore(model, rootstock.thawed)
-        raise
-    grafts = grow(model, header.settings)
-    fill(parameters(grafts) | head, tensors)
-    injection = attach(model, header.settings, grafts, rootstock)
-    return thaw(model, further) if further else injection
+        grafts = grow(model, header.settings)
+        fill(parameters(grafts) | head, tensors)
+        injection = attach(model, header.settings, grafts, rootstock)
+        return thaw(model, further) if further else injection
 
 
 def other_folds(source: str, trained: int, here: int) -> AdapterError:
     """Return the error for an adapter that was trained with other batch norms folded than fold here."""
     return AdapterError(
         f"{source} was trained with {trained} batch norms folded, and {here} fold here: "
-        "use the timm version that the adapter names"
+        "use the timm version that the adapter names, and the same example= if there was one"
     )
 
 

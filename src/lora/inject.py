@@ -1,4 +1,4 @@
-"""Put LoRA into a model, merge it into the weights, or take it out again."""
+"""Put LoRA into a model: which weights get an adapter, and what is noted of it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from src.lora.adapters import Adapter, Dense, choose
-from src.lora.fold import check_fusions, folds, unfold
 from src.lora.fold import fold_norms as fold
+from src.lora.fold import folds
 from src.lora.freeze import freeze
+from src.lora.fusion import check_fusions
 from src.lora.hashing import Fingerprint, fingerprint
+from src.lora.look import Example
+from src.lora.notes import note, noted
 from src.lora.settings import LoraSettings
-from src.lora.surgery import Grafted, restore_class, slot
+from src.lora.surgery import Grafted, slot
 from src.lora.targets import Site, select
+from src.lora.undo import undone_on_error
+
+NOTE = "injection"
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,12 @@ def inject(
     alpha: float = 16.0,
     targets: str | Sequence[str] = "all",
     fold_norms: bool = True,
+    example: Example | None = None,
     **choices: Any,
 ) -> Injection:
     """Adapt the weights of `model` in place and freeze the rest but the heads of `get_classifier()`.
+
+    Whatever is raised, the model is as it was before.
 
     Args:
         model: Any module, of any float dtype; its outputs stay what they are until the adapters are trained.
@@ -89,14 +97,17 @@ def inject(
         targets: `all`, `dense`, `attention`, `mlp`, `conv`, a glob of module names, or a list of these; an empty list
             adapts nothing and leaves the head to train.
         fold_norms: Fold frozen batch norms into their convolutions; `merge` and `remove` undo it.
+        example: What the model takes, to see which norms fold: a tensor or a list for its one argument, a tuple for
+            several, a mapping for keywords. Without it, images of noise are tried, of the sizes that timm and
+            transformers keep in a model; one that takes none of them stays unfolded, with a warning.
         **choices: The other fields of `LoraSettings`: `kind`, `init`, `scaling`, `dropout`, `ranks`, `alphas`.
 
     Returns:
         The layers that were adapted, and the hash of the base.
 
     Raises:
-        ValueError: Bad settings, a target or pattern without a match, a rank at which every layer would be dense, or a
-            model that is adapted already.
+        ValueError: Bad settings, a target or pattern without a match, a rank at which every layer would be dense, a
+            model that is adapted already, or that does not run on `example`.
     """
     settings = LoraSettings(rank, alpha, targets, fold_norms, **choices)
     chosen = plan(model, settings)
@@ -106,8 +117,9 @@ def inject(
             f"lora.rank={settings.rank} is so high that every targeted layer would be trained whole "
             f"(the largest, {largest.name}, is {tuple(largest.weight.shape)}): choose a lower rank"
         )
-    rootstock = prepare(model, fold_norms, fingerprint(model))
-    return attach(model, settings, grow(model, settings), rootstock)
+    with undone_on_error(model):
+        rootstock = prepare(model, fold_norms, fingerprint(model), example)
+        return attach(model, settings, grow(model, settings), rootstock)
 
 
 def plan(model: nn.Module, settings: LoraSettings) -> list[Site]:
@@ -134,31 +146,19 @@ def shapes(model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...
     }
 
 
-def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint) -> Rootstock:
+def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint, example: Example | None = None) -> Rootstock:
     """Freeze a plain `model` but its heads, in place, with its batch norms folded where asked for.
 
     Raises:
-        ValueError: The model has adapters.
+        ValueError: The model has adapters, or does not run on `example`.
     """
     if is_adapted(model):
         raise ValueError("this model has adapters already: merge or remove them first")
     thawed = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
-    folded = fold(model) if fold_norms else 0
+    folded = fold(model, example) if fold_norms else 0
     freeze(model)
-    check_fusions(model)
+    check_fusions(model, example)
     return Rootstock(base, folded, thawed)
-
-
-def restore(model: nn.Module, thawed: Sequence[str]) -> None:
-    """Undo `prepare`: the very weights, statistics and classes of before, bit for bit."""
-    for module in list(model.modules()):
-        if isinstance(module, Grafted):
-            module.training = model.training
-        unfold(module)
-        restore_class(module)
-    trained = set(thawed)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in trained)
 
 
 def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
@@ -174,15 +174,24 @@ def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
 
 
 def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], rootstock: Rootstock) -> Injection:
-    """Put adapters into a prepared model that has none at the moment."""
+    """Put adapters into a prepared model that has none at the moment.
+
+    Raises:
+        ValueError: A module has something of its own where its adapter goes.
+    """
     for graft in grafts:
         site, adapter = graft.site, graft.adapter
         adapter.train(site.module.training)
         for module, attribute in ((site.module, site.attribute), *site.twins):
+            if hasattr(module, slot(attribute)):
+                raise ValueError(
+                    f"{site.name} has a {slot(attribute)!r} of its own, where its adapter goes: give that another "
+                    "name, or leave the layer out of lora.targets"
+                )
             module.add_module(slot(attribute), adapter)
     layers = tuple(graft.layer() for graft in grafts)
     injection = Injection(settings, layers, rootstock.folded, rootstock.base, rootstock.thawed)
-    model.__dict__["injection"] = injection
+    note(model, NOTE, injection)
     return injection
 
 
@@ -194,7 +203,7 @@ def thaw(model: nn.Module, values: Mapping[str, Tensor]) -> Injection:
     for name, value in values.items():
         parameters[name].data.copy_(value)
         parameters[name].requires_grad_(True)
-    model.__dict__["injection"] = injection
+    note(model, NOTE, injection)
     return injection
 
 
@@ -207,7 +216,7 @@ def refreeze(model: nn.Module) -> dict[str, Tensor]:
     for name, value in injection.replaced.items():
         parameters[name].data.copy_(value)
         parameters[name].requires_grad_(False)
-    model.__dict__["injection"] = replace(injection, replaced={})
+    note(model, NOTE, replace(injection, replaced={}))
     return learnt
 
 
@@ -219,47 +228,13 @@ def detach(model: nn.Module) -> None:
 
 def injection_of(model: nn.Module) -> Injection | None:
     """Return what `inject` did to `model`, or None for a plain one."""
-    found: Injection | None = model.__dict__.get("injection")
+    found: Injection | None = noted(model, NOTE)
     return found
 
 
 def is_adapted(model: nn.Module) -> bool:
     """Tell whether `model`, or any part of it, is prepared or adapted."""
     return injection_of(model) is not None or any(isinstance(m, (Adapter, Grafted)) for m in model.modules())
-
-
-def merge(model: nn.Module) -> nn.Module:
-    """Write W' into the weights of `model`, in place, and leave plain modules with plain keys."""
-    folded, merged = folds(model), []
-    for module, attribute, adapter in adapters(model):
-        base = module._parameters[attribute]
-        assert base is not None
-        adapter.eval()
-        with torch.no_grad():
-            weight = adapter.weight(base)
-        fold = folded.get(id(module))
-        merged.append((base, weight) if fold is None else (fold.weight, fold.unfolded(weight)))
-    injection, parameters = injection_of(model), dict(model.named_parameters())
-    replaced = () if injection is None else injection.replaced
-    merged += [(parameters[name], parameters[name].detach().clone()) for name in replaced]
-    remove(model)
-    for base, weight in merged:
-        base.data.copy_(weight)
-    return model
-
-
-def remove(model: nn.Module) -> nn.Module:
-    """Take the adapters out of `model`, in place: the very weights, statistics and classes it had before."""
-    injection = injection_of(model)
-    if injection is None:
-        raise ValueError("this model has no adapters to merge or remove")
-    detach(model)
-    parameters = dict(model.named_parameters())
-    for name, value in injection.replaced.items():
-        parameters[name].data.copy_(value)
-    restore(model, injection.thawed)
-    del model.__dict__["injection"]
-    return model
 
 
 def adapters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Adapter]]:

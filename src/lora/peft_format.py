@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,38 +24,31 @@ from torch import Tensor, nn
 from src.atomic import write_text
 from src.lora.adapter_file import check, fill, folded_names, write_tensors
 from src.lora.adapters import Dora, LowRank
-from src.lora.fold import Fold, example_of, folds, in_eval
+from src.lora.fold import Fold, folds
 from src.lora.hashing import fingerprint
 from src.lora.header import AdapterError
 from src.lora.heads import head_state
-from src.lora.inject import (
-    Graft,
-    Injection,
-    adapters,
-    attach,
-    grow,
-    injection_of,
-    is_adapted,
-    prepare,
-    restore,
-    thaw,
-)
+from src.lora.inject import Graft, Injection, adapters, attach, grow, injection_of, is_adapted, prepare, thaw
+from src.lora.look import Example, Unseen, look, run
 from src.lora.peft_config import CONFIG, is_target, read_config, settings_of
 from src.lora.peft_head import is_saved, names_to_save, saved
 from src.lora.settings import LoraSettings
 from src.lora.targets import sites
+from src.lora.undo import undone_on_error
 
+log = logging.getLogger(__name__)
 WEIGHTS, PREFIX = "adapter_model.safetensors", "base_model.model."
 UPDATABLE = (nn.Linear.forward, nn.Conv2d.forward, Conv2dSame.forward)  # linear in the weight, and called by parents
 Pair = tuple[Tensor, Tensor]  # A and B
 
 
-def load_peft(folder: str | Path, model: nn.Module) -> Injection:
-    """Adapt a plain `model` as a PEFT LoRA folder says; on an error the model is untouched.
+def load_peft(folder: str | Path, model: nn.Module, example: Example | None = None) -> Injection:
+    """Adapt a plain `model` as a PEFT LoRA folder says; whatever is raised, the model is untouched.
 
     A layer whose pair is larger than its weight becomes dense, with the very same update. A pair on the head is added
     to the head, which Graft trains whole. What `modules_to_save` names comes from the folder, statistics included; the
     rest of the head stays the model's own. PEFT keeps no hash: that the base is the right one is up to you.
+    `example` is that of `inject`.
 
     Raises:
         AdapterError: The folder is no plain LoRA of PEFT, is damaged, or does not fit the model.
@@ -75,23 +69,25 @@ def load_peft(folder: str | Path, model: nn.Module) -> Injection:
     state = model.state_dict(keep_vars=True)
     counts = [name for name in whole if not state[name].is_floating_point()]
     check(folder, {name: tuple(state[name].shape) for name in whole}, whole, counts)
-    rootstock = prepare(model, settings.fold_norms, fingerprint(model))
-    folded = sorted(folded_names(model) & set(further))
-    if folded:
-        restore(model, rootstock.thawed)
-        raise AdapterError(f"{folder} holds {folded[:3]} whole, beside a norm that is folded here: merge in PEFT")
-    grafts = grow(model, settings)
-    _fill(grafts, updates, folds(model))
-    fill({name: head[name] for name in whole if name in head}, whole)
-    for name, update in updates.items():
-        if f"{name}.weight" in head:
-            head[f"{name}.weight"].data.add_(update["D"].to(head[f"{name}.weight"].device))
-    injection = attach(model, settings, grafts, rootstock)
-    return thaw(model, further) if further else injection
+    with undone_on_error(model, *head.values(), *(state[name] for name in further)):
+        rootstock = prepare(model, settings.fold_norms, fingerprint(model), example)
+        folded = sorted(folded_names(model) & set(further))
+        if folded:
+            raise AdapterError(f"{folder} holds {folded[:3]} whole, beside a norm that is folded here: merge in PEFT")
+        grafts = grow(model, settings)
+        _fill(grafts, updates, folds(model))
+        fill({name: head[name] for name in whole if name in head}, whole)
+        for name, update in updates.items():
+            if f"{name}.weight" in head:
+                head[f"{name}.weight"].data.add_(update["D"].to(head[f"{name}.weight"].device))
+        injection = attach(model, settings, grafts, rootstock)
+        return thaw(model, further) if further else injection
 
 
-def save_peft(folder: str | Path, model: nn.Module) -> Path:
+def save_peft(folder: str | Path, model: nn.Module, example: Example | None = None) -> Path:
     """Write the adapters and the head of `model` as a LoRA folder that PEFT reads, and return the folder.
+
+    `example` is that of `inject`: one run tells which layers are called at all.
 
     Raises:
         ValueError: The model has no adapters, or one that PEFT cannot hold (dense, DoRA, a blend), or on a layer that
@@ -104,7 +100,7 @@ def save_peft(folder: str | Path, model: nn.Module) -> Path:
     pairs = _low_rank(model)
     _refuse_layers(model, pairs)
     names = names_to_save(model, pairs)
-    _refuse_uncalled(model, pairs)
+    _refuse_uncalled(model, pairs, example)
     tensors = {f"{PREFIX}{name}": value for name, value in saved(model, names).items()}
     folded = folds(model)
     for name, adapter in pairs.items():
@@ -178,19 +174,23 @@ def _refuse_layers(model: nn.Module, names: Iterable[str]) -> None:
             )
 
 
-def _refuse_uncalled(model: nn.Module, names: Iterable[str]) -> None:
+def _refuse_uncalled(model: nn.Module, names: Iterable[str], example: Example | None) -> None:
     """Refuse layers that one run never calls: PEFT wraps layers, and would not see the weight that a parent reads."""
-    called: set[str] = set()
-    hooks = [
-        model.get_submodule(name).register_forward_pre_hook(lambda module, args, name=name: called.add(name))
-        for name in names
-    ]
+
+    def see(tried: Example) -> set[str]:
+        called: set[str] = set()
+        for name in names:
+            model.get_submodule(name).register_forward_pre_hook(lambda module, args, name=name: called.add(name))
+        run(model, tried)
+        return called
+
     try:
-        with in_eval(model):
-            model(example_of(model))
-    finally:
-        for hook in hooks:
-            hook.remove()
+        _, called = look(model, example, see)
+    except Unseen as error:
+        if example is not None:
+            raise
+        log.warning("whether every adapted layer is called, as PEFT needs it, is not known: %s", error)
+        return
     uncalled = [name for name in names if name not in called]
     if uncalled:
         raise ValueError(

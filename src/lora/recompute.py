@@ -52,13 +52,13 @@ def remember(output: Tensor, source: Tensor, make: Callable[[Tensor], Tensor]) -
     device = output.device.type
     autocast = (device, torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else None
     remake = Remake(make, autocast, output.dtype)
-    output.origin = Origin(source, remake, (source._version, output._version))  # type: ignore[attr-defined]
+    output._graft_origin = Origin(source, remake, (source._version, output._version))  # type: ignore[attr-defined]
     return output
 
 
 def origin_of(output: Tensor) -> Origin | None:
     """Return what `output` can be made from again; None where that is unknown, or either was changed since."""
-    origin: Origin | None = getattr(output, "origin", None)
+    origin: Origin | None = getattr(output, "_graft_origin", None)
     if origin is None or origin.versions != (origin.source._version, output._version):
         return None
     return origin

@@ -37,12 +37,13 @@ from src.lora.inject import (
     is_adapted,
     prepare,
     refreeze,
-    remove,
-    restore,
     thaw,
 )
+from src.lora.look import Example
+from src.lora.merge import remove
 from src.lora.settings import LoraSettings
 from src.lora.targets import Site
+from src.lora.undo import undone_on_error
 
 
 @dataclass
@@ -145,19 +146,21 @@ class Mixed:
 class Shelf:
     """Adapter files by name, of which one, or a blend, is in the model at a time.
 
-    Adapters may differ in rank, kind, targets and classes. Norms stay folded from one adapter to the next.
+    Adapters may differ in rank, kind, targets and classes. Norms stay folded from one adapter to the next. Whatever is
+    raised, the model and the shelf are as they were before.
 
     Args:
         model: A plain model, the base of every adapter; the shelf changes it in place.
+        example: As in `inject`, and as it was there for every adapter.
 
     Raises:
         ValueError: The model has adapters.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, example: Example | None = None) -> None:
         if is_adapted(model):
             raise ValueError("a shelf needs a plain model: merge or remove its adapters first")
-        self.model = model
+        self.model, self._example = model, example
         self._base = fingerprint(model)
         self._base_head = head_state(model)
         self._shelved: dict[str, Shelved] = {}
@@ -229,27 +232,34 @@ class Shelf:
         """Give the base back bit for bit, with its own head; nothing to do for a model without an active adapter."""
         if self._rootstock is not None:
             self._refuse_strangers()
-            self._freeze_again()
-            _put(self.model, self._base_head)
-            remove(self.model)
+            with undone_on_error(self.model, *self._unfrozen()):
+                self._take_out()
             self._rootstock = self._shown = None
 
     def _show(self, shelved: Shelved | Mixed) -> None:
         self._refuse_strangers()
-        rootstock = self._rootstock
-        if rootstock is None or self._shown is None or _folds(self._shown) != _folds(shelved):
-            rootstock = self._prepare(shelved)
+        with undone_on_error(self.model, *self._unfrozen()):
+            rootstock = self._rootstock
+            if rootstock is None or self._shown is None or _folds(self._shown) != _folds(shelved):
+                if rootstock is not None:
+                    self._take_out()
+                rootstock = prepare(self.model, _folds(shelved), self._base, self._example)
+            self._freeze_again()
+            grafts = shelved.grow(self.model, rootstock)
+            detach(self.model)
+            for graft in grafts:
+                graft.adapter.to(graft.site.weight.device)
+            attach(self.model, shelved.settings, grafts, rootstock)
+            _put(self.model, shelved.head)
+            values = shelved.values(dict(self.model.named_parameters()))
+            if values:
+                thaw(self.model, values)
+        self._rootstock, self._shown = rootstock, shelved
+
+    def _take_out(self) -> None:
         self._freeze_again()
-        grafts = shelved.grow(self.model, rootstock)
-        detach(self.model)
-        for graft in grafts:
-            graft.adapter.to(graft.site.weight.device)
-        attach(self.model, shelved.settings, grafts, rootstock)
-        _put(self.model, shelved.head)
-        values = shelved.values(dict(self.model.named_parameters()))
-        if values:
-            thaw(self.model, values)
-        self._shown = shelved
+        _put(self.model, self._base_head)
+        remove(self.model)
 
     def _freeze_again(self) -> None:
         """Give the base's values back that the shown adapter has others for, and keep what those have become."""
@@ -257,20 +267,10 @@ class Shelf:
         if values and isinstance(self._shown, Shelved):
             self._shown.further = values
 
-    def _prepare(self, shelved: Shelved | Mixed) -> Rootstock:
-        """Prepare the base as `shelved` wants it; what cannot be shown leaves the model as it was."""
-        before = self._shown
-        self.deactivate()
-        rootstock = prepare(self.model, _folds(shelved), self._base)
-        try:
-            shelved.grow(self.model, rootstock)
-        except AdapterError:
-            restore(self.model, rootstock.thawed)
-            if before is not None:
-                self._show(before)
-            raise
-        self._rootstock = rootstock
-        return rootstock
+    def _unfrozen(self) -> list[nn.Parameter]:
+        """Return what some adapter has other values for, beside the head."""
+        names = {name for shelved in self._shelved.values() for name in shelved.further}
+        return [parameter for name, parameter in self.model.named_parameters() if name in names]
 
     def _refuse_strangers(self) -> None:
         if (injection_of(self.model) is None) != (self._rootstock is None):

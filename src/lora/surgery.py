@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from src.lora.attention import FastAttention
+from src.lora.fusion import fused_activation
 from src.lora.modes import is_recorded, is_transformed
+from src.lora.notes import forget, note
 from src.lora.readonly import ReadOnly
 from src.lora.recompute import remember
 from src.lora.weight import AdaptedWeight, LeanWeight, is_activated
@@ -27,11 +29,11 @@ _made: dict[Made, type[nn.Module]] = {}
 class Grafted:
     """Marks a generated class and remembers how it was made: the plain class, and what was added to it in turn."""
 
-    _made_of: Made
+    _graft_made_of: Made
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle the recipe, since a generated class has no importable name."""
-        return _rebuild, self._made_of, self.__dict__.copy()
+        return _rebuild, self._graft_made_of, self.__dict__.copy()
 
     def __prepare_scriptable__(self) -> nn.Module:
         """Refuse `torch.jit.script`, which reads the source of a class and of no property."""
@@ -72,7 +74,7 @@ def make_recomputable(module: nn.Module) -> None:
     """Let the layers behind a norm or an activation keep its input in place of its output."""
     if getattr(module, "inplace", False):
         module.inplace = False  # type: ignore[assignment]
-        module.__dict__["was_inplace"] = True
+        note(module, "was_inplace", True)
     _add(module, "recomputable")
 
 
@@ -84,13 +86,13 @@ def speed_attention(module: nn.Module) -> None:
 def restore_class(module: nn.Module) -> None:
     """Give `module` the class back that it had before."""
     if isinstance(module, Grafted):
-        module.__class__ = module._made_of[0]  # type: ignore[assignment]
-    if module.__dict__.pop("was_inplace", False):
+        module.__class__ = module._graft_made_of[0]  # type: ignore[assignment]
+    if forget(module, "was_inplace"):
         module.inplace = True  # type: ignore[assignment]
 
 
 def _add(module: nn.Module, kind: str, attributes: tuple[str, ...] = ()) -> None:
-    plain, traits = module._made_of if isinstance(module, Grafted) else (type(module), ())
+    plain, traits = module._graft_made_of if isinstance(module, Grafted) else (type(module), ())
     module.__class__ = _derive(plain, (*traits, (kind, attributes)))
 
 
@@ -106,7 +108,7 @@ def _derive(plain: type[nn.Module], traits: tuple[Trait, ...]) -> type[nn.Module
     made = (plain, traits)
     if made not in _made:
         base, (kind, attributes) = _derive(plain, traits[:-1]), traits[-1]
-        shown = {"_made_of": made, "__doc__": plain.__doc__, "__module__": plain.__module__}
+        shown = {"_graft_made_of": made, "__doc__": plain.__doc__, "__module__": plain.__module__}
         bases = (base,) if issubclass(base, Grafted) else (Grafted, base)
         _made[made] = type(plain.__name__, bases, {**shown, **_MEMBERS[kind](base, attributes)})
     return _made[made]
@@ -129,7 +131,7 @@ def _adaptable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> di
             if plain:
                 read = LeanWeight.of(read) if adapter is None else AdaptedWeight.of(read)
             if isinstance(read, LeanWeight):
-                read.act = self.__dict__.get("act")
+                read.act = fused_activation(self)
             return read  # type: ignore[no-any-return]
 
         return read

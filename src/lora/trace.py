@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from timm.layers.norm_act import BatchNormAct2d
@@ -23,16 +25,16 @@ class Trace:
         self._pairs: list[Pair] = []
         self._activations: dict[int, nn.Module] = {}
 
-    def run(self, model: nn.Module, example: Tensor) -> list[Tensor]:
-        """Run the model, and return its outputs."""
+    def follow(self, model: nn.Module, run: Callable[[], list[Tensor]]) -> list[Tensor]:
+        """Watch the model in one `run`, and return what that returns."""
         hooks = []
         for module in model.modules():
-            if isinstance(module, nn.Conv2d) or _foldable(module):
+            if isinstance(module, nn.Conv2d) or is_foldable(module):
                 hooks.append(module.register_forward_hook(self._after))
-            if _foldable(module) or _is_fusable(module):
+            if is_foldable(module) or _is_fusable(module):
                 hooks.append(module.register_forward_pre_hook(self._before))
         try:
-            return tensors(model(example))
+            return run()
         finally:
             for hook in hooks:
                 hook.remove()
@@ -53,12 +55,14 @@ class Trace:
             return self._activations.get(id(norm))
         return own if _is_fusable(own) and isinstance(norm._modules.get("drop"), nn.Identity) else None
 
-    def _after(self, module: nn.Module, args: Any, output: Tensor) -> None:
+    def _after(self, module: nn.Module, args: Any, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            return
         self._made[id(output)] = (module, output, output._version)
         self._runs[id(module)] += 1
 
-    def _before(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        if not args:  # called by keyword
+    def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if not args or not isinstance(args[0], Tensor):  # called by keyword
             return
         maker, output, version = self._made.get(id(args[0]), (None, args[0], 0))
         if output._version != version:  # somebody has changed it since
@@ -70,15 +74,22 @@ class Trace:
 
 
 def tensors(output: Any) -> list[Tensor]:
-    """Return the tensors of a model's output, however nested."""
-    if isinstance(output, dict):
-        output = tuple(output.values())
-    return [output] if isinstance(output, Tensor) else [tensor for part in output for tensor in tensors(part)]
+    """Return the tensors of a model's output, however nested; what is neither tensor nor container is left out."""
+    if isinstance(output, Tensor):
+        return [output]
+    if isinstance(output, Mapping):
+        parts = list(output.values())
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        parts = [getattr(output, field.name) for field in dataclasses.fields(output)]
+    else:
+        parts = list(output) if isinstance(output, (tuple, list)) else []
+    return [tensor for part in parts for tensor in tensors(part)]
 
 
 def _is_fusable(module: nn.Module) -> bool:
     return type(module).__name__ in ACTIVATIONS and isinstance(module, (nn.ReLU, nn.ReLU6)) and module.inplace
 
 
-def _foldable(module: nn.Module) -> bool:
+def is_foldable(module: nn.Module) -> bool:
+    """Tell a batch norm that can be folded, by itself."""
     return type(module) in FOLDABLE and module.running_mean is not None

@@ -24,13 +24,13 @@ from src.lora.recompute import origin_of
 
 def activated(output: Tensor, name: str) -> Tensor:
     """Note on `output` that the activation of this name was applied to it."""
-    output.activated = (name, output._version)  # type: ignore[attr-defined]
+    output._graft_activated = (name, output._version)  # type: ignore[attr-defined]
     return output
 
 
 def is_activated(output: Tensor, name: str) -> bool:
     """Tell whether `output` is as the activation of this name left it; applied again, it would change nothing."""
-    noted = getattr(output, "activated", None)  # first: a tensor of inference mode has no version to ask for
+    noted = getattr(output, "_graft_activated", None)  # first: a tensor of inference mode has no version to ask for
     return noted is not None and noted == (name, output._version)
 
 

@@ -1,0 +1,180 @@
+"""Look at a model by running it, on noise or on a user's example: nothing of the run remains, whatever it raises."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from src.lora.heads import what_heads_read
+from src.lora.trace import tensors
+from src.lora.undo import State
+
+Example = Tensor | Mapping[str, Any] | tuple[Any, ...] | list[Any]  # keywords, arguments, or the one argument itself
+
+TOLERANCE = 1e-5  # of the largest value that reaches a head
+MOST_CHANNELS = 4  # of an image
+USUAL = (224, 224)
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Unseen(ValueError):
+    """The model cannot be looked at: it does not run on any example."""
+
+
+def look(model: nn.Module, example: Example | None, see: Callable[[Example], S]) -> tuple[Example, S]:
+    """Return the first example that the model runs on, and what `see` returns for it; the model stays as it is.
+
+    Args:
+        model: The model.
+        example: What to run it on; None for noise of `examples_of`.
+        see: Runs the model in its own way; it may raise anything.
+
+    Raises:
+        Unseen: The model runs on none of them; says how it failed on the likeliest.
+    """
+    failures: list[tuple[Example, Exception]] = []
+    for tried in examples_of(model) if example is None else (example,):
+        try:
+            with looking(model):
+                return tried, see(tried)
+        except Exception as error:  # of a user's forward: anything
+            failures.append((tried, error))
+    first, why = failures[0]
+    what = f"noise of {tuple(first.shape)}" if example is None and isinstance(first, Tensor) else "the example"
+    said = next(iter(str(why).splitlines()), "")
+    raise Unseen(f"the model does not run on {what} ({type(why).__name__}: {said})") from why
+
+
+def most(candidates: Sequence[T], holds: Callable[[Sequence[T]], bool]) -> list[T]:
+    """Return the candidates if it holds for all at once, else those for which it holds alone, if together it does.
+
+    What raises does not hold.
+    """
+
+    def sure(some: Sequence[T]) -> bool:
+        try:
+            return holds(some)
+        except Exception:  # of a user's forward: anything
+            log.debug("a look at the model failed", exc_info=True)
+            return False
+
+    if sure(candidates):
+        return list(candidates)
+    single = [candidate for candidate in candidates if sure([candidate])]
+    return single if sure(single) else []
+
+
+def examples_of(model: nn.Module) -> Iterator[Tensor]:
+    """Yield two images of noise in each size that the model may want, the likeliest first.
+
+    Sizes come from timm's `pretrained_cfg`, from what timm's modules say that they were built for, and from the
+    configuration of transformers; 224 pixels are the last.
+    """
+    conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    floats = (parameter for parameter in model.parameters() if parameter.is_floating_point())
+    like = next(floats, torch.empty(0)) if conv is None or conv.weight is None else conv.weight
+    channels = _channels(model, conv)
+    for height, width in dict.fromkeys(_sizes(model)):
+        generator = torch.Generator().manual_seed(0)
+        yield torch.randn(2, channels, height, width, generator=generator).to(like.device, like.dtype)
+
+
+def _channels(model: nn.Module, conv: nn.Conv2d | None) -> int:
+    """Return how many channels an image has: timm's config keeps three for a grey model, so the first layer counts.
+
+    A first layer of more than `MOST_CHANNELS` is not the one that sees the image.
+    """
+    if conv is not None and conv.in_channels <= MOST_CHANNELS:
+        return conv.in_channels
+    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
+    return int(size[0]) if size else int(getattr(getattr(model, "config", None), "num_channels", None) or 3)
+
+
+def _sizes(model: nn.Module) -> Iterator[tuple[int, int]]:
+    config = getattr(model, "config", None)
+    asked = [
+        (getattr(model, "pretrained_cfg", None) or {}).get("input_size"),
+        *(getattr(module, "img_size", None) for module in model.modules()),
+        *(getattr(part, "image_size", None) for part in (config, getattr(config, "vision_config", None))),
+        USUAL,
+    ]
+    for size in asked:
+        pair = (size, size) if isinstance(size, int) else tuple(size[-2:]) if isinstance(size, (tuple, list)) else ()
+        if len(pair) == 2 and all(isinstance(side, int) and side > 0 for side in pair):
+            yield pair
+
+
+def run(model: nn.Module, example: Example) -> list[Tensor]:
+    """Run the model on a copy of `example`, and return the tensors that it gives.
+
+    Args:
+        model: The model.
+        example: A mapping is given as keywords, a tuple as arguments, anything else as the one argument.
+    """
+    devices = {parameter.device for parameter in model.parameters()}
+    device = devices.pop() if len(devices) == 1 else None
+
+    def copy(value: Any) -> Any:
+        return value.detach().clone().to(device or value.device) if isinstance(value, Tensor) else value
+
+    if isinstance(example, Mapping):
+        return tensors(model(**tree_map(copy, dict(example))))
+    arguments = tree_map(copy, example if isinstance(example, tuple) else (example,))
+    return tensors(model(*arguments))
+
+
+def read(model: nn.Module, example: Example) -> list[Tensor]:
+    """Return what reaches the heads of the model."""
+    return what_heads_read(model, lambda: run(model, example))
+
+
+def agree(after: list[Tensor], before: list[Tensor]) -> bool:
+    """Tell whether two runs gave the same, within `TOLERANCE` of the largest value, and gave anything at all."""
+    if [value.shape for value in after] != [value.shape for value in before]:
+        return False
+    pairs = [(_number(new), _number(old)) for new, old in zip(after, before, strict=True) if old.numel()]
+    return bool(pairs) and all(bool((new - old).abs().max() <= TOLERANCE * old.abs().max()) for new, old in pairs)
+
+
+def _number(value: Tensor) -> Tensor:
+    return value if value.is_floating_point() or value.is_complex() else value.double()
+
+
+@contextmanager
+def in_eval(model: nn.Module) -> Iterator[None]:
+    """Evaluate inside without gradients, and give the modes back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def looking(model: nn.Module) -> Iterator[None]:
+    """Evaluate inside, without gradients and with the same random numbers each time; nothing of it remains.
+
+    Whatever the model notes, counts, caches or draws in a run is as before, and so is what was changed in it.
+    """
+    state, cuda = State(model, model.buffers()), {p.device for p in model.parameters() if p.is_cuda}
+    with torch.random.fork_rng(cuda), torch.no_grad():
+        torch.default_generator.manual_seed(0)
+        for device in cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(0)
+        try:
+            model.eval()
+            yield
+        finally:
+            state.restore()

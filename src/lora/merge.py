@@ -1,0 +1,73 @@
+"""Merge adapters into the weights of a model, or take them out again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from src.lora.fold import folds, unfold
+from src.lora.inject import NOTE, adapters, detach, injection_of
+from src.lora.look import in_eval
+from src.lora.notes import forget
+from src.lora.surgery import Grafted, restore_class
+from src.lora.undo import undone_on_error
+
+
+def merge(model: nn.Module) -> nn.Module:
+    """Write W' into the weights of `model`, in place, and leave plain modules with plain keys.
+
+    Whatever is raised, the model is as it was before.
+    """
+    merged = _merged(model)
+    with undone_on_error(model, *(base for base, _ in merged)):
+        remove(model)
+        for base, weight in merged:
+            base.data.copy_(weight)
+    return model
+
+
+def _merged(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Return the plain weights, each with the W' that it becomes."""
+    folded, merged = folds(model), list[tuple[Tensor, Tensor]]()
+    for module, attribute, adapter in adapters(model):
+        base = module._parameters[attribute]
+        assert base is not None
+        with in_eval(adapter):
+            weight = adapter.weight(base)
+        fold = folded.get(id(module))
+        merged.append((base, weight) if fold is None else (fold.weight, fold.unfolded(weight)))
+    injection, parameters = injection_of(model), dict(model.named_parameters())
+    replaced = () if injection is None else injection.replaced
+    return merged + [(parameters[name], parameters[name].detach().clone()) for name in replaced]
+
+
+def remove(model: nn.Module) -> nn.Module:
+    """Take the adapters out of `model`, in place: the very weights, statistics and classes it had before.
+
+    Whatever is raised, the model is as it was before.
+    """
+    injection = injection_of(model)
+    if injection is None:
+        raise ValueError("this model has no adapters to merge or remove")
+    parameters = dict(model.named_parameters())
+    replaced = [(parameters[name], value) for name, value in injection.replaced.items()]
+    with undone_on_error(model, *(parameter for parameter, _ in replaced)):
+        detach(model)
+        for parameter, value in replaced:
+            parameter.data.copy_(value)
+        _restore(model, injection.thawed)
+        forget(model, NOTE)
+    return model
+
+
+def _restore(model: nn.Module, thawed: Sequence[str]) -> None:
+    """Undo `prepare`: the very weights, statistics and classes of before, bit for bit."""
+    for module in list(model.modules()):
+        if isinstance(module, Grafted):
+            module.training = model.training
+        unfold(module)
+        restore_class(module)
+    trained = set(thawed)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
