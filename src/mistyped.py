@@ -38,6 +38,9 @@ def mistyped(error: BaseException, config: str) -> ValueError | None:
     known = _known(config, key)
     if last in known:  # a mapping, and what is not in it yet
         return ValueError(f"{key} takes new entries with a plus: write +{key}=")
+    if parent == "data" and "_target_" not in known:  # conf/data/_own.yaml
+        keys = ", ".join(f"data.{name}" for name in known)
+        return ValueError(f"{key} stays as it was in the training: of its own data may be said anew {keys}")
     near = _near(last, known, parent) or (f": write +{key}= to add it" if "use +" in str(error) else "")
     return ValueError(f"there is no {key} in conf/{config}.yaml and its groups{near}")
 

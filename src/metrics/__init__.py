@@ -3,6 +3,7 @@
 from src.metrics.classes import Outcomes, confusion, outcomes
 from src.metrics.figures import LABELS, Intervals, compute, headline, intervals
 from src.metrics.rows import Decided, Rows
+from src.metrics.undefined import why_undefined
 from src.metrics.weighted import Array, Figures
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "headline",
     "intervals",
     "outcomes",
+    "why_undefined",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from src.atomic import write_text
-from src.metrics import LABELS, Intervals, compute, intervals, outcomes
+from src.metrics import LABELS, Intervals, compute, intervals, outcomes, why_undefined
 from src.report import units
 from src.report.about import About
 from src.report.curves import precision_recall, roc
@@ -129,13 +129,13 @@ def _class_table(about: About, parts: Mapping[str, Predictions]) -> list[tuple[s
 
 def _cards(predictions: Predictions, positive: str | None) -> list[Card]:
     figures, ends = compute(predictions, positive), intervals(predictions, positive)
-    return [_card(name, label, figures[name], ends) for name, label in LABELS.items() if name in figures]
+    why = why_undefined(predictions, positive, figures)
+    return [_card(name, label, figures[name], ends, why) for name, label in LABELS.items() if name in figures]
 
 
-def _card(name: str, label: str, value: float | None, ends: Intervals) -> Card:
+def _card(name: str, label: str, value: float | None, ends: Intervals, why: dict[str, str]) -> Card:
     if value is None:
-        what = "value" if name in ("r2", "pearson") else "class"
-        return Card(label, units.MISSING, f"undefined with one {what} only")
+        return Card(label, units.MISSING, why[name])
     return Card(label, units.figure(name, value), units.interval(name, ends.get(name)))
 
 

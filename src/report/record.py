@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from src.atomic import write_text
-from src.metrics import compute, intervals
+from src.metrics import compute, intervals, why_undefined
 from src.report.predictions import SPLITS, Predictions, write_predictions
 
 
@@ -51,8 +51,12 @@ def measure(predictions: Predictions, positive: str | None) -> dict[str, Any]:
         positive: The class that counts as the defect, or None for averages over classes.
 
     Returns:
-        `{"val": figures, "test": figures, "intervals": {"val": intervals, "test": intervals}}`, one per split present.
+        `{"val": figures, "test": figures, "intervals": {"val": intervals, "test": intervals}}`, one per split present;
+        where a figure is None, also the reason in `{"undefined": {"test": {"auroc": reason}}}`.
     """
     parts = {split: predictions.of(split) for split in SPLITS if split in predictions.splits}
     figures: dict[str, Any] = {split: compute(part, positive) for split, part in parts.items()}
-    return figures | {"intervals": {split: intervals(part, positive) for split, part in parts.items()}}
+    undefined = {split: why_undefined(part, positive, figures[split]) for split, part in parts.items()}
+    told = {"undefined": {split: reasons for split, reasons in undefined.items() if reasons}}
+    figures["intervals"] = {split: intervals(part, positive) for split, part in parts.items()}
+    return figures | (told if told["undefined"] else {})

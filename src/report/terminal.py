@@ -32,6 +32,7 @@ def summary(
     """
     console.print(Text(f"{about.experiment}: {about.backbone} on {about.data}", style="bold"))
     console.print(_figures(metrics))
+    _print_undefined(console, metrics)
     for label, value in _facts(run, metrics):
         console.print(Text.assemble((f"{label:<12}", "dim"), value), soft_wrap=True)
     console.print("\nNext:")
@@ -42,7 +43,16 @@ def summary(
 def print_figures(console: Console, folder: Path, metrics: Mapping[str, Any]) -> None:
     """Print the figures of an evaluation and where they are."""
     console.print(_figures(metrics))
+    _print_undefined(console, metrics)
     console.print(Text(f"written to {folder}"), soft_wrap=True)
+
+
+def _print_undefined(console: Console, metrics: Mapping[str, Any]) -> None:
+    """Say why figures do not exist, those of one reason on one line."""
+    for split, reasons in metrics.get("undefined", {}).items():
+        for reason in dict.fromkeys(reasons.values()):
+            names = ", ".join(LABELS[name] for name, own in reasons.items() if own == reason and name in LABELS)
+            console.print(Text(f"no {names} in {SPLIT_NAMES[split]}: {reason}"), soft_wrap=True)
 
 
 def _figures(metrics: Mapping[str, Any]) -> Table:
