@@ -4,8 +4,10 @@ import json
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import TINY
 from tests.planted import COUNTS, PLANTED, TINTS, picture, plant, write_clean
@@ -129,3 +131,22 @@ def test_a_training_does_not_begin_on_what_the_gate_stops(invoke, faulty, tmp_pa
     ended = invoke("audit", *shlex.split(look)[3:], f"output={tmp_path / 'audit'}")
     assert ended.code == 1 and json.loads((tmp_path / "audit/audit.json").read_text())["images"] > 100
     assert not kept.exists()
+
+
+def test_what_is_not_used_is_on_the_page_and_stops_nothing(audit, clean, tmp_path):
+    root = shutil.copytree(clean, tmp_path / "set")
+    (root / "train/ripe/gone.png").symlink_to("nowhere.png")
+    (root / "train/ripe/x.djvu").write_bytes(b"x")
+    first = min((root / "train/green").iterdir())
+    with Image.open(first) as image:
+        image.save(first.with_suffix(".tif"), save_all=True, append_images=[image, image])
+    first.unlink()
+    ended, content = audit(root)
+    assert ended.code == 0, ended.err
+    found = {finding["kind"]: finding["text"] for finding in content["findings"]}
+    assert found.keys() == {"not_used", "further_pages"}
+    assert found["not_used"].startswith("2 files or folders are not used: ")
+    assert found["further_pages"].startswith("1 image with 2 further pages")
+    assert [Path(each["path"]).name for each in content["skipped"]] == ["gone.png", "x.djvu"]
+    page = (tmp_path / "audit/audit.html").read_text()
+    assert "Files and folders not used" in page and "x.djvu: no format that Graft reads" in page

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 
 from src.data.aims import names_of
 from src.data.listing import Sample
 from src.data.naming import near
+
+log = logging.getLogger(__name__)
 
 
 def require_learnable(samples: Sequence[Sample], remedy: str) -> None:
@@ -24,6 +28,33 @@ def require_learnable(samples: Sequence[Sample], remedy: str) -> None:
         for name in names_of(sample):
             if name not in trained:
                 raise ValueError(f"class {name!r} is in {sample.split} but not in train{near(name, trained)}: {remedy}")
+
+
+def require_one_spelling(names: Sequence[str], where: str) -> None:
+    """Refuse two classes that are one number, such as `1` and `1.0`; warn of two that differ in capitals alone.
+
+    Args:
+        names: The classes.
+        where: Who has them, for the message.
+
+    Raises:
+        ValueError: There are such two.
+    """
+    for reading, stops in ((_number, True), (str.casefold, False)):
+        first: dict[object, str] = {}
+        for name in names:
+            other = first.setdefault(reading(name), name)
+            if other != name and stops:
+                raise ValueError(
+                    f"{where} {other} and {name}, one number in two spellings: write one of them, or name both in "
+                    "data.classes"
+                )
+            if other != name:
+                log.warning("%s %s and %s, which count as two classes", where, other, name)
+
+
+def _number(name: str) -> object:
+    return float(name) if re.fullmatch(r"[+-]?\d+(\.\d*)?", name) and not re.match(r"[+-]?0\d", name) else name
 
 
 def require_whole_groups(samples: Sequence[Sample], places: Sequence[str]) -> None:

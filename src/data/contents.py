@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from src.data.quality.facts import FACTS, measure
 from src.data.shards import INDEX, Shard
 from src.data.store import PixelStore
-from src.edge.preprocess import ImageError, Pixels, decode, resize
+from src.edge.preprocess import ImageError, Pixels, read_picture, resize
 from src.spec import ImageSpec
 
 log = logging.getLogger(__name__)
@@ -141,8 +141,8 @@ def _decode(path: Path, image: ImageSpec, digest: bytes | None) -> Decoded:
         data = path.read_bytes()
         if digest is not None and hashlib.sha256(data).digest() != digest:
             return "it was changed while it was read: start again"
-        pixels = decode(data, image.bit_depth)
-        return measure(path, pixels), resize(pixels, image)
+        picture = read_picture(data, image.bit_depth)
+        return measure(picture), resize(picture.pixels, image)
     except ImageError as error:
         return str(error).removeprefix("picture in memory: ")
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from torch.utils.data import DataLoader
 from src.data.aims import names_of
 from src.data.broken import STOPPING, OnError, require_readable, sort_out
 from src.data.dataset import ImageDataset, Item
-from src.data.listing import SPLITS, Listing, Sample
+from src.data.listing import SPLITS, Listing, Sample, inside
 from src.data.quality.collection import Collection
 from src.data.quality.duplicates import Duplicates
 from src.data.quality.gate import allowed_kinds
@@ -30,7 +31,10 @@ from src.data.splits import Fold
 from src.data.splitting import Splitting
 from src.data.targets import soft_targets, targets, weights
 from src.data.transforms import Augment, none
+from src.edge.unread import describe
 from src.spec import ImageSpec
+
+log = logging.getLogger(__name__)
 
 _PLAIN = none()
 
@@ -44,7 +48,7 @@ class ImageData(LightningDataModule, ABC):
         positive: The class that counts as the defect, or None; None too where they are judged.
         fingerprint: Hash of the whole listing.
         counts: Number of images used, by split and class, or range of values.
-        left_out: Images that cannot be read, each with the reason.
+        left_out: Images that cannot be read, and other files and folders that are not used, each with the reason.
         allow: Findings of the data gate that stop no training.
         cache: Folder for what is worth keeping between runs, or None.
     """
@@ -161,10 +165,15 @@ class ImageData(LightningDataModule, ABC):
             self.listing = self.read_lot()
         self.classes, self.positive = self.listing.classes, self.listing.positive
         self.fingerprint = self.listing.fingerprint
+        if self.listing.skipped:
+            log.warning(
+                "%d files or folders are not used: %s", len(self.listing.skipped), describe(self.listing.skipped)
+            )
         self._used = Selection(self.listing, self._splitting, self.image, self._limit, self.cache)
         STAGES.get(stage, Selection.for_training)(self._used)
         samples, errors = self._used.samples, self._used.pixels.errors
         self.left_out = sort_out(samples, errors, "skip" if stage == "audit" else self._on_error)
+        self.left_out += self.listing.skipped
         if stage != "audit":
             require_readable(samples, errors, each=not judged)
         self._positions = {
@@ -176,9 +185,7 @@ class ImageData(LightningDataModule, ABC):
     @property
     def membership(self) -> str:
         """SHA-256 over the images in use, each with its split: equal splits, equal on any machine."""
-        rows = sorted(
-            f"{each.path.relative_to(self.listing.root).as_posix()}={each.split}" for each in self._used.samples
-        )
+        rows = sorted(f"{inside(each.path, self.listing.root)}={each.split}" for each in self._used.samples)
         return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
     def contents(self, split: str) -> dict[str, Path]:
@@ -218,6 +225,9 @@ class ImageData(LightningDataModule, ABC):
             used.uncut,
             labels,
             STOPPING[self._on_error],
+            self.listing.skipped,
+            self.listing.ignored,
+            self.image.bit_depth,
         )
 
     def units(self) -> list[int]:

@@ -1,23 +1,21 @@
-"""A folder of class folders, with or without a folder for each split above them."""
+"""A folder of class folders, with or without folders of splits or groups above them."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from src.data.checks import require_learnable
+from src.data.checks import require_learnable, require_one_spelling
 from src.data.datamodule import ImageData
+from src.data.layout import Content, Layout, guess_layout, parse_layout
 from src.data.listing import Listing, Sample
 from src.data.loading import Loading
-from src.data.naming import SPLIT_NAMES, arranged, positive_class
-from src.edge.formats import IMAGE_SUFFIXES
+from src.data.naming import arranged, nfc, positive_class, split_of
+from src.edge.walk import UNREADABLE, Found, Skip, sort_out, walk
 from src.errors import LinesError
-
-log = logging.getLogger(__name__)
 
 NO_SOURCE = """\
 no images are given: name a folder with one folder of images a class by data.root=DIR,
@@ -28,8 +26,8 @@ a data set of the Hugging Face hub by data=huggingface data.path=USER/NAME; data
 class FolderData(ImageData):
     """Images under `root/<class>/` or `root/{train,val,test}/<class>/`, at any depth inside a class folder.
 
-    Without a folder of their own, val (also called valid or validation) and test are cut from train. Hidden files and
-    files without an image suffix are not looked at.
+    Without a folder of their own, val (also called valid or validation) and test are cut from train. Links to folders
+    are followed. What is no picture is not looked at; a picture that is not used is told with the reason.
     """
 
     def __init__(
@@ -37,6 +35,7 @@ class FolderData(ImageData):
         root: str | os.PathLike[str] | None,
         positive: str | None = None,
         classes: Sequence[str] | None = None,
+        layout: str | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         """Point to the folder.
@@ -46,10 +45,12 @@ class FolderData(ImageData):
             positive: The class that counts as the defect, with two classes. By default the one with a name of
                 `src.data.naming.DEFECT_NAMES`, else the last by name; the log says which.
             classes: The names of the class folders in the order of the target index, for grades; sorted by default.
+            layout: What each level of folders means, the outermost first, such as `class`, `split/class` or
+                `folder/class`: `folder` says nothing, and the images in a `group` never part. Guessed by default.
             loading: Options of `ImageData`.
 
         Raises:
-            ValueError: There is no such folder.
+            ValueError: There is no such folder, or no such layout.
         """
         super().__init__(**loading)
         if root is None:
@@ -59,6 +60,7 @@ class FolderData(ImageData):
             problem = "is not a folder" if self.root.exists() else "does not exist"
             raise ValueError(f"{self.root} {problem}: set data.root=DIR, a folder with one folder of images a class")
         self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
+        self._layout = None if layout is None else parse_layout(str(layout))
 
     def read(self) -> Listing:
         """List the images of a training.
@@ -67,18 +69,21 @@ class FolderData(ImageData):
             ValueError: As `read_lot`; or there is no train folder beside others, an empty class folder, a single class,
                 or classes only outside train or outside the `classes` that were named.
         """
-        listing = self.read_lot()
-        classes, samples = listing.classes, listing.samples
+        listing, empty = self._listed()
+        samples, classes = listing.samples, listing.classes
+        if empty:
+            raise ValueError(f"{empty[0]} has no images that can be read: add some or remove the folder")
         if not {sample.split for sample in samples} & {None, "train"}:
-            folder = samples[0].path.relative_to(self.root).parts[0]
-            raise ValueError(f"{self.root} has no train folder beside {folder}: add {self.root / 'train'}/<class>/")
-        held = {(sample.split, sample.label) for sample in samples}
-        for path, split in _class_folders(self.root):
-            if (split, path.name) not in held:
-                raise ValueError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)}): add some or remove the folder")
+            own = samples[0].path.relative_to(self.root).parts[0]
+            raise ValueError(
+                f"{self.root} has no train folder beside {own}: add {self.root / 'train'}/<class>/; if {own} is a "
+                "class, data.layout=class"
+            )
         if len(classes) < 2:
             raise ValueError(f"{self.root} has one class only ({classes[0]}): add a folder of images for another")
-        if self._classes is not None:
+        if self._classes is None:
+            require_one_spelling(classes, f"{self.root} has the folders")
+        else:
             classes = arranged(classes, self._classes, f"{self.root} has the folders")
         require_learnable(samples, "add training images of it, rename its folder or remove it")
         positive, ordered = positive_class(classes, self._wanted), self._classes is not None
@@ -88,41 +93,68 @@ class FolderData(ImageData):
         """List images to judge a finished model by.
 
         Raises:
-            ValueError: The folder has no class folders, or no image in any.
+            ValueError: As `_listed`.
         """
-        samples = tuple(
-            Sample(path, folder.name, split)
-            for folder, split in _class_folders(self.root)
-            for path in sorted(_images(folder))
-        )
+        return self._listed()[0]
+
+    def _listed(self) -> tuple[Listing, list[Path]]:
+        """Return the images, and the class folders without any.
+
+        Raises:
+            ValueError: There is none in class folders, one of these cannot be read, or as `guess_layout`.
+        """
+        found = walk(self.root)
+        places = [path.relative_to(self.root).parts[:-1] for path in found.pictures]
+        content = Content()
+        for place in places:
+            content.add(place)
+        layout = self._layout or self._guessed(content, found)
+        samples, unused = [], list[Skip]()
+        for path, place in zip(found.pictures, places, strict=True):
+            read = _read(path, place, layout)
+            if isinstance(read, Sample):
+                samples.append(read)
+            else:
+                unused.append((path, read))
         if not samples:
-            raise ValueError(f"{self.root} has no images ({', '.join(IMAGE_SUFFIXES)}) in its class folders: add some")
+            raise ValueError(f"{self.root} has no image in folders as data.layout={'/'.join(layout)} has them")
+        skipped, ignored = sort_out(found.others)
         classes = tuple(sorted({sample.label for sample in samples}))
-        return Listing(self.root.resolve().name, self.root, samples, classes, None)
+        listing = Listing(self.root.resolve().name, self.root, tuple(samples), classes, None)
+        skips = (*sorted([*unused, *found.lost, *skipped]),)
+        return replace(listing, skipped=skips, ignored=ignored + found.ignored), [
+            *_empty(found, self.root, layout, content)
+        ]
+
+    def _guessed(self, content: Content, found: Found) -> Layout:
+        folders = [path for path in found.folders if path.parent == self.root and path != self.root]
+        closed = [(path, reason) for path, reason in found.lost if reason.startswith(UNREADABLE)]
+        for path, reason in closed:
+            if path == self.root or path.parent == self.root:
+                raise ValueError(f"{path} is {reason}: give the right to read it, or remove it")
+        if not folders:
+            problem = "has images but no class folders" if content.own else "is empty"
+            raise ValueError(f"{self.root} {problem}: put the images of each class into {self.root}/<class>/")
+        return guess_layout(self.root, content) if content.deeper else ("class",)
 
 
-def _class_folders(root: Path) -> Iterator[tuple[Path, str | None]]:
-    """Yield the folder of every class, in every split folder where there are such, and the split."""
-    splits = [(folder, SPLIT_NAMES.get(folder.name.lower())) for folder in _folders(root)]
-    if not (splits and all(split for _, split in splits)) and not any(split == "train" for _, split in splits):
-        splits = [(root, None)]
-    for folder, split in splits:
-        if split is None and folder != root:
-            log.warning("%s lies beside the split folders and is not read", folder)
-            continue
-        classes = _folders(folder)
-        if not classes:
-            problem = "has images but no class folders" if any(_images(folder)) else "is empty"
-            raise ValueError(f"{folder} {problem}: put the images of each class into {folder}/<class>/")
-        yield from ((each, split) for each in classes)
+def _read(path: Path, place: Sequence[str], layout: Layout) -> Sample | str:
+    """Return what the folders around a picture say of it, or why it is not used."""
+    if len(place) < len(layout):
+        return "in no class folder"
+    of = dict(zip(layout, place, strict=False))
+    split = split_of(of["split"]) if "split" in of else None
+    if "split" in of and split is None:
+        return "beside the split folders"
+    return Sample(path, nfc(of["class"]), split, group=nfc(of["group"]) if "group" in of else None)
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
+def _empty(found: Found, root: Path, layout: Layout, content: Content) -> Iterator[Path]:
+    """Yield the folders that the layout names and that hold no picture."""
+    for path in found.folders:
+        place = path.relative_to(root).parts
+        beside = (
+            "split" in layout and len(place) > layout.index("split") and split_of(place[layout.index("split")]) is None
+        )
+        if 0 < len(place) <= len(layout) and not beside and not content.holds(place):
             yield path

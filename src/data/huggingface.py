@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from src.atomic import write_bytes
-from src.data.checks import require_learnable, require_whole_groups
+from src.data.checks import require_learnable, require_one_spelling, require_whole_groups
 from src.data.datamodule import ImageData
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.loading import Loading
-from src.data.naming import SPLIT_NAMES, arranged, near, positive_class
+from src.data.naming import SPLIT_NAMES, arranged, near, nfc, positive_class
+from src.edge.formats import open_picture, suffix_of
 
 log = logging.getLogger(__name__)
-
-_SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif"}  # of a format that Pillow names otherwise than files do
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,9 @@ class HuggingFaceData(ImageData):
         require_learnable(samples, "correct data.splits, or leave the split out by null")
         if len(classes) < 2:
             raise ValueError(f"{self.path} has one class only ({classes[0]}): set data.label_column to another column")
-        if self._classes is not None:
+        if self._classes is None:
+            require_one_spelling(classes, f"{self.path} has the labels")
+        else:
             classes = arranged(classes, self._classes, f"{self.path} has the labels")
         positive, ordered = positive_class(classes, self._wanted), self._classes is not None
         return replace(listing, classes=classes, positive=positive, ordered=ordered)
@@ -138,7 +139,7 @@ class HuggingFaceData(ImageData):
         for split, part in parts.items():
             columns = self._chosen(library, part.features)
             names = getattr(part.features[columns["label"]], "names", None)
-            classes = classes or tuple(names or ())
+            classes = classes or tuple(map(nfc, names or ()))
             pictures += _pictures(
                 part.cast_column(columns["image"], library.Image(decode=False)), split, columns, names
             )
@@ -238,12 +239,12 @@ def _pictures(part: Any, split: str, columns: Mapping[str, str | None], names: S
         place = f"row {number} of split {split}"
         if label is None or label == "" or (names is not None and label < 0):
             raise ValueError(f"{place} has no label: leave that split out by 'data.splits={{{split}: null}}'")
-        if isinstance(label, float | list | dict):
+        if isinstance(label, bytes | float | list | dict):
             raise ValueError(f"{place} has the label {label!r}, which is no class: set data.label_column=NAME")
         if image is None:
             raise ValueError(f"{place} has no image: leave that split out by 'data.splits={{{split}: null}}'")
-        text = str(label) if names is None else names[label]
-        kept = None if group in (None, "") else str(group)
+        text = nfc(str(label) if names is None else names[label])
+        kept = None if group in (None, "") else nfc(str(group))
         path = image["path"] if image["bytes"] is None else None
         found.append(_Picture(split, number, text, kept, path, part, str(columns["image"])))
     return found
@@ -261,11 +262,10 @@ def _written(root: Path, picture: _Picture) -> Path:
 
 def _suffix(content: bytes) -> str:
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            kind = str(image.format)
+        with open_picture(io.BytesIO(content)) as image:
+            return suffix_of(str(image.format))
     except UnidentifiedImageError:
         return ".png"  # a broken image, which is told of with all the others
-    return _SUFFIXES.get(kind, f".{kind.lower()}")
 
 
 def _slug(title: str) -> str:

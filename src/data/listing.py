@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from src.data.naming import nfc
+from src.edge.walk import Skip
 from src.spec import JOINT
 
 Target = Literal["label", "labels", "value"]
@@ -64,6 +66,8 @@ class Listing:
         licence: Licence of the images, empty when unknown.
         notes: What a reader of the results has to know, one sentence each.
         ordered: Whether the order of the classes means something, as grades need; else it is that of their names.
+        skipped: Files and folders that are there and not used, each with the reason.
+        ignored: How many other files there are: hidden ones, and those that are no images.
     """
 
     name: str
@@ -74,6 +78,8 @@ class Listing:
     licence: str = ""
     notes: tuple[str, ...] = ()
     ordered: bool = False
+    skipped: tuple[Skip, ...] = ()
+    ignored: int = 0
 
     @property
     def target(self) -> Target:
@@ -119,4 +125,9 @@ class Listing:
             return self._inside(sample)
 
     def _inside(self, sample: Sample) -> str:
-        return sample.path.relative_to(self.root).as_posix()
+        return inside(sample.path, self.root)
+
+
+def inside(path: Path, root: Path) -> str:
+    """Return a path inside its root, with forward slashes and in one Unicode form: the same on any machine."""
+    return nfc(path.relative_to(root).as_posix())

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from src.atomic import write_text
 from src.data.listing import SPLITS, Listing
+from src.data.naming import nfc
 
 HEADER = ["path", "sha256", "split"]
 Row = tuple[str, str, str]
@@ -55,7 +56,7 @@ def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> Non
                     f"{path} has {listing.inside[position]} in {split}, and this run would have it in "
                     f"{splits[position]}: another run wrote the file meanwhile, start again"
                 )
-        old = {row[:2] for row in rows}
+        old = {(nfc(inside), digest) for inside, digest, _ in rows}
         new = [row for row in zip(listing.inside, listing.digests, splits, strict=True) if row[:2] not in old]
         if new:
             buffer = io.StringIO()
@@ -64,9 +65,9 @@ def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> Non
 
 
 def _known(rows: Sequence[Row], listing: Listing) -> dict[int, str]:
-    of_both = {(inside, digest): split for inside, digest, split in rows}
+    of_both = {(nfc(inside), digest): split for inside, digest, split in rows}
     of_content = {digest: split for _, digest, split in reversed(rows)}
-    of_path = {inside: split for inside, _, split in rows}
+    of_path = {nfc(inside): split for inside, _, split in rows}
     found = {}
     for position, (inside, digest) in enumerate(zip(listing.inside, listing.digests, strict=True)):
         split = of_both.get((inside, digest)) or of_content.get(digest) or of_path.get(inside)

@@ -4,12 +4,51 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
+import re
+import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 DEFECT_NAMES = frozenset({"anomaly", "bad", "defect", "defective", "faulty", "ng", "nok"})
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_FILLER = r"(?:sets?|data|datasets?|images?|imgs?|pics?|pictures?|photos?|samples?|splits?|subset|part|\d+)"
+_SPLIT = re.compile(rf"(?:{_FILLER}[\W_]*)*({'|'.join(SPLIT_NAMES)})(?:[\W_]*{_FILLER})*")
+
+
+def nfc(text: str) -> str:
+    """Return a name in the one form that Unicode has for equal letters: file systems and editors differ in it."""
+    return unicodedata.normalize("NFC", text)
+
+
+def spelled_on_disk(root: Path, inside: Path, known: dict[Path, dict[str, str]]) -> Path:
+    """Return a path as the file system spells it, where it is there in another Unicode form.
+
+    Args:
+        root: A folder that is there.
+        inside: The path inside it.
+        known: Names of the folders that were looked into, which later calls share.
+    """
+    here = root
+    for part in inside.parts:
+        if not (here / part).exists() and here.is_dir():
+            if here not in known:
+                known[here] = {nfc(name): name for name in os.listdir(here)}
+            part = known[here].get(nfc(part), part)
+        here /= part
+    return here
+
+
+def split_of(folder: str) -> str | None:
+    """Return the split that a folder's name stands for, such as `Training`, `val_images` or `test2017`, or None."""
+    found = _SPLIT.fullmatch(folder.lower())
+    return None if found is None else SPLIT_NAMES[found[1]]
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -24,6 +63,7 @@ def arranged(classes: tuple[str, ...], wanted: tuple[str, ...], where: str) -> t
     Raises:
         ValueError: `wanted` does not name each class once.
     """
+    wanted = tuple(map(nfc, wanted))
     if sorted(wanted) != sorted(classes):
         raise ValueError(f"data.classes are {', '.join(wanted)}, and {where} {', '.join(classes)}: name each once")
     return wanted
@@ -39,7 +79,7 @@ def positive_class(classes: tuple[str, ...], wanted: str | None) -> str | None:
     Raises:
         ValueError: `wanted` is none of two classes.
     """
-    wanted = None if wanted is None else str(wanted)  # the command line reads 1 as a number
+    wanted = None if wanted is None else nfc(str(wanted))  # the command line reads 1 as a number
     if wanted is not None and (len(classes) > 2 or wanted not in classes):
         raise ValueError(
             f"positive={wanted!r} must name one of two classes, and the classes are {', '.join(classes)}: "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from src.data.listing import SPLITS, Sample
+from src.data.listing import SPLITS, Sample, inside
 from src.errors import TooFewImages
 
 Unit = list[int]  # positions of images that stay together
@@ -180,8 +180,7 @@ def ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
 
     def rank(position: int) -> tuple[str, str, str]:
         sample = samples[position]
-        inside = sample.path.relative_to(root).as_posix()
-        drawn = f"{seed}/{inside}".encode(errors="surrogateescape")  # a file's name may be no UTF-8
+        drawn = f"{seed}/{inside(sample.path, root)}".encode(errors="surrogateescape")  # a name may be no UTF-8
         return sample.label, sample.stratum or "", hashlib.sha256(drawn).hexdigest()
 
     return rank

@@ -11,12 +11,13 @@ from typing import Unpack
 
 from src.data.aims import names_of, read_aim
 from src.data.categories import by_range, by_rarest, require_unlike
-from src.data.checks import require_learnable, require_whole_groups
+from src.data.checks import require_learnable, require_one_spelling, require_whole_groups
 from src.data.datamodule import ImageData
 from src.data.listing import Listing, Sample, Target
 from src.data.loading import Loading
-from src.data.naming import SPLIT_NAMES, near, positive_class
-from src.data.rows import read_rows, require_table
+from src.data.naming import SPLIT_NAMES, near, nfc, positive_class, spelled_on_disk
+from src.data.rows import Cell, Odd, read_rows, require_table
+from src.spec import JOINT
 
 AIMS: tuple[Target, ...] = ("label", "labels", "value")
 COLUMNS = ("path", *AIMS, "group", "split", "weight")
@@ -69,7 +70,7 @@ class TableData(ImageData):
         if not self.root.is_dir():
             raise ValueError(f"{self.root} is no folder: set data.root=DIR, what the table's paths are relative to")
         # The command line reads 3 as a number.
-        self._mapping = {str(name): None if own is None else str(own) for name, own in (columns or {}).items()}
+        self._mapping = {str(name): None if own is None else nfc(str(own)) for name, own in (columns or {}).items()}
         for name in self._mapping:
             if name not in COLUMNS:
                 raise ValueError(
@@ -81,8 +82,9 @@ class TableData(ImageData):
         if target is not None and target not in AIMS:
             raise ValueError(f"unknown data.target={target!r}{near(target, AIMS)}: choose one of {', '.join(AIMS)}")
         self._target = target
-        self._classes = None if classes is None else tuple(str(name) for name in classes)
+        self._classes = None if classes is None else tuple(nfc(str(name)) for name in classes)
         self._wanted = positive
+        self._spelled: dict[Path, dict[str, str]] = {}
 
     def read(self) -> Listing:
         """List the images of a training.
@@ -97,6 +99,8 @@ class TableData(ImageData):
             require_unlike(listing.samples)
             return listing
         found = set(listing.classes)
+        if self._classes is None:
+            require_one_spelling(listing.classes, f"{self.table} has the labels")
         classes = self._classes or listing.classes
         if len(classes) < 2:
             shown = f"one class only ({classes[0]})" if classes else "no label in any row"
@@ -126,7 +130,8 @@ class TableData(ImageData):
         names = self._names(present)
         place = Path(os.path.abspath(self.root))  # a link keeps its name, wherever it leads
         aim = self._aim(names, present)
-        samples = [self._sample(number, _own(cells, names), place, aim) for number, cells in rows]
+        self._spelled.clear()
+        samples = [self._sample(number, self._own(number, cells, names), place, aim) for number, cells in rows]
         numbers = [number for number, _ in rows]
         _require_distinct(zip(numbers, samples, strict=True))
         classes = ("value",) if aim == "value" else tuple(sorted({name for each in samples for name in names_of(each)}))
@@ -163,6 +168,11 @@ class TableData(ImageData):
             )
         return {name: own for name, own in names.items() if own in present}
 
+    def _own(self, number: int, cells: Mapping[str, Cell], names: Mapping[str, str]) -> dict[str, str]:
+        """Return the cells of a row by our names of the columns, as text."""
+        row = f"row {number} of {self.table}"
+        return {name: _text(cells[own], name, row, own) for name, own in names.items()}
+
     def _sample(self, number: int, cells: Mapping[str, str], place: Path, aim: Target) -> Sample:
         """Return the image of a row; `place` is the absolute root."""
         row, split = f"row {number} of {self.table}", cells.get("split", "")
@@ -186,13 +196,29 @@ class TableData(ImageData):
                 f"{row}: {cell} leads out of {self.root}: set data.root=DIR to a folder that holds all images"
             )
         if not found.is_file():
+            found = spelled_on_disk(place, found.relative_to(place), self._spelled)
+        if not found.is_file():
             problem = "is no file" if found.exists() else "is not there"
             raise ValueError(f"{row}: {self.root / cell} {problem}: correct the path, or set data.root=DIR")
         return self.root / found.relative_to(place)
 
 
-def _own(cells: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    return {name: cells[own] for name, own in names.items()}
+def _text(cell: Cell, name: str, row: str, own: str) -> str:
+    """Return a cell as text, several labels with `JOINT` between them.
+
+    Raises:
+        ValueError: It is none, or a list where one text is needed.
+    """
+    if isinstance(cell, tuple) and name == "labels" and not any(JOINT in label for label in cell):
+        return nfc(JOINT.join(cell))
+    if isinstance(cell, tuple) and len(cell) == 1:
+        cell = cell[0]
+    if isinstance(cell, str):
+        return cell if name == "path" else nfc(cell)
+    what = cell.kind if isinstance(cell, Odd) else f"a list of {len(cell)}"
+    lists = isinstance(cell, tuple) and name == "label"
+    several = f", or use all of them: 'data.columns={{labels: {own}, label: null}}' task=multilabel" if lists else ""
+    raise ValueError(f"{row} has {what} in the column {own}, which is to be the {name}: write one text{several}")
 
 
 def _weight(row: str, cell: str) -> float:

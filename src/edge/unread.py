@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from src.edge.preprocess import Pixels, read_picture
@@ -60,11 +60,17 @@ class Unread:
         return picture.pixels
 
     def __str__(self) -> str:
-        count = sum(map(len, self.skipped.values()))
-        told = "; ".join(f"{paths[0]}{_more(paths)}: {reason}" for reason, paths in self.skipped.items() if paths)
+        skips = [(path, reason) for reason, paths in self.skipped.items() for path in paths]
         pages = f", {self.pages} further pages not looked at" if self.pages else ""
-        return (f", {count} skipped ({told})" if count else "") + pages
+        return (f", {len(skips)} skipped ({describe(skips)})" if skips else "") + pages
 
 
-def _more(paths: Sequence[Path]) -> str:
-    return f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+def describe(skips: Iterable[Skip]) -> str:
+    """Say why files and folders are not read: for each reason the first of them, and how many more there are."""
+    by_reason: dict[str, list[Path]] = {}
+    for path, reason in skips:
+        by_reason.setdefault(reason, []).append(path)
+    return "; ".join(
+        f"{paths[0]}{f' and {len(paths) - 1:,} more' if len(paths) > 1 else ''}: {reason}"
+        for reason, paths in by_reason.items()
+    )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from src.edge.formats import is_picture, why_unread
 
+UNREADABLE = "a folder that cannot be read"
+
 Skip = tuple[Path, str]  # a file or a folder, and why it is not read
 
 
@@ -21,12 +23,14 @@ class Found:
         lost: Links, folders and devices that cannot be read, with the reason.
         others: All other files; `sort_out` tells which of them are pictures too.
         ignored: How many hidden files and folders there are.
+        folders: Every folder that was looked into.
     """
 
     pictures: list[Path] = field(default_factory=list)
     lost: list[Skip] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
     ignored: int = 0
+    folders: list[Path] = field(default_factory=list)
 
     def add(self, entry: os.DirEntry[str] | Path) -> bool:
         """Put a file in its place, or tell that it is a folder to be looked into."""
@@ -71,13 +75,14 @@ def walk(folder: Path) -> Found:
                 continue
             with os.scandir(here) as entries:
                 below = sorted(entries, key=lambda entry: entry.name)
+            found.folders.append(here)
         except OSError as error:
-            found.lost.append((here, f"a folder that cannot be read ({error.strerror or error})"))
+            found.lost.append((here, f"{UNREADABLE} ({error.strerror or error})"))
             continue
         for entry in below:
             if found.add(entry):
                 (links if entry.is_symlink() else folders).append(Path(entry))
-    return Found(sorted(found.pictures), sorted(found.lost), sorted(found.others), found.ignored)
+    return Found(sorted(found.pictures), sorted(found.lost), sorted(found.others), found.ignored, sorted(found.folders))
 
 
 def sort_out(others: Iterable[Path]) -> tuple[list[Skip], int]:

@@ -13,7 +13,7 @@ import torch
 
 from src.data.cache import PixelCache
 from src.data.quality.facts import measure
-from src.edge.preprocess import ImageError, decode, load
+from src.edge.preprocess import ImageError, load, read_picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def decodings(monkeypatch):
     """The number of decodings so far, one entry each."""
     calls = []
-    monkeypatch.setattr("src.data.contents.decode", lambda *args: calls.append(1) or decode(*args))
+    monkeypatch.setattr("src.data.contents.read_picture", lambda *args: calls.append(1) or read_picture(*args))
     monkeypatch.setattr("src.data.cache.load", lambda *args: calls.append(1) or load(*args))
     return calls
 
@@ -36,7 +36,7 @@ def assert_is(cache, paths, image):
     for index, path in enumerate(paths):
         assert cache[index].is_contiguous() and cache[index].dtype == torch.uint8
         assert np.array_equal(cache[index].permute(1, 2, 0).numpy(), load(path, image))
-        assert cache.facts[index] == measure(path, decode(path))
+        assert cache.facts[index] == measure(read_picture(path))
 
 
 @pytest.mark.parametrize("folder", ["cache", None])

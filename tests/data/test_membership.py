@@ -1,4 +1,5 @@
 import os
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -121,3 +122,20 @@ def test_a_file_that_is_no_table_of_splits_is_refused(listing, tmp_path, text, s
     file.write_text(text)
     with pytest.raises(ValueError, match=says):
         read_membership(file, listing)
+
+
+def test_a_path_in_another_unicode_form_is_known(tmp_path, write_image):
+    file, kept = tmp_path / "splits.csv", None
+    for form in ("NFD", "NFC"):
+        place = tmp_path / form / unicodedata.normalize(form, "Äpfel")
+        samples = tuple(
+            Sample(write_image(place / unicodedata.normalize(form, f"ü{number}.png"), number), "a") for number in (1, 2)
+        )
+        listing = Listing("plates", tmp_path / form, samples, ("a", "b"), None)
+        file.write_text(unicodedata.normalize("NFD", file.read_text()) if file.exists() else ",".join(HEADER) + "\n")
+        write_image(samples[0].path, 77 + (form == "NFC"))  # retouched, so that it is known by its path alone
+        if kept is not None:
+            assert read_membership(file, listing) == {0: "train", 1: "val"}
+        write_membership(file, listing, ["train", "val"])
+        kept = file.read_text()
+    assert len(kept.splitlines()) == 4  # the retouched image alone is new

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from src.data.rows import read_rows
+from src.data.rows import Odd, read_rows
 
 
 def test_a_csv_is_text_numbered_as_in_a_spreadsheet(tmp_path):
@@ -54,3 +54,43 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_rows(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"path,label,,\na.png,x,,\nb.png,y,,\n",
+        b"path,label\na.png,x,,\nb.png,y,\n",
+        b",path,label,\n0,a.png,x,\n1,b.png,y,z\n",
+        b"sep=,\npath,label\na.png,x\nb.png,y\n",
+        b"\xef\xbb\xbfsep=;\r\npath;label\r\na.png;x\r\nb.png;y\r\n",
+        b'"sep=;"\npath;label;;\na.png;x;;\nb.png;y;;\n',
+        b"sep=\t\npath\tlabel\na.png\tx\nb.png\ty\n",
+    ],
+)
+def test_what_spreadsheets_add_is_left_out(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    columns, rows = read_rows(tmp_path / "t.csv")
+    assert columns == ("path", "label")
+    assert rows == [(2, {"path": "a.png", "label": "x"}), (3, {"path": "b.png", "label": "y"})]
+
+
+def test_lists_records_and_bytes_of_parquet_are_no_text(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="the hub extra is not installed")
+    from pyarrow import parquet
+
+    columns = {
+        "list": [["rust", None, " scab"], []],
+        "deep": [[["a"]], None],
+        "record": [{"bytes": b"x"}, None],
+        "raw": [b"\xff", "é".encode()],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    _, rows = read_rows(tmp_path / "t.parquet")
+    assert rows[0][1] == {
+        "list": ("rust", "scab"),
+        "deep": Odd("a list of lists or records"),
+        "record": Odd("a record"),
+        "raw": Odd("bytes"),
+    }
+    assert rows[1][1] == {"list": (), "deep": "", "record": "", "raw": "é"}

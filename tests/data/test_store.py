@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from src.data.store import PixelStore
-from src.edge.preprocess import decode, load
+from src.edge.preprocess import load, read_picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,12 +29,12 @@ import src.data.store as store
 from src.data.cache import PixelCache
 from src.spec import ImageSpec
 
-calls, decode = [], contents.decode
+calls, read_picture = [], contents.read_picture
 def slow(*args):
     calls.append(1)
     time.sleep(float(sys.argv[2]))
-    return decode(*args)
-contents.decode, contents.THREADS, store.SHARD_BYTES = slow, 1, 3 * 3 * 8 * 8  # three rows a shard
+    return read_picture(*args)
+contents.read_picture, contents.THREADS, store.SHARD_BYTES = slow, 1, 3 * 3 * 8 * 8  # three rows a shard
 logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 paths = sorted(Path(sys.argv[1]).glob("*.png"))
 digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
@@ -117,10 +117,10 @@ def test_a_damaged_shard_is_removed_and_made_again(tmp_path, paths, image, open_
 def test_a_cache_of_another_version_is_removed_unless_in_use(tmp_path, paths, image, open_cache, caplog, monkeypatch):
     def counted(*args):
         calls.append(1)
-        return decode(*args)
+        return read_picture(*args)
 
     calls = []
-    monkeypatch.setattr("src.data.contents.decode", counted)
+    monkeypatch.setattr("src.data.contents.read_picture", counted)
     open_cache(paths, tmp_path / "cache")
     (old,) = {path.parent for path in shards(tmp_path)}
     for name in ("v0-pillow1.2.3-8x8-0123456789ab", "v0-pillow1.2.3-9x9-0123456789ab", "v0-pillow-mine"):
@@ -138,7 +138,7 @@ def test_a_cache_of_another_version_is_removed_unless_in_use(tmp_path, paths, im
 def test_too_little_space_is_told_before_anything_is_decoded(tmp_path, paths, open_cache, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 2000))
-    monkeypatch.setattr("src.data.contents.decode", None)
+    monkeypatch.setattr("src.data.contents.read_picture", None)
     with pytest.raises(ValueError, match=r"cache in .*8x8.* needs 0\.0 MiB for 12 images .*data\.cache_dir=DIR.*=null"):
         open_cache(paths, tmp_path / "cache")
     monkeypatch.undo()

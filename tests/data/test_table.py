@@ -1,3 +1,5 @@
+import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -189,3 +191,70 @@ def test_the_config_reads_the_table(write_table, image, data_config):
     data = instantiate(config, table=str(table), columns={"path": "file"})(image=image)
     data.setup()
     assert data.counts == {"train": {"a": 8, "b": 8}, "val": {"a": 1, "b": 1}, "test": {"a": 3, "b": 3}}
+
+
+@pytest.fixture
+def write_parquet(make_folder):
+    """Make a folder of images and a Parquet file with the path of each beside it."""
+    pyarrow = pytest.importorskip("pyarrow", reason="the hub extra is not installed")
+    from pyarrow import parquet
+
+    def write(**columns):
+        root = make_folder(i__a=12)
+        paths = [f"i/a/{number:03}.png" for number in range(12)]
+        parquet.write_table(pyarrow.table({"path": paths, **columns}), root / "t.parquet")
+        return root / "t.parquet"
+
+    return write
+
+
+def test_a_list_is_several_labels_and_never_a_class(write_parquet, image):
+    lists = [["rust", "scab"], ["rust"], []] * 4
+    listing = TableData(write_parquet(labels=lists), image=image).read()
+    assert listing.classes == ("rust", "scab")
+    assert [sample.labels for sample in listing.samples[:3]] == [("rust", "scab"), ("rust",), ()]
+    table = write_parquet(label=lists)
+    with pytest.raises(ValueError, match=r"row 1 of .* has a list of 2 in the column label.*task=multilabel") as caught:
+        TableData(table, image=image).read()
+    (told,) = re.findall(r"'data\.columns=\{(.*)\}'", str(caught.value))
+    columns = {name: None if own == "null" else own for name, own in (pair.split(": ") for pair in told.split(", "))}
+    assert TableData(table, image=image, columns=columns).read().classes == ("rust", "scab")
+
+
+def test_a_list_of_one_is_a_label_and_what_is_no_text_is_refused_where_it_is_used(write_parquet, image):
+    label, boxes = [["a"], ["b"]] * 6, [{"x": 1}] * 12
+    assert TableData(write_parquet(label=label, boxes=boxes), image=image).read().classes == ("a", "b")
+    with pytest.raises(ValueError, match=r"row 1 of .* has a record in the column boxes, which is to be the group"):
+        TableData(write_parquet(label=label, boxes=boxes), image=image, columns={"group": "boxes"}).read()
+
+
+def test_one_number_in_two_spellings_is_refused_unless_both_are_classes(write_table, image):
+    lines = [line.replace(",a", ",1").replace(",b", ",1.0") for line in rows()]
+    table = write_table("path,label", *lines)
+    with pytest.raises(ValueError, match=r"has the labels 1 and 1\.0, one number in two spellings: write one"):
+        TableData(table, image=image).read()
+    assert TableData(table, image=image, classes=[1, 1.0]).read().classes == ("1", "1.0")
+
+
+def test_labels_that_differ_in_capitals_are_told(write_table, image, caplog):
+    table = write_table("path,label", *(line.replace(",a", ",OK").replace(",b", ",ok") for line in rows()))
+    assert TableData(table, image=image).read().classes == ("OK", "ok")
+    assert "has the labels OK and ok, which count as two classes" in caplog.text
+
+
+@pytest.mark.parametrize("disk", ["NFC", "NFD"])
+def test_unicode_forms_of_paths_labels_and_columns_are_one(tmp_path, write_image, image, disk):
+    folder = unicodedata.normalize(disk, "Bäume")
+    lines = [unicodedata.normalize("NFC", "path,größe,gruppe")]
+    for number in range(8):
+        form = ("NFC", "NFD")[number % 2]
+        write_image(tmp_path / folder / unicodedata.normalize(disk, f"ü{number}.png"), number)
+        lines.append(
+            unicodedata.normalize(form, f"Bäume/ü{number}.png,{'Äpfel' if number < 4 else 'Öl'},ö{number // 2}")
+        )
+    (tmp_path / "t.csv").write_text("\n".join(lines), encoding="utf-8")
+    told = {"label": unicodedata.normalize("NFD", "größe"), "group": "gruppe"}
+    classes = [unicodedata.normalize("NFD", "Äpfel"), "Öl"]
+    listing = TableData(tmp_path / "t.csv", image=image, columns=told, classes=classes).read()
+    assert listing.classes == ("Äpfel", "Öl") and len({sample.group for sample in listing.samples}) == 4
+    assert all(sample.path.is_file() for sample in listing.samples)

@@ -15,6 +15,7 @@ from src.data.categories import NO_LABEL
 from src.data.listing import SPLITS, Sample
 from src.data.quality.duplicates import Duplicates
 from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
+from src.edge.walk import Skip
 
 OPEN = "no split"  # in place of the name of one
 
@@ -34,6 +35,9 @@ class Collection:
         uncut: Why the splits cannot be cut; then images that the source gives none have none.
         labels: What came of examining the labels.
         needed: Splits in which no image may be broken, for a training to begin.
+        skipped: Files and folders of the source that are not used, each with the reason.
+        ignored: How many other files there are, hidden ones among them.
+        bit_depth: White in deep grey pictures, as in `ImageSpec`.
     """
 
     samples: Sequence[Sample]
@@ -46,6 +50,9 @@ class Collection:
     uncut: str = ""
     labels: LabelCheck = NOT_LOOKED_FOR
     needed: tuple[str, ...] = ()
+    skipped: Sequence[Skip] = ()
+    ignored: int = 0
+    bit_depth: int = 16
 
     @cached_property
     def readable(self) -> list[int]:

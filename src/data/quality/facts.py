@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import imagehash
@@ -10,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from src.edge.preprocess import Pixels
+from src.edge.preprocess import Picture
 
 FACTS = np.dtype(
     [
         ("width", "<u4"),
         ("height", "<u4"),
         ("mode", "S8"),  # Pillow's name for how the file holds its pixels
+        ("frames", "<u4"),  # pages or frames, of which the first is used
+        ("brightest", "<u2"),  # largest level of grey of more than 8 bits, as stored; else 0
         ("brightness", "<f4"),  # mean grey, 0 to 1
         ("sharpness", "<f4"),  # variance of the Laplacian of grey levels 0 to 255
         ("hash", "<u8"),  # pHash: the signs of the lowest 8 x 8 frequencies of a 32 x 32 thumbnail
@@ -25,23 +26,15 @@ FACTS = np.dtype(
 _SIDE = 512  # a larger picture is reduced first, so that sharpness does not depend on the number of pixels alone
 
 
-def measure(path: Path, pixels: Pixels) -> NDArray[Any]:
-    """Return the facts of one picture.
-
-    Args:
-        path: The file, of which the header alone is read.
-        pixels: What `src.edge.decode` made of it, H x W x 3, uint8.
-
-    Returns:
-        One record of `FACTS`.
-    """
-    with Image.open(path) as header:
-        mode = header.mode
-    image = Image.fromarray(pixels).convert("L")
+def measure(picture: Picture) -> NDArray[Any]:
+    """Return the facts of one picture, a record of `FACTS`."""
+    height, width = picture.pixels.shape[:2]
+    image = Image.fromarray(picture.pixels).convert("L")
     bits = np.packbits(imagehash.phash(image).hash)
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     grey = np.asarray(image, dtype=np.float32)
-    values = (pixels.shape[1], pixels.shape[0], mode, grey.mean() / 255, _sharpness(grey), int(bits.view(">u8")[0]))
+    told = (width, height, picture.mode, picture.frames, picture.brightest)
+    values = (*told, grey.mean() / 255, _sharpness(grey), int(bits.view(">u8")[0]))
     return np.array(values, dtype=FACTS)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.data.quality.collection import OPEN, Collection
+from src.edge.unread import describe
 
 FEW = 5  # images of a class in a split, below which its figures say nothing
 RARE = 0.1  # the smallest class as part of the largest
@@ -48,6 +49,22 @@ def unreadable(data: Collection) -> Iterator[Finding]:
     if stopping:
         text += f", or set data.on_error=skip, as {' and '.join(stopping)} must be whole"
     yield Finding("unreadable", text, tuple((position,) for position in sorted(data.errors)), bool(stopping))
+
+
+def not_used(data: Collection) -> Iterator[Finding]:
+    """Tell of files and folders of the source that are not used."""
+    if data.skipped:
+        count = "1 file or folder is" if len(data.skipped) == 1 else f"{len(data.skipped):,} files or folders are"
+        yield Finding("not_used", f"{count} not used: {describe(data.skipped)}")
+
+
+def further_pages(data: Collection) -> Iterator[Finding]:
+    """Find files of several pages or frames, of which the first is used."""
+    several = [position for position in data.readable if data.facts["frames"][position] > 1]
+    if several:
+        more = int(data.facts["frames"][several].astype(np.int64).sum()) - len(several)
+        text = f"{_files(len(several))} with {more:,} further pages or frames, which are not used: save each as a file"
+        yield Finding("further_pages", text, tuple((position,) for position in several))
 
 
 def splits(data: Collection) -> Iterator[Finding]:
@@ -165,7 +182,9 @@ def modes(data: Collection) -> Iterator[Finding]:
         yield Finding("unlike_modes", f"unlike kinds of pixels ({told}): do they tell the classes apart?", odd)
     deep = [position for position, mode in of.items() if mode.startswith("I")]
     if deep and float(np.median(data.facts["brightness"][deep])) < DARK:
-        text = f"{_files(len(deep))} with more than 8 bits are nearly black: set data.bit_depth to the camera's (12?)"
+        depth = max(8, int(data.facts["brightest"][deep].max()).bit_length())
+        use = f"their levels fit data.bit_depth={depth}" if depth < data.bit_depth else "lamp, lens cap, exposure?"
+        text = f"{_files(len(deep))} with more than 8 bits are nearly black: {use}"
         yield Finding("dark_deep_images", text, tuple((position,) for position in deep))
 
 
@@ -197,6 +216,8 @@ def label_errors(data: Collection) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Collection], Iterator[Finding]], ...] = (
     splits,
     unreadable,
+    not_used,
+    further_pages,
     duplicates,
     groups,
     two_labels,

@@ -55,6 +55,8 @@ class Audit:
                 }
                 for finding in self.findings
             ],
+            "skipped": [{"path": str(path), "reason": reason} for path, reason in data.skipped],
+            "ignored": data.ignored,
             "errors": {paths[position]: reason for position, reason in sorted(data.errors.items())},
             "duplicates": {
                 "exact_pairs": len(data.duplicates.exact),

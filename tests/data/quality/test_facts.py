@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
 from src.data.quality.facts import measure
-from src.edge.preprocess import decode
+from src.edge.preprocess import read_picture
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def picture(tmp_path):
 
 
 def test_the_facts_are_those_of_the_file(picture):
-    facts = measure(picture, decode(picture))
+    facts = measure(read_picture(picture))
     grey = np.asarray(Image.open(picture).convert("L"))
     assert (facts["width"], facts["height"], facts["mode"]) == (160, 120, b"RGB")
     assert facts["brightness"] == pytest.approx(grey.mean() / 255, abs=1e-6)
@@ -26,15 +28,17 @@ def test_the_facts_are_those_of_the_file(picture):
 
 
 def test_sharpness_is_the_variance_of_the_laplacian(picture):
-    pixels = decode(picture)
-    grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=float)
+    whole = read_picture(picture)
+    grey = np.asarray(Image.fromarray(whole.pixels).convert("L"), dtype=float)
     inner = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
-    assert measure(picture, pixels)["sharpness"] == pytest.approx(inner.var(), rel=0.05)  # but for the border
+    assert measure(whole)["sharpness"] == pytest.approx(inner.var(), rel=0.05)  # but for the border
     soft = np.repeat(grey.mean(axis=0, keepdims=True), 120, axis=0).astype(np.uint8)
-    assert measure(picture, np.repeat(soft[..., None], 3, axis=2))["sharpness"] < 0.5 * inner.var()
+    flat = replace(whole, pixels=np.repeat(soft[..., None], 3, axis=2))
+    assert measure(flat)["sharpness"] < 0.5 * inner.var()
 
 
 def test_the_mode_is_the_files_own(tmp_path):
     path = tmp_path / "deep.png"
     Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(path)
-    assert measure(path, decode(path))["mode"] == b"I;16"
+    facts = measure(read_picture(path))
+    assert (facts["mode"], facts["brightest"], facts["frames"]) == (b"I;16", 40000, 1)

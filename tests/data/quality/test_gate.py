@@ -1,5 +1,6 @@
 """Every kind of fault is found where it was planted, and nothing on a clean set."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,8 +151,29 @@ def test_outliers_are_robust_deviations_from_the_median():
 
 def test_deep_pictures_that_use_few_bits():
     data = collection()
-    data.facts["mode"], data.facts["brightness"] = b"I;16", 0.03
-    assert "data.bit_depth" in found(data)["dark_deep_images"].text
+    data.facts["mode"], data.facts["brightness"], data.facts["brightest"] = b"I;16", 0.03, 3
+    for brightest, advice in ((200, "=8"), (4000, "=12"), (256, "=9"), (65000, None)):
+        data.facts["brightest"][5] = brightest
+        text = found(data)["dark_deep_images"].text
+        assert text.endswith(f"fit data.bit_depth{advice}" if advice else "lamp, lens cap, exposure?")
+    data.facts["brightest"][5] = 4000
+    assert "data.bit_depth" not in found(replace(data, bit_depth=12))["dark_deep_images"].text
+
+
+def test_further_pages_are_told():
+    data = collection()
+    data.facts["frames"] = 1
+    assert found(data) == {}
+    data.facts["frames"][[3, 4]] = 5, 2
+    assert found(data)["further_pages"].text.startswith("2 images with 5 further pages or frames")
+    assert found(data)["further_pages"].images == ((3,), (4,))
+
+
+def test_what_is_not_used_is_told_with_its_reason():
+    data = replace(collection(), skipped=((Path("a/x.djvu"), "odd"), (Path("a/y.djvu"), "odd"), (Path("b"), "gone")))
+    assert found(data)["not_used"].text == "3 files or folders are not used: a/x.djvu and 1 more: odd; b: gone"
+    told = check(replace(data, ignored=4)).to_dict()
+    assert told["skipped"][2] == {"path": "b", "reason": "gone"} and told["ignored"] == 4
 
 
 def test_doubtful_labels_are_shown_with_what_they_look_like():

@@ -1,0 +1,138 @@
+"""How the folders of a source are nested: said by the user, or guessed where there is one reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.data.naming import DEFECT_NAMES, near, split_of
+
+Layout = tuple[str, ...]
+LEVELS = ("split", "group", "folder", "class")
+CHOICES = "class, split/class, class/split, folder/class, group/class, split/folder/class and so on"
+
+
+@dataclass
+class Content:
+    """What a folder holds.
+
+    Attributes:
+        own: Pictures in the folder itself.
+        deeper: Pictures in the folders inside.
+        folders: These folders, without those that hold no picture.
+    """
+
+    own: int = 0
+    deeper: int = 0
+    folders: dict[str, Content] = field(default_factory=dict)
+
+    def add(self, place: Sequence[str]) -> None:
+        """Count a picture that lies in the folders `place`, the outermost first."""
+        here = self
+        for name in place:
+            here.deeper += 1
+            here = here.folders.setdefault(name, Content())
+        here.own += 1
+
+    def holds(self, place: Sequence[str]) -> bool:
+        """Tell whether there are pictures in a folder or below it."""
+        here: Content | None = self
+        for name in place:
+            here = here and here.folders.get(name)
+        return here is not None
+
+
+def parse_layout(text: str) -> Layout:
+    """Return what each level of folders means, the outermost first; below the last, pictures lie at any depth.
+
+    Raises:
+        ValueError: A word is none of `LEVELS`, there is not one class, or there are several splits or groups.
+    """
+    layout = tuple(text.split("/"))
+    for word in layout:
+        if word not in LEVELS:
+            raise ValueError(f"data.layout={text} has {word!r}{near(word, LEVELS)}: choose from {CHOICES}")
+    if layout.count("class") != 1 or max(layout.count("split"), layout.count("group")) > 1:
+        raise ValueError(f"data.layout={text} must have class once, split and group at most once: {CHOICES}")
+    return layout
+
+
+def guess_layout(root: Path, content: Content) -> Layout:
+    """Return `class` or `split/class`, whichever the names and the pictures of the folders leave.
+
+    Raises:
+        ValueError: The folders can be read in two ways, or in none; the message has the override of each.
+    """
+    tops = content.folders
+    splits = {name: split for name in tops if (split := split_of(name)) is not None}
+    deep, flat = ([name for name in splits if bool(tops[name].folders) is nested] for nested in (True, False))
+    beside = [name for name in tops if name not in splits]
+    if not splits or (beside and not deep):  # a class called train holds images itself
+        return _undoubted(root, tops, ("class",))
+    trained = "train" in {splits[name] for name in deep}
+    as_classes = f"{_listed(tops)} are the classes (data.layout=class)"
+    if flat:
+        place = root / flat[0]
+        out = ", leave them out by data.layout=split/class" if trained else ""
+        raise ValueError(
+            f"{place} has images but no class folders: put the images of each class into {place}/<class>/{out}, or "
+            f"say that {as_classes}"
+        )
+    if beside and not trained:
+        raise ValueError(
+            f"{root} can be read in two ways: {as_classes}, or {_listed(deep)} is a split: then move {_listed(beside)} "
+            f"into {root / 'train'}"
+        )
+    loose = [name for name in beside if not tops[name].folders]
+    if loose and len(deep) == 1:
+        raise ValueError(
+            f"{root} can be read in two ways: {as_classes}, or {deep[0]} is a split with the classes "
+            f"{_listed(tops[deep[0]].folders)}, and {_listed(beside)} is left out (data.layout=split/class)"
+        )
+    classes: dict[str, Content] = {}
+    for name in deep:
+        for label, own in tops[name].folders.items():
+            _merge(classes.setdefault(label, Content()), own)
+    return _undoubted(root, classes, ("split", "class"))
+
+
+def _undoubted(root: Path, classes: Mapping[str, Content], layout: Layout) -> Layout:
+    """Return the layout, unless the folders inside the class folders may be what counts.
+
+    Raises:
+        ValueError: They may: each class folder holds the same ones, or they have the names of classes.
+    """
+    inside = [set(each.folders) for each in classes.values()]
+    names = set[str]().union(*inside)
+    if len(names) < 2 or len(classes) < 2 or not all(inside):
+        return layout
+    if sum(each.own for each in classes.values()) >= sum(each.deeper for each in classes.values()):
+        return layout
+    if any(each != names for each in inside) and (_has_defect(classes) or not _has_defect(names)):
+        return layout
+    outer = "/".join((*layout[:-1], ""))
+    if all(map(split_of, names)):
+        deeper = any(part.folders for each in classes.values() for part in each.folders.values())
+        word, other = "splits", f"data.layout={outer}{'folder/split/class' if deeper else 'class/split'}"
+    else:
+        word, other = "the classes", f"data.layout={outer}folder/class, or {outer}group/class: no split parts a folder"
+    raise ValueError(
+        f"{root} can be read in two ways: {_listed(classes)} are the classes (data.layout={'/'.join(layout)}), or "
+        f"{_listed(names)} in them are {word} ({other})"
+    )
+
+
+def _has_defect(names: Iterable[str]) -> bool:
+    return any(name.lower() in DEFECT_NAMES for name in names)
+
+
+def _merge(into: Content, other: Content) -> None:
+    into.own, into.deeper = into.own + other.own, into.deeper + other.deeper
+    for name, own in other.folders.items():
+        _merge(into.folders.setdefault(name, Content()), own)
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:4]) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")
