@@ -101,26 +101,39 @@ def _undoubted(root: Path, classes: Mapping[str, Content], layout: Layout) -> La
     """Return the layout, unless the folders inside the class folders may be what counts.
 
     Raises:
-        ValueError: They may: each class folder holds the same ones, or they have the names of classes.
+        ValueError: They may; the message has every reading.
+    """
+    outer = layout[:-1]
+    told = [f"{_listed(classes)} are the classes (data.layout={'/'.join(layout)})"]
+    while names := _doubtful(classes):
+        inside: dict[str, Content] = {}
+        for each in classes.values():
+            for name, own in each.folders.items():
+                _merge(inside.setdefault(name, Content()), own)
+        if all(map(split_of, names)):
+            deeper = any(each.folders for each in inside.values())
+            meant = (*outer, "folder", "split", "class") if deeper else (*outer, "class", "split")
+            told.append(f"{_listed(names)} in them are splits (data.layout={'/'.join(meant)})")
+            break
+        outer, classes = (*outer, "folder"), inside
+        told.append(f"{_listed(names)} in them are the classes (data.layout={'/'.join((*outer, 'class'))})")
+    if len(told) == 1:
+        return layout
+    raise ValueError(f"{root} can be read in {len(told)} ways: {', or '.join(told)}")
+
+
+def _doubtful(classes: Mapping[str, Content]) -> set[str]:
+    """Return the names of the folders in class folders where these may be the classes, or the splits, instead.
+
+    They may where each class folder holds the same ones, where they have the names of defects, or of splits.
     """
     inside = [set(each.folders) for each in classes.values()]
     names = set[str]().union(*inside)
-    if len(names) < 2 or len(classes) < 2 or not all(inside):
-        return layout
-    if sum(each.own for each in classes.values()) >= sum(each.deeper for each in classes.values()):
-        return layout
-    if any(each != names for each in inside) and (_has_defect(classes) or not _has_defect(names)):
-        return layout
-    outer = "/".join((*layout[:-1], ""))
-    if all(map(split_of, names)):
-        deeper = any(part.folders for each in classes.values() for part in each.folders.values())
-        word, other = "splits", f"data.layout={outer}{'folder/split/class' if deeper else 'class/split'}"
-    else:
-        word, other = "the classes", f"data.layout={outer}folder/class, or {outer}group/class: no split parts a folder"
-    raise ValueError(
-        f"{root} can be read in two ways: {_listed(classes)} are the classes (data.layout={'/'.join(layout)}), or "
-        f"{_listed(names)} in them are {word} ({other})"
-    )
+    own, deeper = (sum(getattr(each, which) for each in classes.values()) for which in ("own", "deeper"))
+    if len(names) < 2 or len(classes) < 2 or not all(inside) or own >= deeper:
+        return set()
+    same = all(each == names for each in inside)
+    return names if same or all(map(split_of, names)) or (_has_defect(names) and not _has_defect(classes)) else set()
 
 
 def _has_defect(names: Iterable[str]) -> bool:

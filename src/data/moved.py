@@ -7,7 +7,7 @@ from typing import Any
 
 OWN_DATA = "data=_own"  # the override that stands for them on the command line
 SOURCES = ("root", "table", "path")  # what images are found by
-PLACES = (*SOURCES, "files_dir", "split_file", "cache_dir")
+PLACES = (*SOURCES, "files_dir", "layout", "split_file", "cache_dir")
 LOADING = ("on_error", "batch_size", "num_workers")  # what changes no figure of an image that can be read
 
 
@@ -22,7 +22,11 @@ def moved(settings: Mapping[str, Any], given: Mapping[str, Any], allowed: tuple[
     Raises:
         ValueError: Something else is given, or what the run's source does not have.
     """
-    own = [key for key in allowed if key not in (*SOURCES, "files_dir") or key in settings]
+    present = {
+        *settings,
+        *(("layout",) if str(settings.get("_target_")).endswith(".FolderData") else ()),
+    }  # which is new
+    own = [key for key in allowed if key not in (*SOURCES, "files_dir", "layout") or key in present]
     for key in given:
         if key not in own:
             raise ValueError(

@@ -14,7 +14,7 @@ def test_what_is_said_anew_takes_the_place_of_what_was():
 @pytest.mark.parametrize("key", ["table", "path", "files_dir", "image_size", "batch_size"])
 def test_what_the_source_does_not_have_or_would_change_the_data_is_refused_by_name(key):
     with pytest.raises(
-        ValueError, match=rf"^data\.{key} is not to be given .*FolderData.*data\.root, data\.split_file"
+        ValueError, match=rf"^data\.{key} is not to be given .*FolderData.*data\.root, data\.layout, data\.split_file"
     ):
         moved(FOLDER, {key: "x"}, PLACES)
 
@@ -22,3 +22,9 @@ def test_what_the_source_does_not_have_or_would_change_the_data_is_refused_by_na
 def test_only_what_images_are_found_by_names_them():
     assert found_by({"cache_dir": "c", "split_file": "s"}) == ""
     assert found_by({"root": "a b", "table": "t.csv"}) == "data.root=a b data.table=t.csv"
+
+
+def test_the_layout_of_a_run_that_guessed_it_can_be_said():
+    assert moved(FOLDER, {"layout": "class"}, PLACES) == {**FOLDER, "layout": "class"}
+    with pytest.raises(ValueError, match=r"^data\.layout is not to be given"):
+        moved({"_target_": "src.data.TableData", "table": "t.csv"}, {"layout": "class"}, PLACES)
