@@ -33,6 +33,8 @@ from src.lora.look import Example
 from src.lora.settings import LoraSettings
 from src.lora.undo import undone_on_error
 
+ADAPTER, WEIGHTS = "adapter.safetensors", "weights.safetensors"  # what a training leaves in its run folder
+
 
 def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> Path:
     """Save the adapters, the head with its statistics, and every other parameter that requires a gradient, atomically.
@@ -90,7 +92,7 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[s
 
 
 def read_adapter(path: str | Path) -> AdapterHeader:
-    """Return the header of an adapter file, without its tensors.
+    """Return the header of an adapter file, or of the one in a run folder, without its tensors.
 
     Raises:
         AdapterError: The file is missing, cut short, no safetensors, or no adapter.
@@ -99,12 +101,12 @@ def read_adapter(path: str | Path) -> AdapterHeader:
 
 
 def load_adapter(path: str | Path, model: nn.Module, example: Example | None = None) -> Injection:
-    """Inject with the file's settings into a plain `model` and fill in the file's values.
+    """Inject with the settings of an adapter file into a plain `model`, and fill in the file's values.
 
     Everything is checked first: whatever is raised, the model is untouched.
 
     Args:
-        path: The file.
+        path: The file, or its run folder.
         model: The base that the adapter was trained on.
         example: As in `inject`, and as it was there: it decides which norms fold.
 
@@ -212,14 +214,35 @@ def check(
             raise AdapterError(f"{path} holds NaN or infinity in {name}: the training diverged, or the file is damaged")
 
 
+def find_adapter(path: Path) -> Path:
+    """Return the adapter file that `path` names: itself, or the one in a run folder.
+
+    Raises:
+        AdapterError: There is none.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise AdapterError(f"no adapter file at {path}: give the file, its run folder, or exports/<experiment>/latest")
+    if not (path / ADAPTER).is_file():
+        full = f": every weight was trained, and {WEIGHTS} holds them" if (path / WEIGHTS).is_file() else ""
+        raise AdapterError(
+            f"{path} holds no {ADAPTER}{full or _of_peft(path) or ': give the folder of a finished training'}"
+        )
+    return path / ADAPTER
+
+
+def _of_peft(folder: Path) -> str:
+    return ": it is of PEFT, load_peft reads it" if (folder / "adapter_config.json").is_file() else ""
+
+
 def read_tensors(path: Path) -> tuple[AdapterHeader, dict[str, Tensor]]:
     """Return what an adapter file says of itself, and its tensors.
 
     Raises:
         AdapterError: As `read_adapter`.
     """
-    if not path.is_file():
-        raise AdapterError(f"no adapter file at {path}: give the file, its run folder, or exports/<experiment>/latest")
+    path = find_adapter(path)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("graft")
@@ -229,5 +252,5 @@ def read_tensors(path: Path) -> tuple[AdapterHeader, dict[str, Tensor]]:
             f"{path} is no safetensors file or is damaged ({error}): pickled files (.pt, .ckpt, .bin) are never loaded"
         ) from error
     if text is None:
-        raise AdapterError(f"{path} is a safetensors file, but no Graft adapter")
+        raise AdapterError(f"{path} is a safetensors file, but no Graft adapter{_of_peft(path.parent)}")
     return parse_header(path, text, (str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values())), tensors

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from src.lora.modes import is_recorded
 from src.lora.pissa import principal
-from src.lora.products import merged
+from src.lora.products import LOW, merged
 from src.lora.weight import AdaptedWeight
 
 INITS = ("default", "pissa", "eva")
@@ -27,12 +27,17 @@ class Recipe:
     dropout: float = 0.0
 
 
+def learnable(base: Tensor) -> Tensor:
+    """Return `base` in the precision that its adapter learns in: at least float32, where steps of a training count."""
+    return base.float() if base.dtype in LOW else base
+
+
 class Adapter(nn.Module):
     """What is added to one weight; `weight(W)` is the only thing a layer asks of it.
 
     Where a batch norm is folded into the layer, W is the folded weight, and the update is learnt for it: its rows are
     of one size. For the plain weight of EfficientNet-Lite0, one learning rate is 50 times too high for some channels
-    and too low for others.
+    and too low for others. What is learnt is kept in float32 where W is of half precision; W' is as W is.
     """
 
     kind: str
@@ -77,14 +82,14 @@ class LowRank(Adapter):
 
     def __init__(self, base: Tensor, recipe: Recipe) -> None:
         super().__init__(base, recipe)
-        out, fan_in = base.shape[0], base[0].numel()
-        self.A = nn.Parameter(base.new_empty(recipe.rank, fan_in))
-        self.B = nn.Parameter(base.new_zeros(out, recipe.rank))
+        out, fan_in, dtype = base.shape[0], base[0].numel(), learnable(base).dtype
+        self.A = nn.Parameter(base.new_empty(recipe.rank, fan_in, dtype=dtype))
+        self.B = nn.Parameter(base.new_zeros(out, recipe.rank, dtype=dtype))
         self.scale, self.dropout = recipe.scale, nn.Dropout(recipe.dropout)
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
         b, a = principal(base / self.scale, recipe.rank) if recipe.init == "pissa" else (None, None)
-        self.register_buffer("B0", b, persistent=False)
-        self.register_buffer("A0", a, persistent=False)
+        self.register_buffer("B0", None if b is None else b.to(dtype), persistent=False)
+        self.register_buffer("A0", None if a is None else a.to(dtype), persistent=False)
         if b is not None and a is not None:
             self.B.data.copy_(b)
             self.A.data.copy_(a)
@@ -128,7 +133,7 @@ class Dora(LowRank):
 
     def __init__(self, base: Tensor, recipe: Recipe) -> None:
         super().__init__(base, recipe)
-        self.M = nn.Parameter(base.detach().flatten(1).norm(dim=1))
+        self.M = nn.Parameter(learnable(base).detach().flatten(1).norm(dim=1))
 
     def product(self) -> tuple[Tensor, Tensor]:
         """Refuse: the rows of V are brought to other lengths."""
@@ -141,11 +146,11 @@ class Dora(LowRank):
 
     def weight(self, base: Tensor) -> Tensor:
         """Return the rows of V, each with the length that M gives it; a row of zeros stays one."""
-        v = merged(base, *self.factors())
+        v = merged(base.to(self.M.dtype), *self.factors())
         norm = v.detach().flatten(1).norm(dim=1)
         length = self.M if self.alive is None else self.M.where(self.alive, norm)
         factor: Tensor = length / norm.where(norm > 0, 1)
-        return v * factor.view(-1, *[1] * (v.ndim - 1))
+        return (v * factor.view(-1, *[1] * (v.ndim - 1))).to(base.dtype)
 
 
 class Dense(Adapter):
@@ -155,7 +160,7 @@ class Dense(Adapter):
 
     def __init__(self, base: Tensor, recipe: Recipe) -> None:
         super().__init__(base, recipe)
-        self.D = nn.Parameter(torch.zeros_like(base, memory_format=torch.contiguous_format))
+        self.D = nn.Parameter(torch.zeros_like(learnable(base), memory_format=torch.contiguous_format))
 
     @classmethod
     def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
@@ -165,7 +170,7 @@ class Dense(Adapter):
     def weight(self, base: Tensor) -> Tensor:
         """Return W + D."""
         delta = self.D if self.alive is None else self.D * self.alive.view(-1, *[1] * (base.ndim - 1))
-        return base + delta
+        return (base + delta).to(base.dtype)
 
     def product(self) -> tuple[Tensor, Tensor]:
         """Return D and the identity, on its shorter side."""
@@ -188,11 +193,12 @@ class Blend(Adapter):
 
     def weight(self, base: Tensor) -> Tensor:
         """Return W + the sum of share (W'_part - W)."""
-        adapted = base
+        exact = learnable(base)
+        adapted = exact
         for part, share in zip(self.children(), self.shares, strict=True):
             assert isinstance(part, Adapter)
-            adapted = adapted + share * (part.weight(base) - base)
-        return adapted
+            adapted = adapted + share * (part.weight(exact) - exact)
+        return adapted.to(base.dtype)
 
 
 KINDS: dict[str, type[Adapter]] = {"lora": LowRank, "dora": Dora}

@@ -25,11 +25,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         kind, unread = config["peft_type"], [option for option in UNREAD if config.get(option)]
+        for option in ("modules_to_save", "target_modules"):
+            _require_names(option, config.get(option) or [])
         if config.get("bias", "none") != "none":
             unread.append("bias")
         if config.get("init_lora_weights") not in PLAIN_INITS:
             unread.append("init_lora_weights")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise AdapterError(f"no {CONFIG} in {folder}: give the folder that PEFT's save_pretrained wrote") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise AdapterError(
@@ -39,6 +41,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         why = f"its peft_type is {kind}" if kind != "LORA" else f"it uses {', '.join(unread)}"
         raise AdapterError(f"{folder} is no plain LoRA that Graft can read: {why}; merge it in PEFT instead")
     return config
+
+
+def _require_names(option: str, names: Any) -> None:
+    pattern = option == "target_modules" and isinstance(names, str)
+    if not pattern and not (isinstance(names, list) and all(name and isinstance(name, str) for name in names)):
+        raise TypeError(f"{option} is {names!r}, no list of names")
 
 
 def settings_of(folder: Path, config: Mapping[str, Any], layers: Iterable[str]) -> LoraSettings:

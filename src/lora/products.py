@@ -16,7 +16,9 @@ from src.lora.onednn import product
 
 
 def merged(weight: Tensor, b: Tensor, a: Tensor) -> Tensor:
-    """Return W + B A in W's shape, precision and memory format."""
+    """Return W + B A in W's shape, precision and memory format; summed in the pair's, where that is the higher."""
+    if weight.dtype != a.dtype:
+        return merged(weight.to(torch.promote_types(weight.dtype, a.dtype)), b, a).to(weight.dtype)
     with full_precision(weight):  # autocast would round W before the sum, and lose small updates
         if weight.ndim == 4 and not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last):
             out, channels, height, width = weight.shape

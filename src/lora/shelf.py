@@ -177,7 +177,7 @@ class Shelf:
         return self._find(name).bytes
 
     def load(self, name: str, path: str | Path) -> None:
-        """Read an adapter file and keep it under `name`; the model stays as it is.
+        """Read an adapter file, or the one in a run folder, and keep it under `name`; the model stays as it is.
 
         Raises:
             AdapterError: The file is no adapter, is for another base, or its names, shapes or values do not fit.

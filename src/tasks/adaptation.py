@@ -12,11 +12,9 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from src.lora import Injection, LoraSettings, eva, inject, injection_of, merge, save_adapter
-from src.lora.adapter_file import write_tensors
+from src.lora.adapter_file import ADAPTER, WEIGHTS, write_tensors
 
 EVA_BATCHES = 4
-WEIGHTS = "weights.safetensors"
-ADAPTER = "adapter.safetensors"
 
 
 class Adaptation(Protocol):

@@ -15,8 +15,9 @@ from torch import nn
 
 from src.backbones import Backbone
 from src.lora import AdapterError, load_adapter, read_adapter
+from src.lora.adapter_file import ADAPTER, WEIGHTS
 from src.spec import ImageSpec, TaskSpec
-from src.tasks.adaptation import ADAPTER, WEIGHTS, Adaptation, Full, Lora
+from src.tasks.adaptation import Adaptation, Full, Lora
 from src.tasks.base import Setting
 from src.tasks.build import build
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from src.atomic import new_folder
-from src.tasks.adaptation import ADAPTER, WEIGHTS
+from src.lora.adapter_file import ADAPTER, WEIGHTS
 from src.tasks.progress import CHECKPOINTS, can_resume
 
 log = logging.getLogger(__name__)

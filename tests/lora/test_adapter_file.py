@@ -248,3 +248,33 @@ def test_a_file_with_values_of_a_folded_layer_is_refused_and_the_model_left(trai
         load_adapter(path, pristine)
     assert injection_of(pristine) is None and all(p.requires_grad for p in pristine.parameters())
     assert all(torch.equal(value, state[key]) for key, value in pristine.state_dict().items())
+
+
+def test_a_run_folder_stands_for_its_file(trained):
+    model, path = trained
+    fresh, shelf = build("dilated_resnet"), Shelf(build("dilated_resnet"))
+    load_adapter(path.parent, fresh)
+    shelf.load("run", path.parent)
+    shelf.activate("run")
+    for loaded in (fresh, shelf.model):
+        assert torch.equal(outputs(loaded, images(loaded)), outputs(model, images(model)))
+    assert read_adapter(str(path.parent)) == read_adapter(path)
+
+
+@pytest.mark.parametrize(
+    ("left", "message"),
+    [
+        ("weights.safetensors", "every weight was trained, and weights.safetensors holds them"),
+        ("adapter_config.json", "it is of PEFT, load_peft reads it"),
+        ("config.yaml", "give the folder of a finished training"),
+    ],
+)
+def test_a_folder_without_an_adapter_says_what_it_holds_instead(left, message, tmp_path):
+    (tmp_path / left).write_bytes(b"")
+    refuses(tmp_path, f"holds no adapter.safetensors: {message}")
+
+
+def test_the_file_of_peft_is_told(tmp_path):
+    (tmp_path / "adapter_config.json").write_bytes(b"{}")
+    save_file({"a": torch.zeros(1)}, tmp_path / "adapter_model.safetensors")
+    refuses(tmp_path / "adapter_model.safetensors", "no Graft adapter: it is of PEFT, load_peft reads it")

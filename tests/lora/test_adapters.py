@@ -156,3 +156,50 @@ def test_a_new_kind_is_one_class(monkeypatch, tmp_path):
     stir(model)
     load_adapter(save_adapter(tmp_path / "a.safetensors", model), pristine)
     assert torch.equal(outputs(pristine, images(model)), outputs(model, images(model)))
+
+
+@pytest.mark.parametrize(
+    ("key", "choice", "dtype"),
+    [
+        *(("vit", choice, torch.bfloat16) for choice in ({}, *CHOICES)),
+        ("vit", {}, torch.float16),
+        ("dilated_resnet", {}, torch.bfloat16),
+    ],
+    ids=str,
+)
+def test_adapters_of_a_base_in_half_precision_learn_in_float32(key, choice, dtype, tmp_path):
+    base = build(key).to(dtype)
+    x = images(base).to(dtype)
+    before, pristine = outputs(base, x), copy.deepcopy(base)
+    inject(base, rank=4, fold_norms=False, **choice)
+    assert torch.equal(outputs(base, x), before) and base(x).dtype == dtype
+    optimizer = torch.optim.AdamW([p for _, _, adapter in adapters(base) for p in adapter.parameters()], lr=1e-6)
+    base(x).float().square().sum().backward()
+    optimizer.step()
+    assert all(p.dtype == state["exp_avg"].dtype == torch.float32 for p, state in optimizer.state.items())
+    stir(base)
+    trained = outputs(base, x)
+    reloaded = copy.deepcopy(pristine)
+    load_adapter(save_adapter(tmp_path / "a.safetensors", base), reloaded)
+    assert torch.equal(outputs(reloaded, x), trained) and trained.dtype == dtype
+    merge(reloaded)
+    assert torch.equal(outputs(reloaded, x), trained)
+    remove(base)
+    heads = ("head.", "fc.")
+    for name, value in base.state_dict().items():
+        assert name.startswith(heads) or torch.equal(value, pristine.state_dict()[name])
+
+
+@pytest.mark.parametrize("kind", [LowRank, Dora, Dense])
+def test_the_update_is_added_in_float32_and_rounded_once(kind):
+    torch.manual_seed(0)
+    weight = torch.randn(12, 40).bfloat16()
+    adapter = kind(weight, Recipe(2, 1.0))
+    for parameter in adapter.parameters():
+        nn.init.normal_(parameter)
+    wide = kind(weight.float(), Recipe(2, 1.0))
+    wide.load_state_dict(adapter.state_dict())
+    with torch.no_grad():
+        assert torch.equal(adapter.weight(weight), wide.weight(weight.float()).bfloat16())
+        blend = Blend([(adapter, 0.5), (copy.deepcopy(adapter), 0.25)]).weight(weight)
+    assert blend.dtype == torch.bfloat16

@@ -118,6 +118,9 @@ def refused(folder, message, model=None):
         ({"rank_pattern": [1]}, "cannot be used"),
         ({"rank_pattern": {"qkv[": 3}}, "cannot be used"),
         ({"target_modules": "qkv["}, "no pattern"),
+        ({"target_modules": 3}, "target_modules is 3, no list of names"),
+        ({"modules_to_save": "head"}, "modules_to_save is 'head', no list of names"),
+        ({"modules_to_save": ["head", 1]}, "no list of names"),
         ({"target_modules": ["qkv", "fc1"]}, r"lacks A and B of \['blocks.0.mlp.fc1'"),
     ],
 )
@@ -151,6 +154,8 @@ def test_refuses_tensors_that_do_not_fit(change, message, tmp_path):
 
 def test_refuses_nothing_damage_pickles_and_another_network(tmp_path):
     refused(tmp_path, "no adapter_config.json")
+    (tmp_path / "file").touch()
+    refused(tmp_path / "file", "give the folder that PEFT's save_pretrained wrote")
     by_peft("test_vit", tmp_path, target_modules=["qkv"], modules_to_save=None)
     refused(tmp_path, "no layer blocks.0.attn.qkv; near names", plain("test_resnet"))
     weights = tmp_path / "adapter_model.safetensors"
