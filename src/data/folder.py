@@ -14,6 +14,7 @@ from src.data.layout import Content, Layout, guess_layout, parse_layout
 from src.data.listing import Listing, Sample
 from src.data.loading import Loading
 from src.data.naming import arranged, nfc, positive_class, split_of
+from src.edge.unread import describe
 from src.edge.walk import UNREADABLE, Found, Skip, sort_out, walk
 from src.errors import LinesError
 
@@ -72,7 +73,9 @@ class FolderData(ImageData):
         listing, empty = self._listed()
         samples, classes = listing.samples, listing.classes
         if empty:
-            raise ValueError(f"{empty[0]} has no images that can be read: add some or remove the folder")
+            lost = describe(skip for skip in listing.skipped if skip[0].is_relative_to(empty[0]))
+            why = f" ({lost})" if lost else ""
+            raise ValueError(f"{empty[0]} has no images that can be read{why}: add some or remove the folder")
         if not {sample.split for sample in samples} & {None, "train"}:
             own = samples[0].path.relative_to(self.root).parts[0]
             raise ValueError(
@@ -80,7 +83,12 @@ class FolderData(ImageData):
                 "class, data.layout=class"
             )
         if len(classes) < 2:
-            raise ValueError(f"{self.root} has one class only ({classes[0]}): add a folder of images for another")
+            places = [sample.path.relative_to(self.root).parts for sample in samples]
+            wrapped = len({place[1] for place in places if len(place) > 2}) > 1 and samples[0].split is None
+            inner = f", or set data.root={self.root / places[0][0]} if its folders are the classes" if wrapped else ""
+            raise ValueError(
+                f"{self.root} has one class only ({classes[0]}): add a folder of images for another{inner}"
+            )
         if self._classes is None:
             require_one_spelling(classes, f"{self.root} has the folders")
         else:

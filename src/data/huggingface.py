@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from PIL import UnidentifiedImageError
-
-from src.atomic import write_bytes
 from src.data.checks import require_learnable, require_one_spelling, require_whole_groups
 from src.data.datamodule import ImageData
+from src.data.hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
 from src.data.listing import SPLITS, Listing, Sample
 from src.data.loading import Loading
 from src.data.naming import SPLIT_NAMES, arranged, near, nfc, positive_class
-from src.edge.formats import open_picture, suffix_of
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """An image in a split of the data set; its bytes stay there until they are asked for."""
-
-    split: str
-    number: int
-    label: str
-    group: str | None
-    path: str | None
-    rows: Any
-    column: str
-
-    @property
-    def place(self) -> str:
-        return f"row {self.number} of split {self.split}"
-
-    @property
-    def local(self) -> bool:
-        """Whether the image is a file on this machine rather than bytes in the data set."""
-        return self.path is not None and os.path.isfile(self.path)
-
-    def content(self) -> bytes:
-        """Return the image's file as it was made."""
-        image = self.rows[self.number - 1][self.column]
-        return Path(str(image["path"])).read_bytes() if image["bytes"] is None else bytes(image["bytes"])
 
 
 class HuggingFaceData(ImageData):
@@ -134,13 +103,13 @@ class HuggingFaceData(ImageData):
         """Load the data set and write out what is no file yet; also return where the user finds each picture."""
         library = _library()
         parts = self._parts(library, judged)
-        pictures: list[_Picture] = []
+        pictures: list[HubPicture] = []
         classes: tuple[str, ...] = ()
         for split, part in parts.items():
             columns = self._chosen(library, part.features)
             names = getattr(part.features[columns["label"]], "names", None)
             classes = classes or tuple(map(nfc, names or ()))
-            pictures += _pictures(
+            pictures += list_pictures(
                 part.cast_column(columns["image"], library.Image(decode=False)), split, columns, names
             )
         root, paths = self._files(pictures, "-".join(part._fingerprint for part in parts.values()))
@@ -150,7 +119,9 @@ class HuggingFaceData(ImageData):
         ]
         held = {sample.label for sample in samples}
         classes = tuple(name for name in classes if name in held) or tuple(sorted(held))
-        listing = Listing(self._title(), root, tuple(samples), classes, None)
+        local = Path(self.path).is_dir() and all(each.local for each in pictures)
+        skipped, ignored = find_unlisted(Path(self.path), paths) if local else ([], 0)
+        listing = Listing(self._title(), root, tuple(samples), classes, None, skipped=tuple(skipped), ignored=ignored)
         return listing, [each.place for each in pictures]
 
     def _parts(self, library: Any, judged: bool) -> dict[str, Any]:
@@ -205,7 +176,7 @@ class HuggingFaceData(ImageData):
             raise ValueError(f"column {image!r} of {self.path} holds no images, of {listed}: correct data.image_column")
         return chosen
 
-    def _files(self, pictures: Sequence[_Picture], fingerprint: str) -> tuple[Path, list[Path]]:
+    def _files(self, pictures: Sequence[HubPicture], fingerprint: str) -> tuple[Path, list[Path]]:
         """Return a folder and the file of each picture in it; what is no file in one place is written out."""
         if all(each.local for each in pictures):
             found = [Path(str(each.path)) for each in pictures]
@@ -215,7 +186,7 @@ class HuggingFaceData(ImageData):
             return Path(os.path.commonpath([path.parent for path in found])), found
         root = self.files_dir / f"{_slug(self._title())}-{fingerprint}"
         log.info("%d images of %s are kept in %s", len(pictures), self.path, root)
-        return root, [_written(root, each) for each in pictures]
+        return root, [write_picture(root, each) for each in pictures]
 
     def _title(self) -> str:
         whole = Path(self.path).resolve().name if Path(self.path).is_dir() else self.path
@@ -228,44 +199,6 @@ def _library() -> Any:
     except ModuleNotFoundError as error:
         raise ValueError('data=huggingface needs the library datasets: run pip install -e ".[hub]"') from error
     return datasets
-
-
-def _pictures(part: Any, split: str, columns: Mapping[str, str | None], names: Sequence[str] | None) -> list[_Picture]:
-    """Return the pictures of a split, not decoded."""
-    found = []
-    for number, row in enumerate(part, start=1):
-        image, label = row[columns["image"]], row[columns["label"]]
-        group = None if columns["group"] is None else row[columns["group"]]
-        place = f"row {number} of split {split}"
-        if label is None or label == "" or (names is not None and label < 0):
-            raise ValueError(f"{place} has no label: leave that split out by 'data.splits={{{split}: null}}'")
-        if isinstance(label, bytes | float | list | dict):
-            raise ValueError(f"{place} has the label {label!r}, which is no class: set data.label_column=NAME")
-        if image is None:
-            raise ValueError(f"{place} has no image: leave that split out by 'data.splits={{{split}: null}}'")
-        text = nfc(str(label) if names is None else names[label])
-        kept = None if group in (None, "") else nfc(str(group))
-        path = image["path"] if image["bytes"] is None else None
-        found.append(_Picture(split, number, text, kept, path, part, str(columns["image"])))
-    return found
-
-
-def _written(root: Path, picture: _Picture) -> Path:
-    """Return the picture's own file, written unless it is there."""
-    content = picture.content()
-    path = root / picture.split / f"{picture.number:06}{_suffix(content)}"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
-    return path
-
-
-def _suffix(content: bytes) -> str:
-    try:
-        with open_picture(io.BytesIO(content)) as image:
-            return suffix_of(str(image.format))
-    except UnidentifiedImageError:
-        return ".png"  # a broken image, which is told of with all the others
 
 
 def _slug(title: str) -> str:

@@ -110,10 +110,10 @@ def _undoubted(root: Path, classes: Mapping[str, Content], layout: Layout) -> La
         for each in classes.values():
             for name, own in each.folders.items():
                 _merge(inside.setdefault(name, Content()), own)
-        if all(map(split_of, names)):
-            deeper = any(each.folders for each in inside.values())
+        if splits := [name for name in names if split_of(name)]:
+            deeper = any(inside[name].folders for name in splits)
             meant = (*outer, "folder", "split", "class") if deeper else (*outer, "class", "split")
-            told.append(f"{_listed(names)} in them are splits (data.layout={'/'.join(meant)})")
+            told.append(f"{_listed(splits)} in them are splits (data.layout={'/'.join(meant)})")
             break
         outer, classes = (*outer, "folder"), inside
         told.append(f"{_listed(names)} in them are the classes (data.layout={'/'.join((*outer, 'class'))})")
@@ -133,7 +133,8 @@ def _doubtful(classes: Mapping[str, Content]) -> set[str]:
     if len(names) < 2 or len(classes) < 2 or not all(inside) or own >= deeper:
         return set()
     same = all(each == names for each in inside)
-    return names if same or all(map(split_of, names)) or (_has_defect(names) and not _has_defect(classes)) else set()
+    known = any(map(split_of, names)) or (_has_defect(names) and not _has_defect(classes))
+    return names if same or known else set()
 
 
 def _has_defect(names: Iterable[str]) -> bool:

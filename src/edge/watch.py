@@ -64,9 +64,10 @@ class Watch(Source):
             stop.wait(pause)
 
     def holds(self, folder: Path) -> bool:
-        """Tell whether the two folders lie in each other."""
-        own, other = self.folder.resolve(), folder.resolve()
-        return own.is_relative_to(other) or other.is_relative_to(own)
+        """Tell whether the two folders lie in each other, or one of those that links lead to and `folder`."""
+        other = folder.resolve()
+        links = [each.resolve() for each in (self.folder, *walk(self.folder).folders)]
+        return any(own.is_relative_to(other) or other.is_relative_to(own) for own in links)
 
     def left_out(self) -> str:
         """Say what was skipped, and how many further pages there were."""

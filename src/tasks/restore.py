@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from src.backbones import Backbone
+from src.data.naming import nfc
 from src.lora import AdapterError, load_adapter, read_adapter
 from src.lora.adapter_file import ADAPTER, WEIGHTS
 from src.spec import ImageSpec, TaskSpec
@@ -113,13 +114,19 @@ def read_trained(path: str | Path, weights: str | None = None) -> Trained:
             backbone if weights is None else replace(backbone, weights=weights),
             adaptation,
             ImageSpec.from_dict(kept["image"]),
-            TaskSpec.from_dict(kept["task"]),
+            _in_one_form(TaskSpec.from_dict(kept["task"])),
             dict(kept["provenance"]),
         )
     except (KeyError, TypeError) as error:
         raise AdapterError(
             f"{path} was saved by the library without a training: it names no backbone ({error})"
         ) from error
+
+
+def _in_one_form(task: TaskSpec) -> TaskSpec:
+    """Return the task with its names in the Unicode form that sources give theirs in; older files may have another."""
+    positive = None if task.positive is None else nfc(task.positive)
+    return replace(task, classes=tuple(map(nfc, task.classes)), positive=positive)
 
 
 def _weights_metadata(path: Path) -> dict[str, Any]:

@@ -244,6 +244,10 @@ READINGS = [
         tree("hall1 hall2", "x y z", "a b"),
         {"class": "hall1 hall2", "folder/class": "x y z", "folder/folder/class": "a b"},
     ),
+    (
+        tree("bottle cable", "train", "good") | tree("bottle cable", "train test ground_truth", "bad"),
+        {"class": "bottle cable", "folder/split/class": "bad good"},
+    ),
     (tree("train test", "x y", "a b"), {"split/class": "x y", "split/folder/class": "a b"}),
     (tree("train", "a b") | tree("unsorted"), {"class": "train unsorted", "split/class": "a b"}),
     (tree("train", "a b") | tree("test"), {"class": "test train", "split/class": "a b"}),
@@ -324,3 +328,19 @@ def test_two_folders_of_one_number_are_told_unless_both_are_named(make_folder, i
     shutil.rmtree(root / "1.0")
     read(root, image)
     assert "has the folders OK and ok, which count as two classes" in caplog.text
+
+
+def test_what_an_empty_class_folder_holds_instead_is_said(make_folder, image):
+    root = make_folder(a=1, b=1)
+    (root / "c").mkdir()
+    (root / "c/x.djvu").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"c has no images that can be read \(.*c/x\.djvu: no format that Graft reads"):
+        read(root, image)
+
+
+def test_a_folder_around_the_class_folders_is_told_with_the_root_that_works(make_folder, image):
+    root = make_folder(parts__a=1, parts__b=1)
+    with pytest.raises(ValueError, match=r"one class only \(parts\).*or set data\.root=(.*) if its folders") as caught:
+        read(root, image)
+    (inner,) = re.findall(r"data\.root=(\S+)", str(caught.value))
+    assert read(inner, image).classes == ("a", "b")

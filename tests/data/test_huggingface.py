@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hydra.utils import instantiate
 
@@ -143,3 +145,25 @@ def test_a_missing_library_says_what_to_install(image, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(ValueError, match=r'pip install -e "\.\[hub\]"'):
         HuggingFaceData("user/name", image=image).read()
+
+
+def test_what_a_local_folder_holds_and_the_library_leaves_out_is_told(make_folder, image, tmp_path):
+    root = make_folder(f__a=4, f__b=4, else__a=2) / "f"
+    (root / "a/more").symlink_to(tmp_path / "else/a")
+    (root / "b/gone.png").symlink_to("nowhere.png")
+    (root / "b/x.djvu").write_bytes(b"x")
+    listing = HuggingFaceData(root, image=image, files_dir=tmp_path / "files").read()
+    used = {sample.path.relative_to(root).as_posix() for sample in listing.samples}
+    told = {path.relative_to(root).as_posix() for path, _ in listing.skipped}
+    assert used | told == {
+        *(f"{label}/{number:03}.png" for label in "ab" for number in range(4)),
+        *("a/more/000.png", "a/more/001.png", "b/gone.png", "b/x.djvu"),
+    }
+    assert not used & told
+
+
+def test_labels_in_two_unicode_forms_are_one(monkeypatch, image, tmp_path, make_part):
+    names = [unicodedata.normalize("NFD", "Äpfel"), "Öl"]
+    listing = read(monkeypatch, image, tmp_path, {"train": make_part([0, 1, 1], names=names)}, positive="Äpfel")
+    assert listing.classes == ("Äpfel", "Öl") and listing.positive == "Äpfel"
+    assert listing.samples[0].label == "Äpfel"

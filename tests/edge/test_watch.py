@@ -131,3 +131,10 @@ def test_what_cannot_be_read_is_counted_and_forgotten_when_it_gets_its_name(tmp_
     assert seen == ["more/linked.png", "a.png"]
     assert source.left_out() == f", 1 skipped ({tmp_path}/b.djvu: no format that Graft reads: save it as PNG)"
     assert "skipped: " in caplog.text
+
+
+def test_a_folder_that_a_link_leads_to_is_held_too(tmp_path):
+    for name in ("in", "out", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "in/copies").symlink_to("../out")
+    assert Watch(tmp_path / "in").holds(tmp_path / "out/new") and not Watch(tmp_path / "in").holds(tmp_path / "other")

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from dataclasses import replace
 
 import pytest
@@ -94,3 +95,10 @@ def test_weights_of_another_shape_are_refused(tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"cut")
     with pytest.raises(AdapterError, match="no file of a full fine-tuning"):
         read_trained(tmp_path)
+
+
+def test_names_of_an_older_file_are_given_in_one_unicode_form(saved):
+    setting, model, path = saved
+    task = TaskSpec("classification", tuple(unicodedata.normalize("NFD", name) for name in ("Äpfel", "Öl")), None)
+    again = setting.adaptation.save(path.parent, model, metadata(replace(setting, task=task), {}))
+    assert read_trained(again).task.classes == ("Äpfel", "Öl")
