@@ -19,11 +19,10 @@ from src.lora.fusion import fuse, part
 from src.lora.heads import what_heads_read
 from src.lora.look import Example, agree, look, looking, most, read, run
 from src.lora.notes import forget, note, noted
-from src.lora.surgery import act_once, pass_through, restore_class
+from src.lora.surgery import FOLD, act_once, pass_through, restore_class
 from src.lora.trace import Pair, Trace, is_foldable
 
 log = logging.getLogger(__name__)
-NOTE = "fold"
 SMALLEST_ROW = 1e-6  # of the largest: such a channel is off
 
 
@@ -131,7 +130,7 @@ def unfold(norm: nn.Module) -> None:
     fold.follow()
     fold.conv._parameters["weight"], fold.conv._parameters["bias"] = fold.weight, fold.bias
     part(fold.conv)
-    forget(norm, NOTE)
+    forget(norm, FOLD)
     restore_class(norm)
 
 
@@ -149,7 +148,7 @@ def folds(model: nn.Module) -> dict[int, Fold]:
 
 
 def _of(norm: nn.Module) -> Fold | None:
-    fold: Fold | None = noted(norm, NOTE)
+    fold: Fold | None = noted(norm, FOLD)
     return fold
 
 
@@ -168,7 +167,7 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     weight = conv.weight.detach().double() * rows.view(-1, 1, 1, 1)
     kept, kept_bias = conv._parameters["weight"], conv._parameters["bias"]
     assert kept is not None
-    note(norm, NOTE, Fold(conv, kept, kept_bias, rows))
+    note(norm, FOLD, Fold(conv, kept, kept_bias, rows))
     conv._parameters["weight"] = _frozen(weight.to(conv.weight), conv.weight)
     conv._parameters["bias"] = _frozen(bias.to(conv.weight), conv.weight)
     pass_through(norm)

@@ -36,7 +36,7 @@ def fuse(conv: nn.Module, norm: nn.Module, act: nn.Module) -> None:
 def fused_activation(conv: nn.Module) -> str | None:
     """Return the name of the activation that `conv` is to apply now, if it is one and nobody looks in between."""
     fusion: Fusion | None = noted(conv, NOTE)
-    return None if fusion is None or any(map(_is_hooked, (conv, *fusion.behind))) else fusion.act
+    return None if fusion is None or any(map(is_hooked, (conv, *fusion.behind))) else fusion.act
 
 
 def part(conv: nn.Module) -> None:
@@ -71,6 +71,7 @@ def check_fusions(model: nn.Module, example: Example | None = None) -> None:
             part(conv)
 
 
-def _is_hooked(module: nn.Module) -> bool:
+def is_hooked(module: nn.Module) -> bool:
+    """Tell whether somebody looks at what goes through `module`, forward or backward."""
     everywhere = bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
     return everywhere or any(module.__dict__.get(table) for table in HOOKS)

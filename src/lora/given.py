@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from src.lora.heads import head_parameters
 from src.lora.inject import adapters, detach, injection_of
+from src.lora.look import in_eval
 from src.lora.products import merged
 from src.lora.surgery import slot
 
@@ -66,8 +67,8 @@ def inputs_of(model: nn.Module) -> Inputs:
             continue
         name = f"{place[0]}.{slot(attribute)}".removeprefix(".")
         places[id(adapter)] = (name, [place])
-        with torch.no_grad():
-            b, a = adapter.eval().product()
+        with in_eval(adapter):
+            b, a = adapter.product()
         factors |= {f"{name}.B": b.detach().clone(), f"{name}.A": a.detach().clone()}
     head = {name: parameter.detach().clone() for name, parameter in head_parameters(model).items()}
     return Inputs(factors, head, {name: tuple(each) for name, each in places.values()})

@@ -13,15 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from src.lora.attention import FastAttention
-from src.lora.fusion import fused_activation
+from src.lora.fusion import fused_activation, is_hooked
 from src.lora.modes import is_recorded, is_transformed
-from src.lora.notes import forget, note
+from src.lora.notes import forget, note, noted
 from src.lora.readonly import ReadOnly
 from src.lora.recompute import remember
 from src.lora.weight import AdaptedWeight, LeanWeight, is_activated
 
 Trait = tuple[str, tuple[str, ...]]  # a key of `_MEMBERS`, and the attributes that it is about
 Made = tuple[type[nn.Module], tuple[Trait, ...]]
+FOLD = "fold"  # the note of a folded norm, with the conv that computes it
 
 _made: dict[Made, type[nn.Module]] = {}
 
@@ -162,6 +163,8 @@ def _frozen_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[
 def _folded_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
     def forward(self: nn.Module, *args: Tensor, **kwargs: Tensor) -> Tensor:
         (x,) = (*args, *kwargs.values())
+        if not is_transformed() and is_hooked(noted(self, FOLD).conv):
+            x = x.clone()  # what a hook keeps of the conv, no activation behind the norm may change in place
         for name in ("drop", "act"):
             child = self._modules.get(name)
             x = x if child is None else child(x)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from src.lora import Injection, adapters, inject, injection_of, load_adapter, merge, remove, save_adapter
+from src.lora.adapters import Adapter
 from src.lora.targets import classifiers
+from src.lora.trace import tensors
 from tests.lora.conftest import outputs, relative, stir, uncover
 from tests.lora.family_table import FAMILIES
 
@@ -98,6 +100,34 @@ def starts_as_the_base(case: Case) -> None:
         expect(any(torch.equal(actual, y) for y in bits), f"equal at init, {label} gradients")
     folded, _ = case.adapted(stirred=False)
     close(outputs(folded, case.x), case.y, "equal at init, folded")
+
+
+def both_modes_say_the_same(case: Case) -> None:
+    """With gradients the outputs are those without, and so is what a hook on any module sees."""
+    model = case.trained
+    close(model(case.x).detach(), outputs(model, case.x), "equal in both modes")
+    hooked, quiet = (seen_by_hooks(model, lambda run=run: run(case.x)) for run in (model, partial(outputs, model)))
+    expect(len(hooked) == len(quiet), "hooks are called alike in both modes")
+    for with_gradients, without in zip(hooked, quiet, strict=True):
+        if without.is_floating_point() and without.numel() and without.any():
+            close(with_gradients, without, "hooks see the same in both modes")
+
+
+def seen_by_hooks(model: nn.Module, run: Callable[[], Any]) -> list[Tensor]:
+    """Return what every module but the adapters puts out in one run, the model's own output last."""
+    seen: list[Tensor] = []
+
+    def see(module: nn.Module, args: Any, output: Any) -> None:
+        seen.extend(tensor.detach().clone() for tensor in tensors(output))
+
+    modules = [module for module in model.modules() if not isinstance(module, Adapter)]
+    hooks = [module.register_forward_hook(see) for module in modules]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
 
 
 def adapts_every_layer_once(case: Case) -> None:
@@ -218,6 +248,7 @@ def the_base_stays_in_training(case: Case) -> None:
 STEPS: tuple[Callable[[Case], None], ...] = (
     adapts_every_layer_once,
     starts_as_the_base,
+    both_modes_say_the_same,
     gradients_live_and_equal_the_dense_route,
     every_adapter_moves_the_output,
     merged_equals_unmerged,

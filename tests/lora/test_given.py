@@ -17,7 +17,12 @@ def outputs(model, images):
 def test_inputs_are_all_that_a_line_adds_to_its_base(name, settings):
     model = trained(1, name, **settings)
     images = torch.randn(2, 3, 160, 160)
-    expected, line = outputs(model, images), inputs_of(model)
+    expected, modes = outputs(model, images), [module.training for module in model.modules()]
+    model.train()
+    line = inputs_of(model)
+    assert any(adapter.training for _, _, adapter in adapters(model))
+    for module, mode in zip(model.modules(), modes, strict=True):
+        module.training = mode
     assert torch.equal(outputs(model, images), expected), "the model stays as it was"
     names = give(model, [line], rank=3)
     values = line.factors | line.head

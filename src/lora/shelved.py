@@ -1,0 +1,112 @@
+"""What a shelf holds: an adapter in memory, or the sum of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from src.lora.adapter_file import fill, other_folds, parameters, refuse_folded
+from src.lora.adapters import Adapter, Blend
+from src.lora.inject import Graft, Rootstock, grow
+from src.lora.settings import LoraSettings
+from src.lora.targets import Site
+
+
+@dataclass
+class Shelved:
+    """An adapter in memory.
+
+    Attributes:
+        settings: How it was made.
+        folded: How many batch norms were folded in its training.
+        head: The head's parameters and statistics, by their names in the model.
+        further: The values of what was unfrozen beside the adapters, by name.
+        tensors: The adapters' values by name, until the modules are made.
+        grafts: The modules, made when the adapter is first shown: they start from the folded weights.
+    """
+
+    settings: LoraSettings
+    folded: int
+    head: dict[str, Tensor]
+    further: dict[str, Tensor]
+    tensors: dict[str, Tensor]
+    grafts: tuple[Graft, ...] | None = None
+
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """What its head holds that is not learnt."""
+        return {key: value for key, value in self.head.items() if not isinstance(value, nn.Parameter)}
+
+    @property
+    def bytes(self) -> int:
+        """Size of everything it learnt, in bytes."""
+        learnt = [
+            *self.tensors.values(),
+            *parameters(self.grafts or ()).values(),
+            *self.head.values(),
+            *self.further.values(),
+        ]
+        return sum(tensor.numel() * tensor.element_size() for tensor in learnt)
+
+    def values(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what was unfrozen beside the adapters."""
+        return self.further
+
+    def grow(self, model: nn.Module, rootstock: Rootstock) -> tuple[Graft, ...]:
+        """Return the modules for a prepared `model`.
+
+        Raises:
+            AdapterError: Other batch norms fold here than in its training.
+        """
+        if self.grafts is None:
+            if self.folded != rootstock.folded:
+                raise other_folds("the adapter", self.folded, rootstock.folded)
+            refuse_folded("the adapter", model, self.further)
+            grafts = grow(model, self.settings)
+            fill(parameters(grafts), self.tensors)
+            self.grafts, self.tensors = grafts, {}
+        return self.grafts
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Several adapters and their shares, shown as one."""
+
+    parts: tuple[tuple[Shelved, float], ...]
+
+    @property
+    def settings(self) -> LoraSettings:
+        """Those of the first part."""
+        return self.parts[0][0].settings
+
+    @property
+    def head(self) -> dict[str, Tensor]:
+        """The weighted sum of the heads; their statistics are the same."""
+        (first, _), heads = self.parts[0], dict[str, Tensor]()
+        for part, share in self.parts:
+            for key in part.head.keys() - first.statistics.keys():
+                value = part.head[key].detach()
+                heads[key] = heads.get(key, torch.zeros_like(value)) + share * value
+        return first.statistics | {key: nn.Parameter(value) for key, value in heads.items()}
+
+    def values(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what was unfrozen beside the adapters, as `blend` adds it to the base's own values."""
+        values: dict[str, Tensor] = {}
+        for part, share in self.parts:
+            for key, value in part.further.items():
+                values[key] = values.get(key, base[key].detach()) + share * (value.to(base[key]) - base[key].detach())
+        return values
+
+    def grow(self, model: nn.Module, rootstock: Rootstock) -> tuple[Graft, ...]:
+        """Return one module for each weight that any part adapts."""
+        sites: dict[tuple[int, str], Site] = {}
+        adapters: dict[tuple[int, str], list[tuple[Adapter, float]]] = {}
+        for part, share in self.parts:
+            for graft in part.grow(model, rootstock):
+                weight = (id(graft.site.module), graft.site.attribute)
+                sites[weight] = graft.site
+                adapters.setdefault(weight, []).append((graft.adapter, share))
+        return tuple(Graft(site, Blend(adapters[weight])) for weight, site in sites.items())
