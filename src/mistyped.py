@@ -1,18 +1,25 @@
-"""What to say of an override that names a key or a choice which the configs lack."""
+"""What to say of an override that names a key or a choice which the configs lack: advice that was tried to compose."""
 
 from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
-from omegaconf import OmegaConf
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.overrides import options
+from src.typed import find_unknown, require_types, takes
 
 
 def mistyped(error: BaseException, config: str) -> ValueError | None:
@@ -24,41 +31,124 @@ def mistyped(error: BaseException, config: str) -> ValueError | None:
     """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        choices = ", ".join(error.options)
-        return ValueError(f"there is no {group}={choice}{_near(choice, error.options)} (choose from {choices})")
-    found = re.search(r"Could not override '([\w./]+)'", str(error))
-    if found is None:
+        choices = [name for name in error.options if not name.startswith("_")]
+        return ValueError(f"there is no {group}={choice}{_near(choice, choices)} (choose from {', '.join(choices)})")
+    if not isinstance(error, HydraException):
         return None
-    key = found[1]
-    if "No match in the defaults list" in str(error):
-        wanted = next((word for word in sys.argv[1:] if word.startswith(f"{key}=")), key)
-        way = f"write +{wanted}" if key == "experiment" else "this command takes none"
-        return ValueError(f"conf/{config}.yaml has no {key}: {way}")
+    with _composing():
+        if isinstance(error, OverrideParseException):
+            return ValueError(_unread(config, error.override))
+        if there := re.search(r"An item is already at '([\w./]+)'|Multiple values for ([\w/]+)\.", str(error)):
+            key = there[1] or there[2]
+            return ValueError(f"{key} is there already{_without_plus(config, key)}")
+        found = re.search(r"Could not override '([\w./]+)'", str(error))
+        if found is None:
+            return None
+        word = next((word for word in sys.argv[1:] if word.startswith(f"{found[1]}=")), f"{found[1]}=")
+        return ValueError(_told(config, found[1], _first(word), str(error)))
+
+
+def _told(config: str, key: str, word: str, error: str) -> str:
+    """Say what is wrong with the key of an override, and what of the usual ways out composes."""
+    if "No match in the defaults list" in error:
+        way = f"write +{word}" if _tried(config, [f"+{word}"]) else "this command takes none"
+        return f"conf/{config}.yaml has no {key}: {way}"
     parent, _, last = key.rpartition(".")
-    known = _known(config, key)
-    if last in known:  # a mapping, and what is not in it yet
-        return ValueError(f"{key} takes new entries with a plus: write +{key}=")
+    composed = _composed(config, [], without=key) or compose(config)  # one of the choices is wrong too
+    node = OmegaConf.select(composed, parent) if parent else composed
+    known, place = list(map(str, node or ())), f"there is no {key} in conf/{config}.yaml and its groups"
+    plus = _tried(config, [f"+{word}"]) and OmegaConf.is_dict(node) and (last in known or "_target_" in known)
+    if plus and last in known:  # a mapping, and what is not in it yet
+        return f"{key} takes new entries with a plus: write +{key}="
     if parent == "data" and "_target_" not in known:  # conf/data/_own.yaml
         keys = ", ".join(f"data.{name}" for name in known)
-        return ValueError(f"{key} stays as it was in the training: of its own data may be said anew {keys}")
-    near = _near(last, known, parent) or (f": write +{key}= to add it" if "use +" in str(error) else "")
-    return ValueError(f"there is no {key} in conf/{config}.yaml and its groups{near}")
+        return f"{key} stays as it was in the training: of its own data may be said anew {keys}"
+    group = parent.partition(".")[0]
+    if others := _choices_with(config, group, word):
+        more = f" (or {', '.join(others[1:])})" if others[1:] else ""
+        return f"there is no {key} with {group}={_chosen(config, key)[group]}: write {others[0]}{more}"
+    if plus:
+        return f"{place}: write +{key}= to add it"
+    for near in difflib.get_close_matches(last, known, n=1):
+        name = f"{parent}.{near}" if parent else near
+        if _tried(config, [f"{name}={word.partition('=')[2]}"], without=key):
+            return f"{place}: did you mean {name}?"
+    added = _composed(config, [f"+{word}"])
+    unknown = [] if added is None else [names for name, names in find_unknown(added) if name == key]
+    return takes(key, unknown[0]) if unknown else place
 
 
-def _known(config: str, key: str) -> list[str]:
-    """Return the keys beside `key`, with the other choices of the command line."""
-    choices = [word for word in sys.argv[1:] if re.match(r"\+?\w+=\w+$", word) and not word.startswith(f"{key}=")]
+def _first(word: str) -> str:
+    """Return an override with one value, where a sweep goes over several."""
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return word
+    return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
+
+
+def _unread(config: str, word: str) -> str:
+    """Say what to do about an override that Hydra's grammar refuses."""
+    key, _, value = word.partition("=")
+    quoted, way = f"{key}='{value}'", "correct the value"
+    try:
+        require_types(compose(config, [*_choices({key}), quoted]))
+        way = f"quote the value, {shlex.quote(quoted)}"
+    except (HydraException, OmegaConfBaseException) as error:
+        if "Could not override" in str(error):
+            return _told(config, key, quoted, str(error))
+    except ValueError:  # it takes no text
+        pass
+    return f"{word} is not in Hydra's grammar: {way}"
+
+
+def _without_plus(config: str, key: str) -> str:
+    word = next((word.lstrip("+") for word in sys.argv[1:] if word.startswith((f"+{key}=", f"++{key}="))), "")
+    return f": write {word}" if word and _tried(config, [word]) else ""
+
+
+def _choices_with(config: str, group: str, word: str) -> list[str]:
+    """Return the choices of a config group with which an override composes, the command's own first."""
+    names = options(group) if group else []
+    usual = _chosen(config, None).get(group)
+    ways = [f"{group}={name}" for name in sorted(names, key=lambda name: (name != usual, name))]
+    return [way for way in ways if _tried(config, [way, word])]
+
+
+def _chosen(config: str, key: str | None) -> dict[str, str]:
+    """Return the choice of every group: the command's own, or that of the command line without one key."""
+    words = [] if key is None else _choices({key})
+    return dict(compose(config, words, return_hydra_config=True).hydra.runtime.choices)
+
+
+def _tried(config: str, words: Sequence[str], without: str = "") -> bool:
+    composed = _composed(config, words, without)
+    return composed is not None and not any(find_unknown(composed))
+
+
+def _composed(config: str, words: Sequence[str], without: str = "") -> DictConfig | None:
+    """Return the config with some words in place of theirs, after the other choices that were typed, or None."""
+    try:
+        return compose(config, [*_choices({_key(word) for word in words} | {without}), *words])
+    except (HydraException, OmegaConfBaseException):
+        return None
+
+
+def _choices(without: set[str]) -> list[str]:
+    typed = [word for word in sys.argv[1:] if re.fullmatch(r"\+?\w+=\w+", word)]
+    return [word for word in typed if _key(word) not in without]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+").partition("=")[0]
+
+
+@contextmanager
+def _composing() -> Iterator[None]:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(Path(__file__).resolve().parents[1] / "conf"), version_base="1.3"):
-        try:
-            composed = compose(config, choices)
-        except HydraException:  # one of them is wrong too
-            composed = compose(config)
-        parent = key.rpartition(".")[0]
-        place = OmegaConf.select(composed, parent) if parent else composed
-    return [str(name) for name in place] if OmegaConf.is_dict(place) else []
+        yield
 
 
-def _near(name: str, known: Iterable[str], place: str = "") -> str:
+def _near(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {f'{place}.{close[0]}' if place else close[0]}?" if close else ""
+    return f": did you mean {close[0]}?" if close else ""

@@ -8,7 +8,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, Union
@@ -32,10 +32,7 @@ def require_types(config: DictConfig) -> None:
             type than the parameter that it is given to; the message names the key.
     """
     for key, known in find_unknown(config):
-        place, _, name = key.rpartition(".")
-        close = difflib.get_close_matches(name, known, n=1)
-        way = f"did you mean {close[0]}?" if close else f"{place} takes {', '.join(known)}"
-        raise ValueError(f"there is no {key} ({way})")
+        raise ValueError(takes(key, known))
     for place, node, target in _targets(config):
         hints = _hints(target)
         for name, written in node.items():
@@ -49,6 +46,13 @@ def require_types(config: DictConfig) -> None:
                 )
             if not _in_range(value):
                 raise ValueError(f"{place}{name}={value} is out of range: correct the value")
+
+
+def takes(key: str, known: Sequence[str]) -> str:
+    """Return what to say of a key for which its target takes no parameter."""
+    place, _, name = key.rpartition(".")
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"there is no {key} ({f'did you mean {close[0]}?' if close else f'{place} takes ' + ', '.join(known)})"
 
 
 def find_unknown(config: DictConfig) -> Iterator[tuple[str, list[str]]]:

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "atomic": set(),
     "spec": set(),
     "errors": set(),
-    "mistyped": set(),
+    "mistyped": {"overrides", "typed"},
     "overrides": set(),
     "typed": set(),
     "command": {"errors", "mistyped", "overrides"},

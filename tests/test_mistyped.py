@@ -1,0 +1,81 @@
+"""What is advised of a wrong override composes, and is taken by what it is given to; nothing else is advised."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+
+from src.mistyped import mistyped
+from src.overrides import literal
+from src.typed import find_unknown
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def told(monkeypatch, config, line):
+    """Return what a user who typed `line` is told."""
+    typed = [literal(word) for word in shlex.split(line)]
+    monkeypatch.setattr(sys, "argv", [f"src/{config}.py", *typed])
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(HydraException) as raised:
+        compose(config, [word for word in typed if word != "-m"])
+    return str(mistyped(raised.value, config))
+
+
+@pytest.mark.parametrize(
+    ("config", "line", "message", "mended"),
+    [
+        (
+            *("train", "+experiment=defects data.root=x", "no data.root with data=elpv: write data=folder (or data=s"),
+            "+experiment=defects data=folder data.root=x",
+        ),
+        ("train", "data.table=x", "no data.table with data=folder: write data=table", "data=table data.table=x"),
+        ("train", "lora=none lora.rank=4", "with lora=none: write lora=lora (or lora=dora, l", "lora=lora lora.rank=4"),
+        ("evaluate", "data=folder data.table=x", "with data=folder: write data=table", "data=table data.table=x"),
+        ("train", "data.postive=défaut", "did you mean data.positive?", "data.positive=défaut"),
+        ("train", "nam=x", "did you mean name?", "name=x"),
+        ("train", "lora.rnk=4 trainer.max_epoch=3", "did you mean lora.rank?", "lora.rank=4"),
+        ("train", "trainer.max_steps=3", "write +trainer.max_steps= to add it", "+trainer.max_steps=3"),
+        ("train", "optimizer.betas=[0.9,0.95]", "write +optimizer.betas= to", "+optimizer.betas=[0.9,0.95]"),
+        ("train", "lora.ranks={a.*:4}", "takes new entries with a plus: write +lora.ranks=", "+lora.ranks={a.*:4}"),
+        ("train", "experiment=defects", "write +experiment=defects", "+experiment=defects"),
+        ("train", "+trainer.max_epochs=2", "is there already: write trainer.max_epochs=2", "trainer.max_epochs=2"),
+        ("train", "+data=elpv", "data is there already: write data=elpv", "data=elpv"),
+        ("train", "backbone.name=é", "quote the value, 'backbone.name=", "\"backbone.name='é'\""),
+    ],
+)
+def test_advice_composes(config, line, message, mended, monkeypatch):
+    text = told(monkeypatch, config, line)
+    assert message in text, text
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert not list(find_unknown(compose(config, list(map(literal, shlex.split(mended))))))
+
+
+@pytest.mark.parametrize(
+    ("config", "line", "text"),
+    [
+        ("train", "trainer.strategy=ddp", "there is no trainer.strategy (trainer takes accelerator, accumul"),
+        ("train", "optimizer.momentum=0.9", "there is no optimizer.momentum (optimizer takes amsgrad, betas"),
+        (
+            "train",
+            "data.augment.degrees=3",
+            "there is no data.augment.degrees (data.augment takes brightness, contrast)",
+        ),
+        ("train", "data.x.y=3", "there is no data.x.y in conf/train.yaml and its groups"),
+        ("train", "foo=1", "there is no foo in conf/train.yaml and its groups"),
+        ("train", "seed=é", "seed=é is not in Hydra's grammar: correct the value"),
+        ("train", "data=nothing", "there is no data=nothing (choose from elpv, folder, huggingface, seedlings, table)"),
+        ("audit", "lora.rank=4", "there is no lora.rank in conf/audit.yaml and its groups"),
+        ("evaluate", "experiment=defects", "conf/evaluate.yaml has no experiment: this command takes none"),
+    ],
+)
+def test_where_nothing_composes_nothing_is_advised(config, line, text, monkeypatch):
+    assert told(monkeypatch, config, line).startswith(text)
+
+
+def test_a_value_of_a_sweep_is_tried(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["src/train.py", "-m", "lora.rnk=4,8"])
+    error = HydraException("Could not override 'lora.rnk'.\nKey 'rnk' is not in struct")
+    assert str(mistyped(error, "train")).endswith("did you mean lora.rank?")
