@@ -171,7 +171,7 @@ def writes(tree):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
         taken = [ast.unparse(each) for each in call.args]
-        if taken and taken[0] in ("buffer", "encoded"):  # in memory
+        if taken and taken[0] in ("buffer", "encoded", "os.devnull"):  # in memory, and nowhere
             continue
         modes = [mode.strip("'") for mode in taken if re.fullmatch("'[rwaxb+]{1,3}'", mode)]
         opened = name in ("open", "FileIO", "fdopen") and any(set(mode) & set("wax+") for mode in modes)
