@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 PART = ".part"  # the end of a name that a killed run may leave, after a dot in front
 _CHUNK = 2**16
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _WAYS_OUT = {
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room in your quota",
@@ -41,6 +42,11 @@ def named(path: str | Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def is_unwritable(error: BaseException) -> bool:
+    """Tell whether an error says that a place is full or may not be written."""
+    return isinstance(error, OSError) and error.errno in (*_FULL, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def write_text(path: Path, text: str, errors: str = "strict") -> None:

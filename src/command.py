@@ -19,6 +19,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from src.errors import LinesError
 from src.mistyped import mistyped
 from src.overrides import literal
+from src.remarks import ignore_remarks
 
 _LIBRARIES = (
     "graft-vision",
@@ -32,7 +33,6 @@ _LIBRARIES = (
     "pillow",
 )
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
-_TALKATIVE = ("lightning.pytorch", "lightning.fabric", "timm")
 DONE, PROMISE_FAILED, WRONG_INPUT = 0, 1, 2
 
 
@@ -57,8 +57,7 @@ def run(main: Callable[[DictConfig], object], config: str) -> list[object]:
     sys.argv[1:] = [literal(word, multirun) for word in sys.argv[1:]]
     _hold_closed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    for library in _TALKATIVE:
-        logging.getLogger(library).setLevel(logging.WARNING)
+    ignore_remarks()
     debug = os.environ.get("GRAFT_DEBUG") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback itself and exits with 1
     failures: list[Exception] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from src.atomic import LineFile, WriteError, cut_half_line, whole_file, write_bytes, write_text
+from src.atomic import LineFile, WriteError, cut_half_line, is_unwritable, whole_file, write_bytes, write_text
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,6 +84,11 @@ def test_a_file_takes_its_place_only_once_it_is_on_the_disk(tmp_path, monkeypatc
     with pytest.raises(WriteError, match=r"a\.bin cannot be written \(No space .*: make room on that disk") as caught:
         write_bytes(tmp_path / "a.bin", b"content")
     assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_from_other_faults():
+    assert is_unwritable(OSError(errno.ENOSPC, "")) and is_unwritable(WriteError(errno.EROFS, "", "a"))
+    assert not is_unwritable(OSError(errno.EIO, "")) and not is_unwritable(ValueError("full"))
 
 
 def test_threads_that_write_one_file_leave_one_of_theirs(tmp_path):
@@ -160,7 +165,7 @@ def test_a_killed_writer_leaves_the_earlier_file(tmp_path):
 # Scratch: pictures of a benchmark, a private copy for onnxruntime, and models for its tools, all in temporary folders.
 SCRATCH = {"benchmarks/data.py", "benchmarks/edge_files.py", "edge/lines.py", "deploy/quantise.py"}
 STREAMS = {"edge/writers.py"}  # lines that can be read while they come
-LINKS = {"train.py", "deploy/exchange.py"}  # a link and a folder, put in place in one step
+LINKS = {"tasks/run_folder.py", "deploy/exchange.py"}  # a link and a folder, put in place in one step
 WRITES = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "savefig", "save_file", "tofile", "to_csv"}
 OF_PICTURES = ("Image.", "image", "draw(")
 

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BELOW = {"__init__", "atomic", "spec", "command", "errors", "folders", "mistyped", "overrides", "resumed", "typed"}
+BELOW = {
+    *("__init__", "atomic", "command", "draws", "errors", "folders", "mistyped", "overrides", "remarks", "resumed"),
+    *("spec", "typed"),
+}
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
     *("atomic", "backbones", "command", "data", "deploy", "evaluate", "folders", "lora", "overrides", "report"),
@@ -14,29 +17,33 @@ ABOVE = {
 }
 MAY_IMPORT = {
     "atomic": set(),
+    "draws": set(),
+    "remarks": set(),
     "spec": set(),
     "errors": set(),
     "mistyped": {"overrides", "typed"},
     "overrides": set(),
     "typed": set(),
-    "command": {"errors", "mistyped", "overrides"},
+    "command": {"errors", "mistyped", "overrides", "remarks"},
     "folders": {"atomic", "command"},
     "resumed": {"data", "tasks", "typed"},
     "edge": {"atomic", "spec"},
     "lora": {"atomic"},
-    "backbones": {"spec"},
-    "data": {"atomic", "edge", "errors", "spec"},
+    "backbones": {"atomic", "draws", "spec"},
+    "data": {"atomic", "draws", "edge", "errors", "spec"},
     "metrics": set(),
     "tasks": {"atomic", "backbones", "data", "lora", "metrics", "spec"},
     "deploy": {"atomic", "backbones", "edge", "lora", "spec"},
     "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
-    "benchmarks": {"atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "report", "spec", "tasks"},
+    "benchmarks": {
+        *("atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "remarks", "report", "spec", "tasks"),
+    },
     **dict.fromkeys(COMMANDS, ABOVE),
     "export": {"atomic", "command", "data", "deploy", "edge", "evaluate", "tasks", "typed"},
     "predict": {"command", "edge", "spec"},
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
-TORCH_FREE = ("atomic", "edge", "spec", "errors", "mistyped", "overrides", "command", "predict")
+TORCH_FREE = ("atomic", "remarks", "edge", "spec", "errors", "mistyped", "overrides", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))
 

@@ -14,7 +14,9 @@ from timm.data.config import resolve_data_config
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 from torch import nn
 
+from src.atomic import is_unwritable
 from src.backbones.weights import find_weights, origin, out_of_reach, quick_when_offline
+from src.draws import Draws
 from src.spec import CROP_MODES, INTERPOLATIONS, ImageSpec
 
 log = logging.getLogger(__name__)
@@ -87,8 +89,7 @@ def create_backbone(
     spec = image_spec(name, in_chans)
     if size is not None:
         spec = replace(spec, size=size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with Draws(seed):
         model = _build(name, num_classes, spec.size, in_chans, *_options(name, weights))
     _check_patches(model, name, spec.size)
     if size is not None:
@@ -144,6 +145,10 @@ def _build(
         with quick_when_offline():
             return _create(name, sized, options)
     except Exception as error:  # of whatever kind: timm's networks check little of what they are built with
+        if is_unwritable(error):
+            raise ValueError(
+                f"the weights of {name} cannot be kept ({error}): make room, or set HF_HOME to another folder"
+            ) from error
         why = _unbuildable(name, sized, options) if pretrained else error
         if why is None and not overlay:
             raise out_of_reach(name, error) from error

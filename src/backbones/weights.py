@@ -7,10 +7,10 @@ import importlib.util
 import logging
 import pickle
 import socket
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -23,6 +23,7 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 State = dict[str, Tensor]
+_OFFLINE = Lock()
 
 
 def find_weights(name: str, weights: str) -> State | None:
@@ -60,12 +61,15 @@ def _package(name: str) -> str | None:
 @contextmanager
 def quick_when_offline() -> Iterator[None]:
     """Make the hub answer from its cache or fail at once when its name does not resolve, instead of retrying."""
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _hub_resolves()
-    try:
+    if constants.HF_HUB_OFFLINE or _hub_resolves():
         yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
+        return
+    with _OFFLINE:  # the hub has no other switch, and two threads would undo each other
+        constants.HF_HUB_OFFLINE = True
+        try:
+            yield
+        finally:
+            constants.HF_HUB_OFFLINE = False
 
 
 def _hub_resolves() -> bool:
@@ -93,9 +97,11 @@ def _read(path: Path) -> State:
     if not path.is_file():
         raise ValueError(f"backbone.weights: there is no file {path}; give a .safetensors or .pth file, auto, or none")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on the pickle protocol before it refuses
-            state: State = dict(load_state_dict(str(path), device="cpu", weights_only=True))
+        state: State = dict(load_state_dict(str(path), device="cpu", weights_only=True))
+    except OSError as error:
+        raise ValueError(
+            f"backbone.weights: {path} cannot be read ({error}): see to its rights and its disk"
+        ) from error
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, TypeError) as error:
         raise ValueError(f"backbone.weights: {path} holds no plain state dict ({str(error)[:80]})") from error
     return state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from src.benchmarks.suite import Row
 from src.data import ImageData
 from src.data.transforms import defects
 from src.metrics import compute
+from src.remarks import ignore_remarks
 from src.report import tabulate
 from src.tasks import (
     ClassificationTask,
@@ -88,7 +88,7 @@ def run_trial(trial: Trial, root: Path, cache: Path) -> Row:
         root: The folder of data sets.
         cache: Folder of decoded images.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    ignore_remarks()
     seed_everything(trial.seed, workers=True, verbose=False)
     data = _data(trial, root, cache)
     task = _task(trial, data)

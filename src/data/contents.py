@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -130,9 +129,7 @@ class Contents:
             digest = bytes(self._digests[number]).ljust(32, b"\0")  # numpy leaves out zeros at the end
             return number, _decode(self._paths[self._first[number]], image, digest if check else None)
 
-        # Each decoding silences warnings for itself, and those in threads undo each other: this guard holds for all.
-        with warnings.catch_warnings(action="ignore"):
-            yield from _in_threads(one, numbers)
+        yield from _in_threads(one, numbers)
 
 
 def _decode(path: Path, image: ImageSpec, digest: bytes | None) -> Decoded:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from src.data.cache import PixelCache
 from src.data.sampler import Draw, mix
 from src.data.transforms import Augment
+from src.draws import Draws
 
 Target = int | Tensor
 Item = tuple[Tensor, Target, int] | tuple[Tensor, Target, int, Tensor]
@@ -38,7 +38,7 @@ class ImageDataset(Dataset[Item]):
             pixels: Pixels of all images.
             positions: Where the images of this split are in `pixels`.
             targets: Class index of each of them, or the probability of every class (float32).
-            augment: Random change of an image; it must draw from torch's CPU generator alone.
+            augment: Random change of an image; it must draw by torch alone, on the CPU.
             seed: Decides, with epoch and index, what `augment` draws.
             weights: How much each of them counts in the loss (float32), or None where all count the same.
         """
@@ -52,14 +52,8 @@ class ImageDataset(Dataset[Item]):
         epoch, index, again = draw if isinstance(draw, Draw) else Draw(0, draw)
         image = self._pixels[self._positions[index]]
         if self._augment is not None:
-            image = _seeded(self._augment, image, mix(self._seed, epoch, index, *[again] * (again > 0)))
+            with Draws(mix(self._seed, epoch, index, *[again] * (again > 0))):
+                image = self._augment(image)
         if self._weights is None:
             return image, self._targets[index], index
         return image, self._targets[index], index, self._weights[index]
-
-
-def _seeded(augment: Augment, image: Tensor, seed: int) -> Tensor:
-    # Only the CPU generator is seeded and put back: torch.manual_seed would also reseed dropout on the device.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return augment(image)

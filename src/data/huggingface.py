@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from src.atomic import is_unwritable
 from src.data.checks import require_learnable, require_one_spelling, require_whole_groups
 from src.data.datamodule import ImageData
 from src.data.hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
@@ -130,6 +131,10 @@ class HuggingFaceData(ImageData):
             loaded = library.load_dataset(self.path, self.name)
         except (OSError, ValueError, RuntimeError, library.exceptions.DatasetsError) as error:
             reason = " ".join(str(error).split())
+            if is_unwritable(error) or "disk space" in reason:
+                raise ValueError(
+                    f"{self.path} cannot be kept ({reason}): make room, or set HF_HOME to another folder"
+                ) from error
             raise ValueError(
                 f"{self.path} cannot be loaded ({reason}): check the name and the network, or fetch it elsewhere by "
                 "`hf download --repo-type dataset USER/NAME --local-dir DIR` (`huggingface-cli download` before hub "

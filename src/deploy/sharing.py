@@ -138,7 +138,9 @@ def _require_ours(folder: Path) -> None:
             manifest = Manifest.read(folder)
             manifest.read_files(folder)
         except (ValueError, OSError) as error:
-            raise ValueError(f"{folder} is there and is no whole bundle: choose another output=DIR") from error
+            raise ValueError(
+                f"{folder} is there and is no whole bundle ({error}): choose another output=DIR"
+            ) from error
         if not manifest.lines:
             raise ValueError(f"{folder} is the bundle of one line: choose another output=DIR")
 

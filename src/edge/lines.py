@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import onnxruntime
@@ -26,11 +28,29 @@ class ActiveAdapter:
         if not hasattr(onnxruntime, "LoraAdapter"):
             raise ValueError(f"onnxruntime {onnxruntime.__version__} knows no adapters: install 1.20 or newer")
         self.held = onnxruntime.LoraAdapter()
-        try:
-            # it maps a file: one of its own, which nobody else can change or cut under it
-            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-                file = Path(folder) / f"line{ADAPTER_SUFFIX}"
-                file.write_bytes(content)
+        # it maps a file: one of its own, which nobody else can change or cut under it
+        with _private_file(content) as file:
+            try:
                 self.held.Load(str(file))
-        except Exception as error:  # onnxruntime's own exceptions share no public base class
-            raise ValueError("it is no adapter that onnxruntime can read: copy the bundle again") from error
+            except Exception as error:  # onnxruntime's own exceptions share no public base class
+                raise ValueError("it is no adapter that onnxruntime can read: copy the bundle again") from error
+
+
+@contextmanager
+def _private_file(content: bytes) -> Iterator[Path]:
+    """Write a file of one's own, in the system's folder for temporary ones.
+
+    Raises:
+        ValueError: It cannot be written there.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            file = Path(folder) / f"line{ADAPTER_SUFFIX}"
+            file.write_bytes(content)
+        except OSError as error:
+            raise ValueError(
+                f"the adapter needs {len(content):,} bytes in the folder for temporary files, which cannot be written "
+                f"({error.strerror}): make room there, or set TMPDIR to another folder"
+            ) from error
+        yield file

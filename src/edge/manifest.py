@@ -16,6 +16,10 @@ FORMAT = 2
 MODEL, MANIFEST = "model.onnx", "manifest.json"
 
 
+class _NewerError(ValueError):
+    """A later version of Graft wrote the manifest."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One of the lines that share a base; its files are `<name>.onnx_adapter` and `<name>.npz`, its golden inputs.
@@ -100,13 +104,20 @@ class Manifest:
             require_signature(content, bundle, verify)
         try:
             return cls._parse(json.loads(content))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{path} cannot be used, it is damaged ({error}): copy the bundle again, or export the model again"
+            ) from error
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} cannot be used ({error}): export the model again") from error
+            way_out = "update Graft, or " if isinstance(error, _NewerError) else ""
+            raise ValueError(f"{path} cannot be used ({error}): {way_out}export the model again") from error
 
     @classmethod
     def _parse(cls, values: dict[str, Any]) -> Self:
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise ValueError(f"this version of Graft reads format {FORMAT}")
+        form = values.get("format") if isinstance(values, dict) else None
+        if form != FORMAT:
+            newer = isinstance(form, int) and form > FORMAT
+            raise (_NewerError if newer else ValueError)(f"this version of Graft reads format {FORMAT}")
         if not isinstance(values.get("files"), dict):
             raise ValueError("it lists no files")
         stated = values.pop("sha256", None)

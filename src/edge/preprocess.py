@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from src.edge.bayer import is_bayer
 from src.edge.formats import jpeg2000_bits, open_picture, unread_kind
+from src.edge.silence import pillow_silent
 from src.spec import ImageSpec
 
 MAX_PIXELS = 100_000_000
@@ -75,14 +75,12 @@ def read_picture(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) ->
     """
     name = "picture in memory" if isinstance(source, bytes) else os.fspath(source)
     file = source if isinstance(source, bytes) else name
-    try:
-        # What Pillow warns about is either refused below or does not change a pixel.
-        with warnings.catch_warnings(action="ignore"):
+    with pillow_silent():  # what it warns about is either refused below or does not change a pixel
+        try:
             return _open(file, bit_depth)
-    except Exception as error:  # a decoder raises whatever a broken file makes it raise
-        with warnings.catch_warnings(action="ignore"):
+        except Exception as error:  # a decoder raises whatever a broken file makes it raise
             reason = _unidentified(file) if isinstance(error, UnidentifiedImageError) else _reason(error)
-        raise ImageError(f"{name}: {reason}") from error
+            raise ImageError(f"{name}: {reason}") from error
 
 
 def _open(file: str | bytes, bit_depth: int) -> Picture:

@@ -247,6 +247,8 @@ def read_tensors(path: Path) -> tuple[AdapterHeader, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("graft")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except OSError as error:  # without the file's name
+        raise AdapterError(f"{path} cannot be read ({error}): see to its rights, and to the disk it lies on") from error
     except SafetensorError as error:
         raise AdapterError(
             f"{path} is no safetensors file or is damaged ({error}): pickled files (.pt, .ckpt, .bin) are never loaded"

@@ -204,6 +204,10 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         raise AdapterError(f"no {WEIGHTS} in {folder}: pickled .bin files are never loaded, save as safetensors")
     try:
         return load_file(folder / WEIGHTS)
+    except OSError as error:  # without the file's name
+        raise AdapterError(
+            f"{folder / WEIGHTS} cannot be read ({error}): see to its rights, and to the disk it lies on"
+        ) from error
     except SafetensorError as error:
         raise AdapterError(f"{folder / WEIGHTS} is damaged ({error}): copy it again") from error
 

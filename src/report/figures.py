@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from html import escape
@@ -78,9 +77,7 @@ def style(salt: str) -> AbstractContextManager[None]:
 def svg(figure: Figure, label: str) -> str:
     """Render `figure` without date, tool, and the ids that would be double in a page; `label` is for screen readers."""
     buffer = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the reader's browser has the font that we lack
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +22,6 @@ from src.tasks.history import History
 from src.tasks.memory import keep_freed_memory
 from src.tasks.progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
 from src.tasks.trainer import TrainerOptions
-
-NOISE = (
-    ".*does not have many workers.*",
-    ".*TPU available.*",
-    ".*number of training batches.*smaller than the logging interval.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*module\\(s\\) in eval mode.*",  # frozen norms are meant to be
-    ".*Please add the following callbacks.*",  # early stopping, which was left out
-    ".*LeafSpec.*",
-)
 
 
 class EpochCheckpoint(ModelCheckpoint):
@@ -123,21 +112,18 @@ def fit(
     last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     history = History(folder / "history.csv")
     own: list[Callback] = [*callbacks, best, last, history, RichProgressBar(), *[StaysStopped()] * done.stopped]
-    with warnings.catch_warnings():
-        for message in NOISE:
-            warnings.filterwarnings("ignore", message)
-        built = trainer(own, loggers, folder)
-        start = time.perf_counter()
-        try:
-            built.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit as stopped:  # Lightning ends the process on Ctrl-C, as if it had failed
-            raise KeyboardInterrupt from stopped
-        except MisconfigurationException as error:  # what Lightning sees only when it begins
-            raise ValueError(f"trainer: {error}") from error
-        except RuntimeError as error:
-            if "stopping conditioned on metric" not in str(error):
-                raise
-            raise ValueError(str(error)) from error  # a figure of another kind of task
+    built = trainer(own, loggers, folder)
+    start = time.perf_counter()
+    try:
+        built.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as stopped:  # Lightning ends the process on Ctrl-C, as if it had failed
+        raise KeyboardInterrupt from stopped
+    except MisconfigurationException as error:  # what Lightning sees only when it begins
+        raise ValueError(f"trainer: {error}") from error
+    except RuntimeError as error:
+        if "stopping conditioned on metric" not in str(error):
+            raise
+        raise ValueError(str(error)) from error  # a figure of another kind of task
     seconds = time.perf_counter() - start
     if not best.best_model_path:
         raise ValueError("the training ended before an epoch was scored, so that none can be kept: give it more time")

@@ -169,3 +169,14 @@ def test_an_old_onnxruntime_says_what_it_needs(bundle, monkeypatch):
     monkeypatch.delattr(onnxruntime, "LoraAdapter")
     with pytest.raises(ValueError, match=r"knows no adapters: install 1\.20 or newer"):
         Runtime(bundle).line("two")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(30, "Read-only file system")])
+def test_a_temporary_folder_that_cannot_be_written_is_no_broken_adapter(bundle, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("tempfile.mkdtemp", fail)
+    message = rf"cannot be written \({error.strerror}\): make room there, or set TMPDIR"
+    with pytest.raises(ValueError, match=message):
+        Runtime(bundle).line("two")

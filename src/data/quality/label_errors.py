@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,15 +88,14 @@ def check_labels(
         return LabelCheck(reason=reason or "one class alone has images that can be read")
     classes, targets = np.unique([labels[place] for place in judged], return_inverse=True)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of fits on odd data
-            chances = _chances(features[judged], targets, [units[place] for place in judged])
-            found = find_label_issues(
-                targets,
-                chances,
-                return_indices_ranked_by="normalized_margin",
-                filter_by="prune_by_noise_rate",
-                n_jobs=1,
-            )
+        chances = _chances(features[judged], targets, [units[place] for place in judged])
+        found = find_label_issues(
+            targets,
+            chances,
+            return_indices_ranked_by="normalized_margin",
+            filter_by="prune_by_noise_rate",
+            n_jobs=1,
+        )
     except Exception as error:  # odd data, of which scikit-learn and cleanlab raise many kinds
         return LabelCheck(reason=f"no model could be fitted: {' '.join(str(error).split())[:160]}")
     suspects = (
