@@ -138,7 +138,7 @@ def _decode(path: Path, image: ImageSpec, digest: bytes | None) -> Decoded:
         data = path.read_bytes()
         if digest is not None and hashlib.sha256(data).digest() != digest:
             return "it was changed while it was read: start again"
-        picture = read_picture(data, image.bit_depth)
+        picture = read_picture(data, image.bit_depth, str(path))
         return measure(picture), resize(picture.pixels, image)
     except ImageError as error:
         return str(error).removeprefix("picture in memory: ")

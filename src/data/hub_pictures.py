@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ def write_picture(root: Path, picture: HubPicture) -> Path:
 
 def _suffix(content: bytes) -> str:
     try:
-        with open_picture(io.BytesIO(content)) as image:
+        with open_picture(content) as image:
             return suffix_of(str(image.format))
     except UnidentifiedImageError:
         return ".png"  # a broken image, which is told of with all the others

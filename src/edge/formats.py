@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import suppress
 from typing import IO
@@ -23,7 +24,7 @@ _ODD = "no format that Graft reads: save it as PNG"
 # (EPS) or open what is inside them (IPTC), some drop the scale of their levels (FITS), and some share their suffix with
 # files that are no pictures (GBR, PCD).
 _FIRST = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-_LAX = "TGA"  # it has no mark of its own, so that nearly any zeros may be one: tried last
+_LAX = "TGA"  # it has no mark of its own, so that nearly any bytes may be one: tried last
 _BY_SUFFIX = Image.registered_extensions()
 _IMAGES = {form for form in Image.OPEN if Image.MIME.get(form, "").startswith("image/") or form in ("DDS", "QOI")}
 _NO_IMAGES = {"BUFR", "GBR", "GRIB", "HDF5", "IPTC", "MPEG", "PALM", "PCD", "PDF"}
@@ -70,13 +71,23 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
-def open_picture(file: str | IO[bytes]) -> ImageFile.ImageFile:
-    """Open a picture file in one of `FORMATS`, whatever its name is; the pixels are not read yet.
+def open_picture(source: str | bytes, name: str = "") -> ImageFile.ImageFile:
+    """Open a picture in one of `FORMATS`; the pixels are not read yet.
+
+    Its first bytes say what it is, whatever its name. A TGA has none that do, so that a broken file could pass for one:
+    it needs the suffix of one, or, in memory, the mark that newer ones end in.
+
+    Args:
+        source: Path of the file, or its bytes.
+        name: Name of the file that the bytes are from.
 
     Raises:
         Exception: As `PIL.Image.open`, and whatever its decoders raise of a broken file.
     """
-    return Image.open(file, formats=FORMATS)
+    told = _BY_SUFFIX.get(os.path.splitext(name or (source if isinstance(source, str) else ""))[1].lower()) == _LAX
+    marked = isinstance(source, bytes) and source.endswith(b"TRUEVISION-XFILE.\0")
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    return Image.open(file, formats=FORMATS if told or marked else FORMATS[:-1])
 
 
 def jpeg2000_bits(image: ImageFile.ImageFile) -> int:

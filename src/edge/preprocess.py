@@ -60,7 +60,7 @@ def decode(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) -> Pixel
     return read_picture(source, bit_depth).pixels
 
 
-def read_picture(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) -> Picture:
+def read_picture(source: str | os.PathLike[str] | bytes, bit_depth: int = 16, path: str = "") -> Picture:
     """Decode a picture to RGB, and tell what its file holds.
 
     The EXIF orientation is applied, transparency is laid on white, grey of more than 8 bits is scaled by one white for
@@ -69,6 +69,7 @@ def read_picture(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) ->
     Args:
         source: Path of an image file, or its bytes.
         bit_depth: White in grey of more than 8 bits is 2**bit_depth - 1; 8 to 16.
+        path: The file that the bytes are from.
 
     Raises:
         ImageError: The file is missing, broken, no image, larger than 100 megapixels, or holds a grey above white.
@@ -77,14 +78,14 @@ def read_picture(source: str | os.PathLike[str] | bytes, bit_depth: int = 16) ->
     file = source if isinstance(source, bytes) else name
     with pillow_silent():  # what it warns about is either refused below or does not change a pixel
         try:
-            return _open(file, bit_depth)
+            return _open(file, bit_depth, path)
         except Exception as error:  # a decoder raises whatever a broken file makes it raise
             reason = _unidentified(file) if isinstance(error, UnidentifiedImageError) else _reason(error)
             raise ImageError(f"{name}: {reason}") from error
 
 
-def _open(file: str | bytes, bit_depth: int) -> Picture:
-    with open_picture(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+def _open(file: str | bytes, bit_depth: int, name: str) -> Picture:
+    with open_picture(file, name) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         if image.format == "TIFF" and is_bayer(file):

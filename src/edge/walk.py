@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,7 +64,10 @@ def walk(folder: Path) -> Found:
     """
     found = Found()
     whole = folder.resolve()
-    read = {_identity(above): above for above in whole.parents}
+    read: dict[tuple[int, int], Path] = {}
+    for above in whole.parents:
+        with suppress(OSError):  # a share that is away
+            read[_identity(above)] = above
     folders, links = [folder], list[Path]()
     while folders or links:
         here = folders.pop() if folders else links.pop(0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from src.data.cache import PixelCache
 from src.data.quality.facts import measure
@@ -195,3 +196,11 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     assert ended.returncode == 0, ended.stderr
     few, many = map(int, ended.stdout.split())
     assert many - few < 8 * 1024  # KiB; the pixels of the 1,800 others are 21 MiB
+
+
+def test_a_tga_is_known_by_its_name(tmp_path, image, open_cache):
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "a.tga")
+    (tmp_path / "a.tga").write_bytes((tmp_path / "a.tga").read_bytes()[: 18 + 9 * 9 * 3])
+    for folder in (None, tmp_path / "cache"):
+        cache = open_cache([tmp_path / "a.tga"], folder)
+        assert not cache.errors and cache[0][:, 0, 0].tolist() == [255, 0, 0]

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from src.edge.formats import FORMATS, IMAGE_SUFFIXES, is_picture, open_picture, suffix_of, why_unread
 
@@ -82,3 +82,19 @@ from src.edge.formats import FORMATS, is_picture
 assert is_picture("a.heic") and "HEIF" in FORMATS and not is_picture("a.heif")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_bytes_are_no_tga_unless_something_says_so(tmp_path):
+    """A broken file of noise would else pass for one."""
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "a.tga")
+    whole = (tmp_path / "a.tga").read_bytes()
+    old = whole[: 18 + 9 * 9 * 3]  # without the mark at the end
+    for source, name in ((whole, ""), (old, "x.TGA"), (str(tmp_path / "a.tga"), "")):
+        with open_picture(source, name) as image:
+            assert image.format == "TGA"
+    for source, name in ((old, ""), (old, "x.png")):
+        with pytest.raises(UnidentifiedImageError):
+            open_picture(source, name)
+    (tmp_path / "a.png").write_bytes(old)
+    with pytest.raises(UnidentifiedImageError):
+        open_picture(str(tmp_path / "a.png"))

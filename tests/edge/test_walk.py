@@ -85,3 +85,9 @@ def test_many_links_between_folders_end(tmp_path, links):
         for other in range(links):
             (tmp_path / f"{number}/to{other}").symlink_to(f"../{other}")
     assert len(walk(tmp_path).pictures) == links
+
+
+def test_a_folder_that_is_away_is_told(tmp_path):
+    assert walk(tmp_path / "gone/in").lost == [
+        (tmp_path / "gone/in", "a folder that cannot be read (No such file or directory)")
+    ]
