@@ -9,6 +9,8 @@ from typing import IO
 
 from PIL import Image, ImageFile
 
+from src.edge.silence import pillow_silent
+
 with suppress(ImportError):  # the extra `heif`
     from pillow_heif import register_heif_opener
 
@@ -133,7 +135,10 @@ def _misnamed(file: IO[bytes]) -> str | None:
     for form in FORMATS[:-1]:  # what has no mark of its own is told by its name alone
         factory, accept = Image.OPEN[form]
         file.seek(0)
-        with suppress(Exception):  # a decoder raises whatever a file that is none of its own makes it raise
+        with (
+            pillow_silent(),
+            suppress(Exception),
+        ):  # a decoder raises whatever a file that is none of its own makes it raise
             if accept is None or accept(file.read(16)):
                 file.seek(0)
                 factory(file, b"").close()
