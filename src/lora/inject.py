@@ -43,6 +43,7 @@ class Injection:
     folded: int
     base: Fingerprint
     thawed: tuple[str, ...] = field(repr=False)  # parameters that required a gradient before
+    held: Mapping[str, bool] = field(default_factory=dict, repr=False)  # modes unlike the model's own before
     replaced: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # the base's own values, see `thaw`
 
     @property
@@ -70,11 +71,12 @@ class Graft:
 
 @dataclass(frozen=True)
 class Rootstock:
-    """A frozen base that waits for adapters: its fingerprint, how many norms are folded, and what it trained before."""
+    """A frozen base that waits for adapters: its fingerprint, how many norms are folded, and what it was before."""
 
     base: Fingerprint
     folded: int
     thawed: tuple[str, ...] = field(repr=False)
+    held: Mapping[str, bool] = field(default_factory=dict, repr=False)
 
 
 def inject(
@@ -155,10 +157,11 @@ def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint, example: Exam
     if is_adapted(model):
         raise ValueError("this model has adapters already: merge or remove them first")
     thawed = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
+    held = {name: module.training for name, module in model.named_modules() if module.training != model.training}
     folded = fold(model, example) if fold_norms else 0
     freeze(model)
     check_fusions(model, example)
-    return Rootstock(base, folded, thawed)
+    return Rootstock(base, folded, thawed, held)
 
 
 def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
@@ -190,7 +193,7 @@ def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], ro
                 )
             module.add_module(slot(attribute), adapter)
     layers = tuple(graft.layer() for graft in grafts)
-    injection = Injection(settings, layers, rootstock.folded, rootstock.base, rootstock.thawed)
+    injection = Injection(settings, layers, rootstock.folded, rootstock.base, rootstock.thawed, rootstock.held)
     note(model, NOTE, injection)
     return injection
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
 from src.lora.fold import folds, unfold
-from src.lora.inject import NOTE, adapters, detach, injection_of
+from src.lora.inject import NOTE, Injection, adapters, detach, injection_of
 from src.lora.look import in_eval
 from src.lora.notes import forget
-from src.lora.surgery import Grafted, restore_class
+from src.lora.surgery import is_held, restore_class
 from src.lora.undo import undone_on_error
 
 
@@ -56,18 +54,21 @@ def remove(model: nn.Module) -> nn.Module:
         detach(model)
         for parameter, value in replaced:
             parameter.data.copy_(value)
-        _restore(model, injection.thawed)
+        _restore(model, injection)
         forget(model, NOTE)
     return model
 
 
-def _restore(model: nn.Module, thawed: Sequence[str]) -> None:
-    """Undo `prepare`: the very weights, statistics and classes of before, bit for bit."""
-    for module in list(model.modules()):
-        if isinstance(module, Grafted):
-            module.training = model.training
+def _restore(model: nn.Module, before: Injection) -> None:
+    """Undo `prepare`: the very weights, statistics and classes of before, bit for bit.
+
+    A norm that was frozen gets the model's mode, or its own where it had one: a user may hold it in eval mode.
+    """
+    for name, module in list(model.named_modules()):
+        for part_name, part in module.named_modules(prefix=name) if is_held(module) else ():
+            part.training = before.held.get(part_name, model.training)
         unfold(module)
         restore_class(module)
-    trained = set(thawed)
+    trained = set(before.thawed)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in trained)

@@ -66,6 +66,11 @@ def pass_through(module: nn.Module) -> None:
     module.train(False)
 
 
+def is_held(module: nn.Module) -> bool:
+    """Tell whether `module` stays in eval mode, with all its parts, whatever `train` says."""
+    return isinstance(module, Grafted) and any(kind in ("frozen", "folded") for kind, _ in module._graft_made_of[1])
+
+
 def act_once(module: nn.Module) -> None:
     """Make a ReLU leave alone what its convolution has applied it to."""
     _add(module, "once")
