@@ -7,7 +7,8 @@ from src.lora.groups import apply_ratios, parameter_groups
 from src.lora.header import AdapterError, AdapterHeader
 from src.lora.inject import Injection, Layer, adapters, inject, injection_of
 from src.lora.merge import merge, remove
-from src.lora.peft_format import load_peft, save_peft
+from src.lora.peft_load import load_peft
+from src.lora.peft_save import save_peft
 from src.lora.products import adding_is_cheaper
 from src.lora.settings import LoraSettings
 from src.lora.shelf import Shelf

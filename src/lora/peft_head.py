@@ -10,22 +10,31 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
+from src.lora.adapters import Adapter
 from src.lora.targets import classifiers
 
 
 def names_to_save(model: nn.Module, adapted: Iterable[str]) -> list[str]:
-    """Return the names of the modules of the heads that have parameters or statistics of their own.
+    """Return the names of the modules with values that are learnt beside the adapters: the heads', and unfrozen ones.
 
     Raises:
-        ValueError: PEFT would take one of the `adapted` layers for a part of the head.
+        ValueError: PEFT would take one of the `adapted` layers for such a module, or cannot save a parameter alone.
     """
     heads = {id(module) for head in classifiers(model) for module in head.modules()}
-    names = [name for name, module in model.named_modules() if id(module) in heads and _has_own(module)]
+    adapters = {id(part) for module in model.modules() if isinstance(module, Adapter) for part in module.modules()}
+    names = [
+        name
+        for name, module in model.named_modules()
+        if id(module) not in adapters and (_has_own(module) if id(module) in heads else _unfrozen(module))
+    ]
+    if "" in names:
+        parameter = _unfrozen(model)
+        raise ValueError(f"PEFT saves whole modules, not {parameter} of the model itself: keep Graft's own file")
     taken = next((layer for layer in adapted if is_saved(layer, names)), None)
     if taken is not None:
         raise ValueError(
-            f"PEFT would save {taken} whole, since its name ends as one of the head's ({', '.join(names)}): "
-            "leave it out of lora.targets, or keep Graft's own file"
+            f"PEFT would save {taken} whole, since its name ends as that of a module that is saved so "
+            f"({', '.join(names)}): leave it out of lora.targets, or keep Graft's own file"
         )
     return names
 
@@ -45,6 +54,11 @@ def saved(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
         for key, value in module.state_dict(keep_vars=True).items()
         if isinstance(value, Tensor)
     }
+
+
+def _unfrozen(module: nn.Module) -> str | None:
+    """Return the name of a parameter of the module's own that learns, or None."""
+    return next((name for name, value in module._parameters.items() if value is not None and value.requires_grad), None)
 
 
 def _has_own(module: nn.Module) -> bool:

@@ -27,7 +27,7 @@ UNREAD = frozenset(
     """.split()
 )
 UNREAD_PARTS = ("drop", "init")  # in the names of what only a training or its start reads
-LONGEST = 64  # values of a list that is still a setting
+LONGEST, DEEPEST = 64, 8  # a list that is still a setting: its values, and the lists in it
 
 
 def structure_of(model: nn.Module) -> Structure:
@@ -73,7 +73,7 @@ def _counts(key: str) -> bool:
     return not key.startswith("_") and key not in UNREAD and not any(part in key for part in UNREAD_PARTS)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """Return a setting as JSON has it, or NotImplemented for what is none."""
     if isinstance(value, Enum):
         return value.name
@@ -85,8 +85,8 @@ def _plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else str(float(value))
-    if isinstance(value, (list, tuple)) and len(value) <= LONGEST:
-        each = [_plain(part) for part in value]
+    if isinstance(value, (list, tuple)) and len(value) <= LONGEST and depth < DEEPEST:
+        each = [_plain(part, depth + 1) for part in value]
         return NotImplemented if any(part is NotImplemented for part in each) else each
     if isinstance(value, functools.partial):
         return _plain([value.func, *value.args, *(part for item in sorted(value.keywords.items()) for part in item)])

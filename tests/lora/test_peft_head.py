@@ -6,7 +6,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import ModulesToSaveWrapper
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from src.lora import AdapterError, inject, injection_of, load_adapter, load_peft, remove, save_adapter, save_peft
@@ -104,7 +104,8 @@ def from_graft(base, x, layer, folder):
 
 
 def from_peft(base, x, layer, folder):
-    config = LoraConfig(r=2, target_modules=f"{layer}$".replace(".", r"\."), modules_to_save=names_to_save(base, ()))
+    names = names_to_save(copy.deepcopy(base).requires_grad_(False), ())
+    config = LoraConfig(r=2, target_modules=f"{layer}$".replace(".", r"\."), modules_to_save=names)
     theirs = get_peft_model(copy.deepcopy(base), config).eval()
     stir(theirs, std=0.05)
     for module in theirs.modules():
@@ -186,7 +187,8 @@ def test_what_peft_saved_beside_the_head_is_loaded_saved_and_removed(tmp_path):
     assert relative(outputs(ours, x), outputs(theirs, x)) <= 1e-5
     load_adapter(save_adapter(tmp_path / "ours", ours), again)
     assert torch.equal(outputs(again, x), outputs(ours, x))
-    save_peft(tmp_path / "theirs", ours)
+    back = PeftModel.from_pretrained(copy.deepcopy(base), save_peft(tmp_path / "theirs", ours)).eval()
+    assert relative(outputs(back, x), outputs(theirs, x)) <= 1e-5
     frozen = {name: value for name, value in remove(ours).state_dict().items() if "head" not in name}
     assert all(torch.equal(value, base.state_dict()[name]) for name, value in frozen.items())
 
@@ -194,7 +196,10 @@ def test_what_peft_saved_beside_the_head_is_loaded_saved_and_removed(tmp_path):
 def test_a_norm_with_statistics_beside_the_head_is_refused(tmp_path):
     base = build("dilated_resnet")
     by_peft(base, tmp_path, target_modules=["conv1.0"], modules_to_save=["bn1"])
-    with pytest.raises(AdapterError, match=r"holds bn1\.num_batches_tracked, and Graft changes no statistics"):
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    tensors["base_model.model.bn1.running_mean"] += 1  # as a training moves it
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(AdapterError, match=r"holds bn1\.running_mean, and Graft changes no statistics"):
         load_peft(tmp_path, base)
     assert injection_of(base) is None
 
@@ -222,7 +227,7 @@ def test_a_layer_that_peft_would_take_for_the_head_is_not_written(tmp_path):
 
     model = Alone()
     inject(model, rank=2)
-    with pytest.raises(ValueError, match="PEFT would save my_head whole, since its name ends as one of the head's"):
+    with pytest.raises(ValueError, match="PEFT would save my_head whole, since its name ends as that of a module"):
         save_peft(tmp_path / "out", model)
     assert not (tmp_path / "out").exists()
 
@@ -231,3 +236,31 @@ def test_the_file_in_a_folder_of_peft_stands_for_the_folder(tmp_path):
     base = build("vit")
     by_peft(base, tmp_path, target_modules=["qkv"])
     assert load_peft(tmp_path / "adapter_model.safetensors", base).layers
+
+
+def test_what_was_unfrozen_goes_to_peft_or_is_refused(tmp_path):
+    model, x = build("vit"), images(build("vit"))
+    inject(model, rank=2, targets="mlp")
+    model.norm.requires_grad_(True)
+    stir(model, std=0.1)
+    theirs = PeftModel.from_pretrained(build("vit"), save_peft(tmp_path / "a", model)).eval()
+    assert relative(outputs(theirs, x), outputs(model, x)) <= 1e-5
+    normed, again = build("dilated_resnet"), build("dilated_resnet")
+    inject(normed, rank=2, targets=["layer1.0.conv1"], fold_norms=False)
+    normed.bn1.requires_grad_(True)
+    stir(normed)
+    load_peft(save_peft(tmp_path / "c", normed), again)  # statistics that are the model's own are no obstacle
+    assert torch.equal(again.bn1.weight, normed.bn1.weight)
+    model.cls_token.requires_grad_(True)
+    with pytest.raises(ValueError, match="PEFT saves whole modules, not cls_token of the model itself"):
+        save_peft(tmp_path / "b", model)
+    model.cls_token.requires_grad_(False)
+    model.blocks[0].mlp.fc1.bias.requires_grad_(True)
+    with pytest.raises(ValueError, match=r"PEFT would save blocks\.0\.mlp\.fc1 whole"):
+        save_peft(tmp_path / "b", model)
+    folded = build("dilated_resnet")
+    inject(folded, rank=2, targets=["layer1.0.conv1"])
+    folded.layer2[0].bn1.weight.requires_grad_(True)
+    with pytest.raises(ValueError, match=r"PEFT would save .*bn1\..*, which is folded here"):
+        save_peft(tmp_path / "b", folded)
+    assert not (tmp_path / "b").exists()

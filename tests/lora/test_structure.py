@@ -110,8 +110,9 @@ def test_objects_tensors_paths_and_private_names_are_not_read():
     model = Net(scale=float("inf"))
     model._secret, model.tensor, model.thing, model.many = 1, torch.zeros(2), object(), list(range(99))
     model.weights, model.nested, model.shape = "/home/me/weights.pt", [(1, 2.5), None], torch.Size([2, 3])
-    settings = structure_of(model)[""]
-    assert settings == {
+    model.itself = [1]
+    model.itself.append(model.itself)
+    assert structure_of(model)[""] == {
         "class": "Net",
         "nonlinearity": "relu",
         "scale": "inf",
