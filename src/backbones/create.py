@@ -91,6 +91,8 @@ def create_backbone(
         spec = replace(spec, size=size)
     with Draws(seed):
         model = _build(name, num_classes, spec.size, in_chans, *_options(name, weights))
+    if getattr(model, "num_classes", num_classes) != num_classes:
+        raise ValueError(f"{name} has no head and takes none for {num_classes} classes: choose another backbone.name")
     _check_patches(model, name, spec.size)
     if size is not None:
         _check_cells(model, name, size)

