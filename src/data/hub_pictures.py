@@ -13,6 +13,7 @@ from PIL import UnidentifiedImageError
 from src.atomic import write_bytes
 from src.data.naming import nfc
 from src.edge.formats import open_picture, suffix_of
+from src.edge.silence import pillow_silent
 from src.edge.walk import Skip, sort_out, walk
 
 
@@ -88,7 +89,7 @@ def write_picture(root: Path, picture: HubPicture) -> Path:
 
 def _suffix(content: bytes) -> str:
     try:
-        with open_picture(content) as image:
+        with pillow_silent(), open_picture(content) as image:
             return suffix_of(str(image.format))
     except UnidentifiedImageError:
         return ".png"  # a broken image, which is told of with all the others

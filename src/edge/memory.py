@@ -18,3 +18,24 @@ def release_freed_memory() -> bool:
         return False
     trim(0)
     return True
+
+
+class Watermark:
+    """Tell work of another size than the work before it, after which memory is to be given back.
+
+    To give it back after all work would cost time where every picture is as large as the last.
+    """
+
+    def __init__(self, step: int) -> None:
+        """Start without a size.
+
+        Args:
+            step: By how much two sizes may always differ.
+        """
+        self._step, self._held = step, 0
+
+    def is_passed(self, size: int) -> bool:
+        """Tell whether work of this size is more than `step` and a quarter away from the largest since the last one."""
+        passed = abs(size - self._held) > max(self._step, max(size, self._held) // 4)
+        self._held = size if passed else max(size, self._held)
+        return passed

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from src.edge.golden import GOLDEN, Golden
 from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
 from src.edge.manifest import MODEL, Manifest, find_bundle
+from src.edge.memory import Watermark, release_freed_memory
 from src.edge.preprocess import ImageError, Pixels, load, scale_grey
 from src.edge.profile import FITS
 from src.edge.session import THREADS, Outputs, open_session, read_specs, run_each, run_pictures
 from src.spec import JOINT, Decision, Measurement, TaskSpec
 
 _OF_LINES = (ADAPTER_SUFFIX, GOLDEN_SUFFIX)
+_LIKE = 2**23  # bytes of decoded pixels by which two pictures may always differ
 
 
 class Runtime:
@@ -52,6 +54,7 @@ class Runtime:
         self.image, self.lines, self._fit = manifest.image, tuple(manifest.lines), FITS[manifest.profile]
         self._session, self._task = open_session(files[MODEL], threads), manifest.task
         self._adapter: ActiveAdapter | None = None
+        self._largest = Watermark(_LIKE)
         self._opened: dict[str, Runtime] = {}
         lines = {name: line.task for name, line in manifest.lines.items()}
         if read_specs(self._session) != (self.image, self._task or lines):
@@ -131,7 +134,10 @@ class Runtime:
         Raises:
             ImageError: It is no picture, or the network has no place for its size.
         """
-        return self._checked(self._fit(pixels, self.image))
+        fitted = self._checked(self._fit(pixels, self.image))
+        if self._largest.is_passed(pixels.nbytes):  # what decoding and resizing have left
+            release_freed_memory()
+        return fitted
 
     def decide(self, batch: Sequence[NDArray[Any]]) -> list[Decision | Measurement]:
         """Decide about pictures such as `load` gives, in one run of the network when they are of one size.

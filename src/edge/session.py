@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from src.edge.lines import ActiveAdapter
-from src.edge.memory import release_freed_memory
+from src.edge.memory import Watermark, release_freed_memory
 from src.spec import ImageSpec, TaskSpec
 
 log = logging.getLogger(__name__)
@@ -38,18 +38,19 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
     size than those before it gives everything back, and runs of one size keep what they need.
     """
 
-    _held = 0  # the largest input since memory was given back
+    def __init__(self, model: bytes, options: onnxruntime.SessionOptions) -> None:
+        """Load the model on the CPU; `model` is not kept."""
+        super().__init__(model, options, providers=["CPUExecutionProvider"])
+        self._model_bytes = None  # it would hold them for as long as it lives, to change providers
+        self._largest = Watermark(_LIKE)
 
     def run_batch(self, batch: NDArray[Any], adapter: ActiveAdapter | None = None) -> dict[str, NDArray[Any]]:
         """Run the model on a batch of its input, and return its outputs by name."""
-        size = batch.nbytes + len(batch) * _LIKE
-        unlike = abs(size - self._held) > max(_LIKE, max(size, self._held) // 4) and _HAS_ARENA
-        self._held = max(size, self._held)
+        unlike = self._largest.is_passed(batch.nbytes + len(batch) * _LIKE)
         names = [output.name for output in self.get_outputs()]
         native = batch.astype(batch.dtype.newbyteorder("="), copy=False)
-        values = self.run(names, {INPUT: native}, _options(adapter, unlike))
+        values = self.run(names, {INPUT: native}, _options(adapter, unlike and _HAS_ARENA))
         if unlike:
-            self._held = size
             release_freed_memory()
         return dict(zip(names, values, strict=True))
 
@@ -101,11 +102,9 @@ def load_model(model: bytes, threads: int) -> Session:
     options.add_session_config_entry(SPINNING, "0")
     options.add_session_config_entry(EXTERNAL, os.path.join(os.devnull, "nowhere"))  # all weights are in the file
     try:
-        session = Session(model, options, providers=["CPUExecutionProvider"])
+        return Session(model, options)
     except Exception as error:  # onnxruntime's own exceptions share no public base class
         raise ValueError(f"onnxruntime {onnxruntime.__version__} cannot load the model, update it: {error}") from error
-    session._model_bytes = None  # it would hold them for as long as it lives, to change providers
-    return session
 
 
 def _bounded(threads: int) -> int:

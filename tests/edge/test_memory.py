@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.edge.memory import release_freed_memory
+from src.edge.memory import Watermark, release_freed_memory
 
 
 def resident():
@@ -25,3 +25,10 @@ def test_what_was_freed_goes_back_to_the_system():
 def test_other_systems_keep_it(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert release_freed_memory() is False
+
+
+def test_work_of_another_size_is_told_and_work_of_one_size_is_not():
+    largest = Watermark(100)
+    sizes = [50, 150, 150, 1000, 1000, 1100, 900, 1000, 120, 100, 20, 900]
+    told = [1000, 120, 900]
+    assert [size for size in sizes if largest.is_passed(size)] == told
