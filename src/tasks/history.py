@@ -21,18 +21,22 @@ class History(Callback):
         self.rows: list[dict[str, float]] = []
         self._start = 0.0
 
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock also where a training goes on inside an epoch."""
+        self._start = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the epoch's clock."""
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Add the epoch's row; validation has run by now."""
+        """Add the epoch's row, or put it in the place of that of its first part; validation has run by now."""
         row: dict[str, float] = {"epoch": trainer.current_epoch}
         tracked = {key: value for key, value in trainer.callback_metrics.items() if "/" in key}
         row |= {key.replace("/", "_"): float(value) for key, value in sorted(tracked.items())}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = time.perf_counter() - self._start
-        self.rows.append(row)
+        self.rows = [*(each for each in self.rows if each["epoch"] != row["epoch"]), row]
         self._write()
 
     def state_dict(self) -> dict[str, Any]:

@@ -78,16 +78,18 @@ def require_unfinished(folder: Path, trainer: Mapping[Any, Any], stops_early: bo
         return
     count = "1 epoch" if done.epochs == 1 else f"{done.epochs} epochs"
     nothing = f"there is nothing to resume: {folder}"
-    for key, made in (("max_epochs", done.epochs), ("max_steps", done.steps)):
+    for key, plus, made in (("max_epochs", "", done.epochs), ("max_steps", "+", done.steps)):
         if trainer.get(key) not in (None, -1) and made >= trainer[key]:
-            raise ValueError(f"{nothing} is finished ({count}); to train on add trainer.{key}=NUMBER, above {made}")
+            raise ValueError(
+                f"{nothing} is finished ({count}); to train on add {plus}trainer.{key}=NUMBER, above {made}"
+            )
     if done.stopped and stops_early:
         raise ValueError(
             f"{nothing} stopped early after {count}, as its score rose no more; to train on all the same "
             "add '~callbacks.early_stopping'"
         )
     if not changed:
-        longer = "trainer.max_time=LONGER" if trainer.get("max_time") is not None else "trainer.max_epochs=NUMBER"
+        longer = "+trainer.max_time=LONGER" if trainer.get("max_time") is not None else "trainer.max_epochs=NUMBER"
         raise ValueError(f"{nothing} has ended ({count}); to train on add {longer}")
 
 

@@ -85,7 +85,7 @@ class TrainerOptions:
         """
         epochs, steps = self.max_epochs, self.max_steps
         if epochs in (None, -1) and steps == -1:  # the learning rate needs to know the end
-            raise ValueError(f"trainer.max_epochs={epochs} has no end: give a number of epochs, or trainer.max_steps=")
+            raise ValueError(f"trainer.max_epochs={epochs} has no end: give a number of epochs, or +trainer.max_steps=")
         if epochs not in (None, -1) and (not isinstance(epochs, int) or epochs < 1):
             raise ValueError(f"trainer.max_epochs={epochs} is no number of epochs: give 1 or more")
         if steps != -1 and steps < 1:

@@ -45,3 +45,13 @@ def test_a_resumed_training_goes_on_after_the_rows_of_its_checkpoint(tmp_path):
     run(second, 2)
     assert [row["epoch"] for row in rows(tmp_path / "b.csv")] == ["0", "1", "2"]
     assert len(first.rows) == 2  # the state was a copy
+
+
+def test_an_epoch_that_was_broken_off_inside_has_one_row_and_its_own_seconds(tmp_path):
+    first, second = History(tmp_path / "a.csv"), History(tmp_path / "b.csv")
+    run(first, 0, 1)
+    second.load_state_dict(first.state_dict())
+    second.on_train_start(trainer(1), None)
+    second.on_train_epoch_end(trainer(1, **{"val/auroc": 0.9}), None)
+    assert [row["epoch"] for row in rows(tmp_path / "b.csv")] == ["0", "1"]
+    assert float(rows(tmp_path / "b.csv")[1]["val_auroc"]) == 0.9 and second.rows[1]["seconds"] < 60

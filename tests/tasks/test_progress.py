@@ -34,7 +34,7 @@ def test_what_is_finished_is_not_resumed(tmp_path):
             ValueError, match=r"is finished \(3 epochs\); to train on add trainer\.max_epochs=NUMBER, above 3"
         ):
             require_unfinished(tmp_path, {"max_epochs": asked}, stops_early=True, changed=True)
-    with pytest.raises(ValueError, match=r"trainer\.max_steps=NUMBER, above 30"):
+    with pytest.raises(ValueError, match=r"add \+trainer\.max_steps=NUMBER, above 30"):
         require_unfinished(tmp_path, {"max_epochs": -1, "max_steps": 30}, stops_early=True, changed=False)
     require_unfinished(tmp_path, {"max_epochs": 4, "max_steps": -1}, stops_early=True, changed=True)
     require_unfinished(tmp_path, {"max_epochs": None, "max_steps": 31}, stops_early=False, changed=True)
@@ -43,7 +43,7 @@ def test_what_is_finished_is_not_resumed(tmp_path):
 def test_what_was_ended_by_the_clock_is_not_resumed_as_it_is(tmp_path):
     trained(tmp_path, 3)
     settings = {"max_epochs": 9, "max_time": "00:00:01:00"}
-    with pytest.raises(ValueError, match=r"has ended \(3 epochs\); to train on add trainer\.max_time=LONGER"):
+    with pytest.raises(ValueError, match=r"has ended \(3 epochs\); to train on add \+trainer\.max_time=LONGER"):
         require_unfinished(tmp_path, settings, stops_early=True, changed=False)
     require_unfinished(tmp_path, settings, stops_early=True, changed=True)
 
