@@ -47,6 +47,12 @@ class Draws(TorchFunctionMode):
     ) -> Any:
         """Give a draw the generator, where it has none."""
         given = dict(kwargs or {})
-        if func in _DRAWS and given.get("generator") is None:
+        if func in _DRAWS and given.get("generator") is None and _on_cpu((*args, *given.values()), given.get("device")):
             given["generator"] = self._generator
         return func(*args, **given)
+
+
+def _on_cpu(arguments: Iterable[Any], device: Any) -> bool:
+    """Tell whether a draw is one on the CPU (or on none): another device takes no generator of the CPU."""
+    held = next((each.device for each in arguments if isinstance(each, Tensor)), None)
+    return torch.device(held or device or torch.get_default_device()).type in ("cpu", "meta")

@@ -91,3 +91,8 @@ def test_augmentations_are_those_after_a_seed(augment):
     with Draws(11):
         found = change(image)
     assert torch.equal(found, expected) and torch.equal(torch.get_rng_state(), before)
+
+
+def test_models_are_built_on_no_device_too():
+    with torch.device("meta"):
+        assert create_backbone(NAMES[1], "none", 2)[0].head.weight.is_meta
