@@ -22,7 +22,7 @@ def test_what_a_broken_image_does(on_error, place, stops, caplog):
 
 
 def test_a_class_without_a_readable_image_in_its_split_stops():
-    with pytest.raises(ValueError, match="no image of class 'b' in test can be read"):
+    with pytest.raises(ValueError, match=r"no image of class 'b' in test can be read"):
         require_readable(SAMPLES, {9: "empty", 11: "empty"})
     require_readable(SAMPLES, {9: "empty", 10: "empty"})
 
@@ -30,3 +30,11 @@ def test_a_class_without_a_readable_image_in_its_split_stops():
 def test_many_are_counted_by_split_and_the_first_are_named():
     with pytest.raises(ValueError, match=r"2 of val and 2 of test: .*; \.\.\.: repair"):
         sort_out(SAMPLES, dict.fromkeys((4, 5, 8, 9), "empty"), "auto")
+
+
+def test_of_a_lot_to_judge_one_readable_image_is_enough():
+    samples = [Sample(Path(name), name, "test") for name in ("a", "b")]
+    require_readable(samples, {0: "cut"}, each=False)
+    for errors, each in (({0: "cut"}, True), ({0: "cut", 1: "cut"}, False)):
+        with pytest.raises(ValueError, match=r"no image of class 'a' in test.* can be read"):
+            require_readable(samples, errors, each)

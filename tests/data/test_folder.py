@@ -344,3 +344,27 @@ def test_a_folder_around_the_class_folders_is_told_with_the_root_that_works(make
         read(root, image)
     (inner,) = re.findall(r"data\.root=(\S+)", str(caught.value))
     assert read(inner, image).classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("folders", "labels"),
+    [
+        ({"good": 2}, ["good", "good"]),
+        ({"test__good": 1, "test__bad": 1}, ["bad", "good"]),
+        ({"train__good": 1, "test__bad": 1}, ["good", "bad"]),
+    ],
+)
+def test_a_lot_to_judge_needs_no_second_class_and_no_train(make_folder, image, folders, labels):
+    root = make_folder(**folders)
+    next(root.glob("**/good")).with_name("empty").mkdir()
+    data = FolderData(root, image=image, positive="other", classes=["x", "y"])
+    assert sorted(sample.label for sample in data.read_lot().samples) == sorted(labels)
+    with pytest.raises(ValueError):
+        data.read()
+
+
+def test_a_lot_without_an_image_is_refused(make_folder, image):
+    root = make_folder(a=1)
+    (root / "a/000.png").unlink()
+    with pytest.raises(ValueError, match="has no image in folders"):
+        FolderData(root, image=image).read_lot()

@@ -167,3 +167,12 @@ def test_labels_in_two_unicode_forms_are_one(monkeypatch, image, tmp_path, make_
     listing = read(monkeypatch, image, tmp_path, {"train": make_part([0, 1, 1], names=names)}, positive="Äpfel")
     assert listing.classes == ("Äpfel", "Öl") and listing.positive == "Äpfel"
     assert listing.samples[0].label == "Äpfel"
+
+
+def test_a_lot_to_judge_needs_no_train_split_and_no_second_class(monkeypatch, image, tmp_path, make_part):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: datasets.DatasetDict({"test": make_part([1, 1])}))
+    data = HuggingFaceData("user/name", image=image, files_dir=tmp_path / "files", positive="x")
+    listing = data.read_lot()
+    assert [(sample.label, sample.split) for sample in listing.samples] == [("y", "test")] * 2
+    with pytest.raises(ValueError, match="has no train split but test"):
+        data.read()

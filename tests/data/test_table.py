@@ -258,3 +258,26 @@ def test_unicode_forms_of_paths_labels_and_columns_are_one(tmp_path, write_image
     listing = TableData(tmp_path / "t.csv", image=image, columns=told, classes=classes).read()
     assert listing.classes == ("Äpfel", "Öl") and len({sample.group for sample in listing.samples}) == 4
     assert all(sample.path.is_file() for sample in listing.samples)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "target", "classes"),
+    [
+        ("label", ["a"], "label", ("a",)),
+        ("labels", ["", ""], "labels", ()),
+        ("labels", ["a"], "labels", ("a",)),
+        ("value", ["3", "3"], "value", ("value",)),
+    ],
+)
+def test_a_lot_to_judge_needs_no_second_class_and_no_second_value(write_table, image, column, cells, target, classes):
+    lines = [f"i/a/{number:03}.png,{cell},g,{'test' if number else 'train'}" for number, cell in enumerate(cells)]
+    data = TableData(write_table(f"path,{column},group,split", *lines), image=image)
+    listing = data.read_lot()
+    assert (listing.target, listing.classes, len(listing.samples)) == (target, classes, len(cells))
+    with pytest.raises(ValueError):
+        data.read()
+
+
+def test_a_table_that_was_moved_is_missed_before_its_folder(tmp_path, image):
+    with pytest.raises(ValueError, match=r"gone/t\.csv does not exist: set data\.table=FILE"):
+        TableData(tmp_path / "gone/t.csv", image=image)
