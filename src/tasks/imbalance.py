@@ -10,6 +10,7 @@ from torch import Tensor
 
 NEAREST = 1e-6
 LEAST = 1e-4  # of the images: no class counts as rarer, so that one picture never outweighs the rest
+STEEPEST = 9  # of the powers, with which the weight of such a class is still a float32
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class Imbalance:
     focal: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse negative powers, which would make rare classes count less."""
+        """Refuse powers below 0, which would make rare classes count less, and weights beyond float32."""
         for name, value in vars(self).items():
             if not value >= 0:
                 raise ValueError(f"task.imbalance.{name}={value} must be 0 or more")
+        if self.class_weights > STEEPEST:
+            raise ValueError(f"task.imbalance.class_weights={self.class_weights} must be {STEEPEST} or less")
 
     def weights(self, frequencies: Sequence[float]) -> Tensor:
         """Return the weight of every class (K), with mean 1 over the images."""

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from src.tasks import ClassificationTask, Imbalance, MultilabelTask
+from src.tasks.imbalance import STEEPEST
 
 FREQUENCIES = (0.7, 0.2, 0.1)
 LOGITS, TARGETS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0, 0, 1])
@@ -86,3 +87,10 @@ def test_label_smoothing_is_a_part(make_task, smoothing):
     for cls in (ClassificationTask, MultilabelTask):
         with pytest.raises(ValueError, match=r"task\.label_smoothing=.* must be from 0 to 1"):
             make_task(cls, "a", "b", label_smoothing=smoothing)
+
+
+def test_the_steepest_weights_are_numbers_and_steeper_ones_are_refused():
+    for weights in (Imbalance(STEEPEST).weights([1e-9, 1]), Imbalance(STEEPEST).odds_weights([1e-9, 1])):
+        assert weights.isfinite().all()
+    with pytest.raises(ValueError, match=r"task\.imbalance\.class_weights=1e\+38 must be 9 or less"):
+        Imbalance(class_weights=1e38)
