@@ -122,7 +122,7 @@ def load_adapter(path: str | Path, model: nn.Module, example: Example | None = N
     head, grown = head_of(model, tensors), expected(path, model, header.settings)
     plain = {name: p for name, p in model.named_parameters() if name in tensors} | head
     check(path, grown | {name: tuple(value.shape) for name, value in plain.items()}, tensors, counts(head))
-    with undone_on_error(model, *plain.values()):
+    with undone_on_error(model.modules(), *plain.values()):
         rootstock = prepare(model, header.settings.fold_norms, base, example)
         if rootstock.folded != header.folded:
             raise other_folds(str(path), header.folded, rootstock.folded)

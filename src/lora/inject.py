@@ -119,7 +119,7 @@ def inject(
             f"lora.rank={settings.rank} is so high that every targeted layer would be trained whole "
             f"(the largest, {largest.name}, is {tuple(largest.weight.shape)}): choose a lower rank"
         )
-    with undone_on_error(model):
+    with undone_on_error(model.modules()):
         rootstock = prepare(model, fold_norms, fingerprint(model), example)
         return attach(model, settings, grow(model, settings), rootstock)
 

@@ -167,7 +167,7 @@ def looking(model: nn.Module) -> Iterator[None]:
 
     Whatever the model notes, counts, caches or draws in a run is as before, and so is what was changed in it.
     """
-    state, cuda = State(model, model.buffers()), {p.device for p in model.parameters() if p.is_cuda}
+    state, cuda = State(model.modules(), model.buffers()), {p.device for p in model.parameters() if p.is_cuda}
     with torch.random.fork_rng(cuda), torch.no_grad():
         torch.default_generator.manual_seed(0)
         for device in cuda:

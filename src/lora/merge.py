@@ -18,7 +18,7 @@ def merge(model: nn.Module) -> nn.Module:
     Whatever is raised, the model is as it was before.
     """
     merged = _merged(model)
-    with undone_on_error(model, *(base for base, _ in merged)):
+    with undone_on_error(model.modules(), *(base for base, _ in merged)):
         remove(model)
         for base, weight in merged:
             base.data.copy_(weight)
@@ -50,7 +50,7 @@ def remove(model: nn.Module) -> nn.Module:
         raise ValueError("this model has no adapters to merge or remove")
     parameters = dict(model.named_parameters())
     replaced = [(parameters[name], value) for name, value in injection.replaced.items()]
-    with undone_on_error(model, *(parameter for parameter, _ in replaced)):
+    with undone_on_error(model.modules(), *(parameter for parameter, _ in replaced)):
         detach(model)
         for parameter, value in replaced:
             parameter.data.copy_(value)

@@ -58,7 +58,7 @@ def load_peft(folder: str | Path, model: nn.Module, example: Example | None = No
     settings = replace(settings, fold_norms=not further)  # what is folded could not be given other values
     state = {name: value for name, value in model.state_dict(keep_vars=True).items() if name in whole}
     check(folder, {name: tuple(value.shape) for name, value in state.items()}, whole, counts(state))
-    with undone_on_error(model, *head.values(), *(state[name] for name in further)):
+    with undone_on_error(model.modules(), *head.values(), *(state[name] for name in further)):
         rootstock = prepare(model, settings.fold_norms, fingerprint(model), example)
         grafts = grow(model, settings)
         _fill(grafts, updates, folds(model))

@@ -59,6 +59,7 @@ class Shelf:
         self._base = fingerprint(model)
         self._base_head = head_state(model)
         self._shelved: dict[str, Shelved] = {}
+        self._adapted: list[nn.Module] = []
         self._rootstock: Rootstock | None = None
         self._shown: Shelved | Mixed | None = None
 
@@ -127,20 +128,30 @@ class Shelf:
         """Give the base back bit for bit, with its own head; nothing to do for a model without an active adapter."""
         if self._rootstock is not None:
             self._refuse_strangers()
-            with undone_on_error(self.model, *self._unfrozen()):
+            with undone_on_error(self.model.modules(), *self._unfrozen()):
                 self._take_out()
             self._rootstock = self._shown = None
 
     def _show(self, shelved: Shelved | Mixed) -> None:
         self._refuse_strangers()
-        with undone_on_error(self.model, *self._unfrozen()):
-            rootstock = self._rootstock
-            if rootstock is None or self._shown is None or _folds(self._shown) != _folds(shelved):
-                if rootstock is not None:
+        if self._rootstock is not None and self._shown is not None and _folds(self._shown) == _folds(shelved):
+            self._exchange(shelved, self._rootstock)
+        else:
+            with undone_on_error(self.model.modules(), *self._unfrozen()):
+                if self._rootstock is not None:
                     self._take_out()
                 rootstock = prepare(self.model, _folds(shelved), self._base, self._example)
+                self._exchange(shelved, rootstock)
+            self._rootstock = rootstock
+        self._shown = shelved
+
+    def _exchange(self, shelved: Shelved | Mixed, rootstock: Rootstock) -> None:
+        """Put adapters and a head into the prepared model in place of those that are there."""
+        grafts = shelved.grow(self.model, rootstock)
+        adapted = [m for graft in grafts for m in (graft.site.module, *(twin for twin, _ in graft.site.twins))]
+        changed = dict.fromkeys([self.model, *self._adapted, *adapted, *map(self._owner, shelved.head)])
+        with undone_on_error(changed, *self._unfrozen()):
             self._freeze_again()
-            grafts = shelved.grow(self.model, rootstock)
             detach(self.model)
             for graft in grafts:
                 graft.adapter.to(graft.site.weight.device)
@@ -149,7 +160,10 @@ class Shelf:
             values = shelved.values(dict(self.model.named_parameters()))
             if values:
                 thaw(self.model, values)
-        self._rootstock, self._shown = rootstock, shelved
+        self._adapted = adapted
+
+    def _owner(self, key: str) -> nn.Module:
+        return self.model.get_submodule(key.rpartition(".")[0])
 
     def _take_out(self) -> None:
         self._freeze_again()
@@ -165,6 +179,8 @@ class Shelf:
     def _unfrozen(self) -> list[nn.Parameter]:
         """Return what some adapter has other values for, beside the head."""
         names = {name for shelved in self._shelved.values() for name in shelved.further}
+        if not names:
+            return []
         return [parameter for name, parameter in self.model.named_parameters() if name in names]
 
     def _refuse_strangers(self) -> None:

@@ -1,4 +1,4 @@
-"""All or nothing: whatever is raised on the way, a model is given back as it was, bit for bit."""
+"""All or nothing: whatever is raised on the way, modules are given back as they were, bit for bit."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from typing import Any
 
 from torch import Tensor, nn
 
+TABLES = frozenset({dict, OrderedDict, list, set})  # what modules keep children, parameters, hooks, ... in
+
 
 class State:
-    """What a model is: classes, attributes, children, hooks, modes, and which tensors it holds and trains.
+    """What modules are: classes, attributes, children, hooks, modes, and which tensors they hold and train.
 
     Args:
-        model: The model; only references to its tensors are kept, so that large ones cost nothing.
-        written: Tensors whose values may change, in the model or not: these are copied.
+        modules: All that may be changed; only references to their tensors are kept, so that large ones cost nothing.
+        written: Tensors whose values may change, in the modules or not: these are copied.
     """
 
-    def __init__(self, model: nn.Module, written: Iterable[Tensor]) -> None:
-        self._modules = [
-            (module, module.__class__, dict(module.__dict__), [*map(_contents, module.__dict__.values())])
-            for module in model.modules()
-        ]
-        values = [*written]
-        self._tensors = [(tensor, tensor.data, tensor.requires_grad) for tensor in (*model.parameters(), *values)]
+    def __init__(self, modules: Iterable[nn.Module], written: Iterable[Tensor]) -> None:
+        self._modules, values = [], [*written]
+        tensors = {id(tensor): tensor for tensor in values}
+        for module in modules:
+            attributes = module.__dict__.copy()
+            tables = [(table, table.copy()) for table in attributes.values() if type(table) in TABLES]
+            self._modules.append((module, module.__class__, attributes, tables))
+            tensors |= {id(tensor): tensor for tensor in module._parameters.values() if tensor is not None}
+        self._tensors = [(tensor, tensor.data, tensor.requires_grad) for tensor in tensors.values()]
         self._values = [(tensor.data, tensor.detach().clone()) for tensor in values]
 
     def restore(self) -> None:
-        """Make the model what it was."""
+        """Make the modules what they were."""
         for module, kind, attributes, tables in self._modules:
             module.__class__ = kind
             module.__dict__.clear()
             module.__dict__.update(attributes)
-            for table, contents in zip(attributes.values(), tables, strict=True):
+            for table, contents in tables:
                 _refill(table, contents)
         for tensor, data, requires_grad in self._tensors:
             tensor.data = data
@@ -44,14 +48,14 @@ class State:
 
 
 @contextmanager
-def undone_on_error(model: nn.Module, *written: Tensor) -> Iterator[None]:
-    """Make `model` what it was before if anything is raised inside, a stop by the keyboard included.
+def undone_on_error(modules: Iterable[nn.Module], *written: Tensor) -> Iterator[None]:
+    """Make modules what they were before if anything is raised inside, a stop by the keyboard included.
 
     Args:
-        model: The model that is changed inside.
+        modules: All that may be changed inside, as a rule `model.modules()`.
         written: The tensors whose values are overwritten inside.
     """
-    state = State(model, written)
+    state = State(modules, written)
     try:
         yield
     except BaseException:
@@ -59,16 +63,9 @@ def undone_on_error(model: nn.Module, *written: Tensor) -> Iterator[None]:
         raise
 
 
-def _contents(value: Any) -> Any:
-    """Return a copy of a table that a module keeps (of children, parameters, hooks, ...), None of anything else."""
-    if type(value) in (dict, OrderedDict, list, set):
-        return value.copy()
-    return None
-
-
 def _refill(table: Any, contents: Any) -> None:
-    if isinstance(contents, list):
+    if isinstance(table, list):
         table[:] = contents
-    elif contents is not None:
+    else:
         table.clear()
         table.update(contents)
