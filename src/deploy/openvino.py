@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from src.deploy.stages import Pictures, Stage
+from src.deploy.stages import Pictures, Stage, in_parts, joined
 from src.edge.profile import FITS
 from src.edge.session import INPUT, Outputs
 
@@ -27,7 +27,7 @@ def require_openvino(profile: str) -> None:
     _core()
 
 
-def openvino_stage(model: bytes, profile: str) -> Stage:
+def openvino_stage(model: bytes, profile: str, views: int = 1) -> Stage:
     """Return what OpenVINO makes of an ONNX file, on the CPU, in the precision of the file.
 
     Raises:
@@ -42,10 +42,8 @@ def openvino_stage(model: bytes, profile: str) -> Stage:
 
     def run(pixels: Pictures) -> Outputs:
         alike = len({picture.shape for picture in pixels}) == 1
-        batches = [np.stack(pixels)] if alike else [picture[None] for picture in pixels]
-        parts = [_named(compiled({INPUT: batch})) for batch in batches]
-        logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return logits, probabilities, decision
+        batches = in_parts(pixels, views) if alike else [[picture] for picture in pixels]
+        return joined(_named(compiled({INPUT: np.stack(batch)})) for batch in batches)
 
     return Stage(NAME, run, FITS[profile])
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnxruntime import ExecutionOrder, GraphOptimizationLevel, InferenceSession, SessionOptions
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic
-from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+from onnxruntime.quantization.calibrate import MinMaxCalibrater, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from src.deploy.layers import WEIGHTED, Layer, has_attention
@@ -94,9 +95,27 @@ def _ranges(model: onnx.ModelProto, pixels: Iterable[NDArray[Any]]) -> TensorsDa
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
-        calibrator = create_calibrator(path, [*WEIGHTED, *_CARRIERS], str(Path(folder) / "augmented.onnx"))
+        calibrator = _Calibrator(path, [*WEIGHTED, *_CARRIERS], str(Path(folder) / "augmented.onnx"))
+        calibrator.augment_graph()
+        calibrator.create_inference_session()
         calibrator.collect_data(_Reader(pixels))
         return calibrator.compute_data()
+
+
+class _Calibrator(MinMaxCalibrater):  # type: ignore[misc]
+    """It forgets each layer's output as soon as the range is known.
+
+    onnxruntime's own keeps all of them until a run ends, and more from run to run: 900 MB for eight views of
+    EfficientNet-Lite0, where 100 will do.
+    """
+
+    def create_inference_session(self) -> None:
+        options = SessionOptions()
+        options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL  # each layer has its own output
+        options.execution_order = ExecutionOrder.PRIORITY_BASED
+        options.enable_cpu_mem_arena = False
+        providers = ["CPUExecutionProvider"]
+        self.infer_session = InferenceSession(self.augmented_model_path, options, providers=providers)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from src.deploy.layers import Layer, find_layers
 from src.deploy.model_file import write_model
 from src.deploy.parity import Parity
 from src.deploy.quantise import Quantise, quantisable, quantiser
-from src.edge.session import open_session, run_pictures
+from src.edge.session import open_session, run_each
 
 RANKING_PICTURES, THREADS = 16, 2
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Search:
         return vars(self) | {"left_out": list(self.left_out), "trials": list(self.trials)}
 
 
-def find_int8(fp32: Path, pixels: Sequence[NDArray[Any]], judge: Callable[[bytes], Parity], path: Path) -> Search:
+def find_int8(fp32: Path, pixels: Iterable[NDArray[Any]], judge: Callable[[bytes], Parity], path: Path) -> Search:
     """Write the int8 model that passes `judge`, found by halving, or one that does not when none does.
 
     Layers are chosen by accuracy alone. They are left out in the order of their sensitivity, measured on the pictures
@@ -54,14 +55,14 @@ def find_int8(fp32: Path, pixels: Sequence[NDArray[Any]], judge: Callable[[bytes
 
     Args:
         fp32: The model.
-        pixels: Batches of its input, from training pictures.
+        pixels: Batches of its input, from training pictures; gone through anew each time.
         judge: Gives the figures of a model; the accuracy decides.
         path: The file to write.
 
     Raises:
         ValueError: The model has no layer to quantise, or there are no pictures.
     """
-    if not len(pixels):
+    if next(iter(pixels), None) is None:
         raise ValueError("int8 is calibrated on training images, and there are none: use precision=fp32")
     model = onnx.load(fp32)
     layers = quantisable(find_layers(model.graph), model)
@@ -80,7 +81,7 @@ def find_int8(fp32: Path, pixels: Sequence[NDArray[Any]], judge: Callable[[bytes
     ranked: list[Layer] = []
     sensitivity: dict[str, float] = {}
     if not holds(ranked):
-        sensitivity = _sensitivity(fp32, layers, quantise, pixels[:RANKING_PICTURES], path)
+        sensitivity = _sensitivity(fp32, layers, quantise, islice(pixels, RANKING_PICTURES), path)
         ranked = sorted(layers, key=lambda layer: -sensitivity[layer.name])
         ranked = _fewest(ranked, holds)
     names = tuple(layer.name for layer in ranked)
@@ -101,15 +102,15 @@ def _fewest(ranked: list[Layer], holds: Callable[[Sequence[Layer]], bool]) -> li
 
 
 def _sensitivity(
-    fp32: Path, layers: Sequence[Layer], quantise: Quantise, pixels: Sequence[NDArray[Any]], path: Path
+    fp32: Path, layers: Sequence[Layer], quantise: Quantise, pixels: Iterable[NDArray[Any]], path: Path
 ) -> dict[str, float]:
     """Return the mean |d logit| that each layer makes when it alone is in int8."""
     pictures = [picture for batch in pixels for picture in batch]
-    expected = run_pictures(open_session(fp32.read_bytes(), THREADS), pictures)[0]
+    expected = run_each(open_session(fp32.read_bytes(), THREADS), pictures)[0]
     found = {}
     for layer in layers:
         write_model(quantise([layer]), path)
-        logits = run_pictures(open_session(path.read_bytes(), THREADS), pictures)[0]
+        logits = run_each(open_session(path.read_bytes(), THREADS), pictures)[0]
         found[layer.name] = float(np.abs(logits - expected).mean())
     return found
 

@@ -221,7 +221,8 @@ class _Trial:
 
     def _stage(self, name: str) -> Stage:
         base = (self._folder / MODEL).read_bytes()
-        return onnx_stage("fp32", base, self._shape.profile, ActiveAdapter(self._adapter(name).read_bytes()))
+        views, adapter = len(self._lines[name].task.views), ActiveAdapter(self._adapter(name).read_bytes())
+        return onnx_stage("fp32", base, self._shape.profile, views, adapter)
 
     def _run(self, stage: Stage, name: str, split: str) -> Outputs:
         (outputs,) = run_stages([stage], self._paths(name, split), self._image)

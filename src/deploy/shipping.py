@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from src.deploy.speed import measure_speed
 from src.deploy.stages import Stage, onnx_stage, run_stages, torch_stage
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MODEL, Manifest
+from src.edge.memory import release_freed_memory
 from src.edge.preprocess import load
 from src.edge.profile import FITS
 from src.edge.session import Outputs
@@ -112,6 +113,17 @@ def ship(
     return verdict
 
 
+@dataclass(frozen=True)
+class _Pictures:
+    """Batches of one picture, loaded when they are asked for: of a camera's size, many are large."""
+
+    paths: Sequence[Path]
+    load: Callable[[Path], NDArray[Any]]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self.load(path)[None] for path in self.paths)
+
+
 class _Trial:
     """One model on its way through the gate."""
 
@@ -128,6 +140,7 @@ class _Trial:
         paths = [path for split in self._samples for path in self._paths(split)]
         taken = camera_size(paths, candidate.image) if candidate.profile == "u8-matmul" else None
         shape = Shape(candidate.profile, candidate.opset, taken)
+        release_freed_memory()  # of building the networks
         export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32, shape, provenance)
 
     def verdict(self) -> Verdict:
@@ -171,11 +184,15 @@ class _Trial:
             return None
         paths = self._candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
-        pixels = [self._load(path)[None] for path in chosen]
-        return find_int8(self._fp32, pixels, lambda model: self._judged(split, expected, self._stage(model)), self.file)
+        return find_int8(
+            self._fp32,
+            _Pictures(chosen, self._load),
+            lambda model: self._judged(split, expected, self._stage(model)),
+            self.file,
+        )
 
     def _stage(self, model: bytes) -> Stage:
-        return onnx_stage(self._precision, model, self._candidate.profile)
+        return onnx_stage(self._precision, model, self._candidate.profile, len(self._candidate.task.views))
 
     def _further(self, split: str, expected: Outputs) -> tuple[Parity, ...]:
         """Return the figures of the file that ships: of another precision, and in another runtime."""
@@ -183,7 +200,7 @@ class _Trial:
         if self.file != self._fp32:
             stages.append(self._stage(model))
         if self._candidate.openvino:
-            stages.append(openvino_stage(model, self._candidate.profile))
+            stages.append(openvino_stage(model, self._candidate.profile, len(self._candidate.task.views)))
         return tuple(self._judged(split, expected, stage) for stage in stages)
 
     def _base_stages(self, split: str) -> tuple[tuple[Parity, ...], Outputs]:
@@ -192,7 +209,7 @@ class _Trial:
         stages = [
             torch_stage("trained", self._candidate.trained, image, task),
             torch_stage("merged", self._candidate.merged, image, task),
-            onnx_stage("fp32", self._fp32.read_bytes(), self._candidate.profile),
+            onnx_stage("fp32", self._fp32.read_bytes(), self._candidate.profile, len(task.views)),
         ]
         expected, *found = run_stages(stages, self._paths(split), image)
         allowed = (limits("fp32", profile, self._budget) for profile in ("u8", self._candidate.profile))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
 from src.edge.lines import ActiveAdapter
+from src.edge.memory import release_freed_memory
 from src.edge.preprocess import load, resize
 from src.edge.profile import FITS, Fit
 from src.edge.session import Outputs, open_session, run_pictures
 from src.spec import ImageSpec, TaskSpec
 
-BATCH, THREADS = 16, 2
+BATCH, THREADS = 16, 2  # images that a file sees at once, each view of a picture being one
+SLICE = 4  # images that torch sees at once: it keeps what onnxruntime fuses
+PIXELS = 4_000_000  # of the pictures that a graph resizes at once: two of a Full-HD camera
 
 Pictures = Sequence[NDArray[Any]]
 
@@ -44,21 +47,29 @@ def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -
     """Return the evaluation of a model in torch, on the CPU, in fp32 and eval mode."""
     assert not model.training
 
+    def sliced(images: Tensor) -> Tensor:
+        return torch.cat([model(part) for part in torch.split(images, SLICE)])
+
     def run(pixels: Pictures) -> Outputs:
         with torch.inference_mode():
-            logits = average_views(model, normalise(torch.from_numpy(np.stack(pixels)), image), task.views)
+            parts = (normalise(torch.from_numpy(np.stack(part)), image) for part in in_parts(pixels, len(task.views)))
+            logits = torch.cat([average_views(sliced, images, task.views) for images in parts])
             probabilities, decision = interpret(logits, task)
-            return logits.numpy(), probabilities.numpy(), decision.numpy()
+        release_freed_memory()  # its blocks are not those that onnxruntime takes
+        return logits.numpy(), probabilities.numpy(), decision.numpy()
 
     return Stage(name, run)
 
 
-def onnx_stage(name: str, model: bytes, profile: str = "u8", adapter: ActiveAdapter | None = None) -> Stage:
-    """Return an ONNX file's own outputs, from one picture alone and then the rest, as cameras run it both ways."""
+def onnx_stage(
+    name: str, model: bytes, profile: str = "u8", views: int = 1, adapter: ActiveAdapter | None = None
+) -> Stage:
+    """Return an ONNX file's own outputs, from one picture alone and then several, as cameras run it both ways."""
     session = open_session(model, THREADS)
 
     def run(pixels: Pictures) -> Outputs:
-        return _joined(run_pictures(session, part, adapter) for part in (pixels[:1], pixels[1:]) if len(part))
+        rest = in_parts(pixels[1:], views)
+        return joined(run_pictures(session, part, adapter) for part in (pixels[:1], *rest) if len(part))
 
     return Stage(name, run, FITS[profile])
 
@@ -70,14 +81,39 @@ def run_stages(stages: Sequence[Stage], paths: Sequence[Path], image: ImageSpec)
         ImageError: A picture is gone or broken; the message names it.
     """
     fits = {stage.fit for stage in stages}
-    parts = []
-    for start in range(0, len(paths), BATCH):
-        chosen = paths[start : start + BATCH]
-        fitted = {fit: [load(path, image, fit) for path in chosen] for fit in fits}
-        parts.append([stage.run(fitted[stage.fit]) for stage in stages])
-    return [_joined(part) for part in zip(*parts, strict=True)]
+    parts = [[stage.run(fitted[stage.fit]) for stage in stages] for fitted in _loaded(paths, image, fits)]
+    return [joined(part) for part in zip(*parts, strict=True)]
 
 
-def _joined(parts: Iterable[Outputs]) -> Outputs:
+def in_parts(pictures: Pictures, views: int) -> Iterator[Pictures]:
+    """Yield the pictures, a few at a time: at least two, so that a batch is seen, and no more than memory should hold.
+
+    Args:
+        pictures: Any number, each as the network or the graph takes it.
+        views: How many images the network makes of each.
+    """
+    largest = max((picture.size // 3 for picture in pictures), default=1)
+    size = max(2, min(BATCH // views, PIXELS // largest))
+    for start in range(0, len(pictures), size):
+        yield pictures[start : start + size]
+
+
+def _loaded(paths: Sequence[Path], image: ImageSpec, fits: Iterable[Fit]) -> Iterator[dict[Fit, list[NDArray[Any]]]]:
+    """Yield the pictures as the stages take them, `BATCH` at a time, or fewer where they are large."""
+    held: dict[Fit, list[NDArray[Any]]] = {fit: [] for fit in fits}
+    taken = pixels = 0
+    for path in paths:
+        for fit, pictures in held.items():
+            pictures.append(load(path, image, fit))
+        taken, pixels = taken + 1, pixels + max(pictures[-1].size // 3 for pictures in held.values())
+        if taken == BATCH or pixels > 2 * PIXELS:
+            yield held
+            held, taken, pixels = {fit: [] for fit in held}, 0, 0
+    if taken:
+        yield held
+
+
+def joined(parts: Iterable[Outputs]) -> Outputs:
+    """Return the outputs of all parts as one."""
     logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
     return logits, probabilities, decision

@@ -1,14 +1,18 @@
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
+from torch import nn
 
 from src.deploy.graph import export_onnx
 from src.deploy.layers import find_layers
 from src.deploy.model_file import write_model
 from src.deploy.quantise import quantisable, quantiser
 from src.edge.session import open_session, read_specs, run_session
+from src.spec import ImageSpec, TaskSpec
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, pixels
 
 
@@ -59,3 +63,26 @@ def test_nothing_is_said_and_the_logger_is_left_alone(case, caplog, capfd):
     with caplog.at_level(logging.INFO):
         quantise(layers)
     assert not caplog.records and capfd.readouterr() == ("", "")
+
+
+PEAK = """
+import resource, sys
+import numpy as np, onnx
+from src.deploy.quantise import _ranges
+model = onnx.load(sys.argv[1])
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = peak()
+_ranges(model, (np.zeros((1, 256, 256, 3), np.uint8) for _ in range(3)))
+print(peak() - before)
+"""
+
+
+def test_measuring_ranges_forgets_each_layer_as_it_goes(tmp_path):
+    """Thirty outputs of 4 MB: onnxruntime's own calibrator holds all of them at once."""
+    layers = [nn.Conv2d(3, 16, 3, 1, 1), *(nn.Conv2d(16, 16, 3, 1, 1) for _ in range(29))]
+    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)).eval()
+    image = ImageSpec((256, 256), IMAGE.mean, IMAGE.std, "bilinear", 1.0, "center")
+    export_onnx(net, image, TaskSpec("classification", ("bad", "good"), "bad"), tmp_path / "fp32.onnx")
+    ended = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path / "fp32.onnx")], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) < 60, "MB"

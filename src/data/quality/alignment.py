@@ -1,4 +1,4 @@
-"""Are two pictures the same one, copied, resized, cropped a little or exposed anew? Aligned pixels decide.
+"""Could two pictures be the same one, copied, resized, cropped a little or exposed anew? Aligned pixels tell.
 
 The second picture is laid over the first by an affine map and a tone curve, both fitted by least squares
 (Lucas & Kanade 1981; Baker & Matthews, IJCV 2004), and what is left is averaged over small blocks, which forgets grain
@@ -24,6 +24,7 @@ SAME, GRAIN = 0.05, 0.35  # largest remainder: as part of the contrast, and in g
 
 Thumbnail = NDArray[np.uint8]
 Grey = NDArray[np.float32]
+Affine = NDArray[np.float64]
 _INNER = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
 _ROWS, _COLUMNS = (axis[_INNER].ravel() for axis in np.mgrid[0:SIDE, 0:SIDE].astype(np.float32))
 # A shift, and what grows along each axis: the three columns of an affine map.
@@ -35,15 +36,21 @@ def thumbnail(pixels: Pixels) -> Thumbnail:
     return np.asarray(Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def same_picture(one: Thumbnail, other: Thumbnail) -> bool:
-    """Tell whether two thumbnails show one picture, up to a small affine map, the exposure and compression."""
+def match(one: Thumbnail, other: Thumbnail) -> Affine | None:
+    """Lay one thumbnail over another, up to a small affine map, the exposure and compression.
+
+    Returns:
+        None where they show unlike pictures, else the map, 2 x 3: how far down and across each point of `one` is moved
+        in `other`, in parts of the side, by a constant and by the point's own place from -1 to 1, across and down.
+    """
     left, right = _smoothed(one), _smoothed(other)
-    aligned = _align(left, right)
-    if aligned is None:
-        return False
-    inner = left[_INNER].ravel()
+    found = _align(left, right)
+    if found is None:
+        return None
+    inner, (aligned, moved) = left[_INNER].ravel(), found
     # A curve that clips has no inverse, so either picture may be the one that the curve is laid on.
-    return any(_is_small(*pair) for pair in ((inner, aligned), (aligned, inner)))
+    alike = any(_is_small(*pair) for pair in ((inner, aligned), (aligned, inner)))
+    return moved / SIDE if alike else None
 
 
 def _smoothed(picture: Thumbnail) -> Grey:
@@ -51,8 +58,8 @@ def _smoothed(picture: Thumbnail) -> Grey:
     return smoothed
 
 
-def _align(left: Grey, right: Grey) -> Grey | None:
-    """Return the inner pixels of `right` laid over those of `left`, or None where they do not meet."""
+def _align(left: Grey, right: Grey) -> tuple[Grey, Affine] | None:
+    """Return the inner pixels of `right` laid over those of `left`, and the map, or None where they do not meet."""
     slopes = np.gradient(right)
     moved = np.zeros((2, 3))
     moved[:, 0] = _shift(left, right)
@@ -69,8 +76,7 @@ def _align(left: Grey, right: Grey) -> Grey | None:
         if np.abs(step).max() < 0.02:
             break
     at = np.stack([_ROWS + moved[0] @ _BASE, _COLUMNS + moved[1] @ _BASE])
-    aligned: Grey = map_coordinates(right, at, order=1, mode="nearest")
-    return aligned
+    return map_coordinates(right, at, order=1, mode="nearest"), moved
 
 
 def _shift(left: Grey, right: Grey, most: int = 4) -> tuple[int, int]:

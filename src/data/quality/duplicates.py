@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from src.atomic import write_text
-from src.data.quality.alignment import Thumbnail, same_picture, thumbnail
+from src.data.quality.alignment import Thumbnail, match, thumbnail
+from src.data.quality.detail import Look, look, same_detail
 from src.edge.preprocess import Pixels
 
 log = logging.getLogger(__name__)
 
 DISTANCE = 8  # bits of 64 in which the hashes of a pair may differ
 MOST = 50_000  # hash hits that are compared, nearest first: some minutes
-_VERSION = 1  # of what decides; a verdict of another version is not taken
+_HELD = 256  # pictures whose detail is kept at hand: 70 MB
+_VERSION = 2  # of what decides; a verdict of another version is not taken
 
 Pair = tuple[int, int]
 
@@ -105,7 +108,17 @@ def _compare(pairs: Sequence[Pair], picture: Callable[[int], Pixels]) -> list[Pa
     thumbnails: dict[int, Thumbnail] = {}  # of 4 kB each
     for place in {place for pair in pairs for place in pair}:
         thumbnails[place] = thumbnail(picture(place))
-    return [pair for pair in pairs if same_picture(thumbnails[pair[0]], thumbnails[pair[1]])]
+    looks = lru_cache(_HELD)(lambda place: look(picture(place)))
+    return [pair for pair in sorted(pairs) if same_picture(pair, thumbnails, looks)]
+
+
+def same_picture(pair: Pair, thumbnails: Mapping[int, Thumbnail], looks: Callable[[int], Look]) -> bool:
+    """Tell whether two pictures are one: first by what is small and at hand, then by their detail, decoded again."""
+    one, other = (thumbnails[place] for place in pair)
+    if (one == other).all():
+        return True
+    moved = match(one, other)
+    return moved is not None and same_detail(looks(pair[0]), looks(pair[1]), moved)
 
 
 def _key(pairs: Sequence[Pair], digests: Sequence[str], bit_depth: int) -> str:
