@@ -115,7 +115,8 @@ def image_spec(name: str, in_chans: int = 3) -> ImageSpec:
     mean, std = (
         tuple(values) if in_chans == 3 else (sum(values) / len(values),) for values in (config["mean"], config["std"])
     )
-    return ImageSpec((height, width), mean, std, interpolation, config["crop_pct"], crop_mode)
+    crop = min(config["crop_pct"], 1.0)  # above 1 timm would pad (VOLO at 448 and 512)
+    return ImageSpec((height, width), mean, std, interpolation, crop, crop_mode)
 
 
 @cache

@@ -125,3 +125,7 @@ def test_whatever_timm_raises_for_a_size_is_one_line(monkeypatch, raised, weight
     assert "\n" not in str(told.value) and type(raised).__name__ in str(told.value)
     with pytest.raises(ValueError, match=f"timm .* cannot build resnet18 .{type(raised).__name__}"):
         create_backbone("resnet18", weights, 3)
+
+
+def test_a_crop_that_timm_would_pad_is_none():
+    assert image_spec("volo_d4_448").crop_pct == 1.0
