@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from src.data.aims import names_of
 from src.data.listing import Sample
@@ -54,7 +55,7 @@ def require_one_spelling(names: Sequence[str], where: str) -> None:
 
 
 def _number(name: str) -> object:
-    return float(name) if re.fullmatch(r"[+-]?\d+(\.\d*)?", name) and not re.match(r"[+-]?0\d", name) else name
+    return Decimal(name) if re.fullmatch(r"[+-]?\d+(\.\d*)?", name) and not re.match(r"[+-]?0\d", name) else name
 
 
 def require_whole_groups(samples: Sequence[Sample], places: Sequence[str]) -> None:

@@ -18,7 +18,8 @@ SPLIT_NAMES = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_FILLER = r"(?:sets?|data|datasets?|images?|imgs?|pics?|pictures?|photos?|samples?|splits?|subset|part|\d+)"
+# No text is made of these in two ways, else a name of many digits would be tried in all of them.
+_FILLER = r"(?:sets?|data|images?|imgs?|pics?|pictures?|photos?|samples?|splits?|subset|part|\d)"
 _SPLIT = re.compile(rf"(?:{_FILLER}[\W_]*)*({'|'.join(SPLIT_NAMES)})(?:[\W_]*{_FILLER})*")
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 DISTANCE = 8  # bits of 64 in which the hashes of a pair may differ
 MOST = 50_000  # hash hits that are compared, nearest first: some minutes
 _HELD = 256  # pictures whose detail is kept at hand: 70 MB
-_VERSION = 2  # of what decides; a verdict of another version is not taken
+_VERSION = 3  # of what decides; a verdict of another version is not taken
 
 Pair = tuple[int, int]
 
@@ -114,10 +114,7 @@ def _compare(pairs: Sequence[Pair], picture: Callable[[int], Pixels]) -> list[Pa
 
 def same_picture(pair: Pair, thumbnails: Mapping[int, Thumbnail], looks: Callable[[int], Look]) -> bool:
     """Tell whether two pictures are one: first by what is small and at hand, then by their detail, decoded again."""
-    one, other = (thumbnails[place] for place in pair)
-    if (one == other).all():
-        return True
-    moved = match(one, other)
+    moved = match(*(thumbnails[place] for place in pair))
     return moved is not None and same_detail(looks(pair[0]), looks(pair[1]), moved)
 
 

@@ -116,6 +116,17 @@ def test_the_same_grain_in_another_colour_is_another_picture():
     assert not same(red, blue) and same(red, red.convert("L").convert("RGB"))
 
 
+def test_equal_thumbnails_alone_prove_nothing():
+    """Of even surfaces a thumbnail shows neither the colour nor the grain of a large picture."""
+    red, green = (Image.new("RGB", (96, 64), tint) for tint in ((150, 60, 60), (60, 106, 60)))
+    assert (thumbnail(np.asarray(red)) == thumbnail(np.asarray(green))).all()
+    assert not same(red, green) and same(red, red.copy())
+    random = np.random.default_rng(0)
+    worn, fine = (surface(np.full((512, 512), 128.5), grain(random, 512, 512, 0, 0.5, 0.7), np.ones(3)) for _ in "ab")
+    assert (thumbnail(np.asarray(worn)) == thumbnail(np.asarray(fine))).all()
+    assert not same(worn, fine)
+
+
 def test_a_shifted_and_turned_copy_is_found():
     one = drawn(3)[0]
     turned = one.rotate(1.5, Image.Resampling.BICUBIC).crop((6, 6, one.width - 6, one.height - 6))
