@@ -84,11 +84,12 @@ def guess_layout(root: Path, content: Content) -> Layout:
             f"{root} can be read in two ways: {as_classes}, or {_listed(deep)} is a split: then move {_listed(beside)} "
             f"into {root / 'train'}"
         )
-    loose = [name for name in beside if not tops[name].folders]
-    if loose and len(deep) == 1:
+    inner = tops[deep[0]].folders
+    alike = [name for name in beside if not tops[name].folders or tops[name].folders.keys() & inner.keys()]
+    if alike and len(deep) == 1:
         raise ValueError(
             f"{root} can be read in two ways: {as_classes}, or {deep[0]} is a split with the classes "
-            f"{_listed(tops[deep[0]].folders)}, and {_listed(beside)} is left out (data.layout=split/class)"
+            f"{_listed(inner)}, and {_listed(beside)} is left out (data.layout=split/class)"
         )
     classes: dict[str, Content] = {}
     for name in deep:

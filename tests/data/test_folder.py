@@ -249,6 +249,7 @@ READINGS = [
         {"class": "bottle cable", "folder/split/class": "bad good"},
     ),
     (tree("train test", "x y", "a b"), {"split/class": "x y", "split/folder/class": "a b"}),
+    (tree("bus car train", "front side"), {"class": "bus car train", "split/class": "front side"}),
     (tree("train", "a b") | tree("unsorted"), {"class": "train unsorted", "split/class": "a b"}),
     (tree("train", "a b") | tree("test"), {"class": "test train", "split/class": "a b"}),
     (tree("good bad") | tree("test", "good"), {"class": "bad good test"}),
