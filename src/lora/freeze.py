@@ -20,7 +20,7 @@ def freeze(model: nn.Module) -> None:
     for head in classifiers(model):
         head.requires_grad_(True)
     for module in model.modules():
-        if any(name.startswith("running_") for name in module._buffers) and not is_folded(module):
+        if any(name.startswith("running_") for name in module._buffers.keys()) and not is_folded(module):
             freeze_norm(module)
         if id(module) not in heads:
             _make_lean(module)

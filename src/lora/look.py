@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from src.lora.heads import what_heads_read
+from src.lora.seeded import Seeded
 from src.lora.trace import tensors
 from src.lora.undo import State
 
@@ -94,14 +95,19 @@ def _channels(model: nn.Module, conv: nn.Conv2d | None) -> int:
     """
     if conv is not None and conv.in_channels <= MOST_CHANNELS:
         return conv.in_channels
-    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
+    size = _pretrained(model).get("input_size")
     return int(size[0]) if size else int(getattr(getattr(model, "config", None), "num_channels", None) or 3)
+
+
+def _pretrained(model: nn.Module) -> Mapping[str, Any]:
+    config = getattr(model, "pretrained_cfg", None)
+    return config if isinstance(config, Mapping) else {}  # a user's model may have another thing of that name
 
 
 def _sizes(model: nn.Module) -> Iterator[tuple[int, int]]:
     config = getattr(model, "config", None)
     asked = [
-        (getattr(model, "pretrained_cfg", None) or {}).get("input_size"),
+        _pretrained(model).get("input_size"),
         *(getattr(module, "img_size", None) for module in model.modules()),
         *(getattr(part, "image_size", None) for part in (config, getattr(config, "vision_config", None))),
         USUAL,
@@ -165,14 +171,10 @@ def in_eval(model: nn.Module) -> Iterator[None]:
 def looking(model: nn.Module) -> Iterator[None]:
     """Evaluate inside, without gradients and with the same random numbers each time; nothing of it remains.
 
-    Whatever the model notes, counts, caches or draws in a run is as before, and so is what was changed in it.
+    What the model notes, counts, caches or draws in a run is as before, and so is what was changed in it.
     """
-    state, cuda = State(model.modules(), model.buffers()), {p.device for p in model.parameters() if p.is_cuda}
-    with torch.random.fork_rng(cuda), torch.no_grad():
-        torch.default_generator.manual_seed(0)
-        for device in cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(0)
+    state = State(model.modules(), model.buffers())
+    with Seeded({parameter.device for parameter in model.parameters() if parameter.is_cuda}), torch.no_grad():
         try:
             model.eval()
             yield

@@ -26,19 +26,21 @@ class State:
         for module in modules:
             attributes = module.__dict__.copy()
             tables = [(table, table.copy()) for table in attributes.values() if type(table) in TABLES]
-            self._modules.append((module, module.__class__, attributes, tables))
+            self._modules.append((module, module.__class__, attributes, tables, module.training))
             tensors |= {id(tensor): tensor for tensor in module._parameters.values() if tensor is not None}
         self._tensors = [(tensor, tensor.data, tensor.requires_grad) for tensor in tensors.values()]
         self._values = [(tensor.data, tensor.detach().clone()) for tensor in values]
 
     def restore(self) -> None:
         """Make the modules what they were."""
-        for module, kind, attributes, tables in self._modules:
+        for module, kind, attributes, tables, mode in self._modules:
             module.__class__ = kind
             module.__dict__.clear()
             module.__dict__.update(attributes)
             for table, contents in tables:
                 _refill(table, contents)
+            if module.training != mode:  # a scripted module keeps it elsewhere
+                module.training = mode
         for tensor, data, requires_grad in self._tensors:
             tensor.data = data
             if tensor.requires_grad != requires_grad:

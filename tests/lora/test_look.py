@@ -223,3 +223,35 @@ def test_outputs_of_any_nesting_are_found():
 
     found = tensors({"a": [X, None, "text", 3], "b": Output(X, 0.1), "c": {"d": (X,)}, "e": object()})
     assert len(found) == 3 and outputs(nn.Identity(), X) is X
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_only_a_model_that_draws_touches_the_generator_that_threads_share(draws):
+    states = []
+
+    def draw(y):
+        y = nn.functional.dropout(y, 0.5, training=draws)
+        states.append(torch.random.get_rng_state())
+        return y
+
+    model, before = Net(pack=draw), torch.random.get_rng_state()
+    assert fold_norms(model) == 1 and torch.equal(torch.random.get_rng_state(), before)
+    assert len(states) > 1 and all(torch.equal(state, states[0]) for state in states)
+    assert torch.equal(states[0], before) != draws
+
+
+def test_a_config_of_another_kind_is_left_alone():
+    model = Net()
+    model.pretrained_cfg = "configs/net.yaml"
+    assert inject(model, rank=1).folded == 1
+    remove(model)
+    assert model.pretrained_cfg == "configs/net.yaml"
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:FutureWarning")
+def test_a_scripted_part_gets_its_mode_back():
+    model = nn.Sequential(Net(), torch.jit.script(nn.Sequential(nn.Conv2d(4, 4, 1), nn.Dropout(0.5)))).train()
+    assert inject(model, rank=1, targets=["0.conv"]).folded == 1
+    assert model[1].training
+    remove(model)
+    assert all(module.training for module in model.modules())
