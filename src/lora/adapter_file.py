@@ -162,7 +162,7 @@ def expected(path: Path, model: nn.Module, settings: LoraSettings) -> dict[str, 
 
 
 def head_of(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what a file has to hold of the head: its parameters, and its statistics unless they are of before."""
+    """Return what a file has to hold of the head: its parameters, and its statistics, which older files lack."""
     return {
         name: value for name, value in head_state(model).items() if name in tensors or isinstance(value, nn.Parameter)
     }

@@ -1,8 +1,8 @@
 """What an adapter file says of itself, in the JSON beside its tensors.
 
 Format 2: `base` holds a hash of the base's values, their precisions, and how the base is built (zlib, base64);
-`base_hash` is one hash over these. Format 1, of before, has a hash of the values alone, called `base_hash`: such files
-are read, with a warning.
+`base_hash` is one hash over these. Format 1, the older one, has a hash of the values alone, called `base_hash`: such
+files are read, with a warning.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class AdapterHeader:
             )
         if there.structure is None:
             log.warning(
-                "%s is of before adapter files said how their base is built: its weights are those of this model, but "
-                "a stride, a padding or an activation may be another; save it again to have that checked",
+                "%s was written before adapter files recorded how their base is built: its weights match this model, "
+                "but a stride, a padding or an activation may differ; save it again to have that checked",
                 path,
             )
             return
@@ -109,7 +109,7 @@ def parse_header(path: Path, text: str, dtypes: Iterable[str]) -> AdapterHeader:
         header = json.loads(text)
         if header["format"] not in READABLE:
             raise AdapterError(f"{path} has format {header['format']}, this Graft reads {FORMAT}: train it again")
-        settings, base = _of_before(header, dtypes) if header["format"] == 1 else _of_now(header)
+        settings, base = _of_format_1(header, dtypes) if header["format"] == 1 else _of_format_2(header)
         return AdapterHeader(LoraSettings(**settings), base, int(header["folded"]), dict(header["metadata"]))
     except AdapterError:
         raise
@@ -117,7 +117,7 @@ def parse_header(path: Path, text: str, dtypes: Iterable[str]) -> AdapterHeader:
         raise AdapterError(f"{path} is no Graft adapter that this version can read ({error})") from error
 
 
-def _of_before(header: Mapping[str, Any], dtypes: Iterable[str]) -> tuple[dict[str, Any], Fingerprint]:
+def _of_format_1(header: Mapping[str, Any], dtypes: Iterable[str]) -> tuple[dict[str, Any], Fingerprint]:
     """Return settings and base of format 1: every word of a role was one, and adapters had the base's precision."""
     settings = dict(header["lora"])
     if isinstance(settings["targets"], list):
@@ -125,7 +125,7 @@ def _of_before(header: Mapping[str, Any], dtypes: Iterable[str]) -> tuple[dict[s
     return settings, Fingerprint(str(header["base_hash"]), tuple(sorted(set(dtypes))))
 
 
-def _of_now(header: Mapping[str, Any]) -> tuple[dict[str, Any], Fingerprint]:
+def _of_format_2(header: Mapping[str, Any]) -> tuple[dict[str, Any], Fingerprint]:
     base = header["base"]
     text = zlib.decompressobj().decompress(base64.b64decode(base["structure"]), LARGEST)
     structure: Structure = json.loads(text)

@@ -216,16 +216,16 @@ class VisionTask(LightningModule, ABC):
         """Refuse a checkpoint of another model."""
         if set(checkpoint["state_dict"]) != set(self._learnt()):
             raise ValueError("the checkpoint belongs to another model: resume with the run's own settings")
-        if checkpoint.get("base", self._base()) != self._base():  # a checkpoint of before does not say
+        if checkpoint.get("base", self._base()) != self._base():  # an older checkpoint does not say
             raise ValueError(
                 "the training began with other weights of the backbone: say where those lie by backbone.weights=FILE"
             )
-        self._scores = list(checkpoint.get("scores", ()))  # a checkpoint of before has none
+        self._scores = list(checkpoint.get("scores", ()))  # an older checkpoint has none
 
     def _base(self) -> str | None:
         """Return the hash of what is frozen under the adapters; None where every weight is in the checkpoint."""
         injection = injection_of(self.model)
-        return None if injection is None else injection.base_hash
+        return None if injection is None else injection.base.values  # how it is built, the run's own settings say
 
     def _learnt(self) -> list[str]:
         parameters = dict(self.named_parameters())

@@ -159,7 +159,7 @@ def test_a_file_of_before_loads_with_a_warning(trained, caplog):
     rewritten(path, of_before)
     fresh, shelf = build("dilated_resnet"), Shelf(build("dilated_resnet"))
     load_adapter(path, fresh)
-    assert "is of before adapter files said how their base is built" in caplog.text
+    assert "was written before adapter files recorded how their base is built" in caplog.text
     assert torch.equal(outputs(fresh, images(fresh)), outputs(model, images(model)))
     shelf.load("old", path)
     shelf.activate("old")

@@ -266,7 +266,7 @@ def test_the_statistics_of_a_head_change_places_with_it(tmp_path):
     shelf.deactivate()
     assert torch.equal(outputs(shelf.model, x), outputs(base, x))
     without = {key: value for key, value in load_file(path).items() if "running" not in key and "num" not in key}
-    save_file(without, path, _metadata(path))  # as files of before are
+    save_file(without, path, _metadata(path))  # as older files are
     old = Normed().eval()
     load_adapter(path, old)
     shelf.load("old", path)
