@@ -106,21 +106,35 @@ def _undoubted(root: Path, classes: Mapping[str, Content], layout: Layout) -> La
     """
     outer = layout[:-1]
     told = [f"{_listed(classes)} are the classes (data.layout={'/'.join(layout)})"]
-    while names := _doubtful(classes):
+    while True:
+        between, classes = _unwrapped(classes)
+        if not (names := _doubtful(classes)):
+            break
         inside: dict[str, Content] = {}
         for each in classes.values():
             for name, own in each.folders.items():
                 _merge(inside.setdefault(name, Content()), own)
         if splits := [name for name in names if split_of(name)]:
             deeper = any(inside[name].folders for name in splits)
-            meant = (*outer, "folder", "split", "class") if deeper else (*outer, "class", "split")
-            told.append(f"{_listed(splits)} in them are splits (data.layout={'/'.join(meant)})")
+            meant = ("folder", *between, "split", "class") if deeper else ("class", *between, "split")
+            told.append(f"{_listed(splits)} in them are splits (data.layout={'/'.join((*outer, *meant))})")
             break
-        outer, classes = (*outer, "folder"), inside
+        outer, classes = (*outer, "folder", *between), inside
         told.append(f"{_listed(names)} in them are the classes (data.layout={'/'.join((*outer, 'class'))})")
     if len(told) == 1:
         return layout
     raise ValueError(f"{root} can be read in {len(told)} ways: {', or '.join(told)}")
+
+
+def _unwrapped(classes: Mapping[str, Content]) -> tuple[Layout, Mapping[str, Content]]:
+    """Return what lies in the one folder that each of several folders holds alone, and the levels of such folders."""
+    between: Layout = ()
+    while len(classes) > 1 and not any(each.own for each in classes.values()):
+        inside = {tuple(each.folders) for each in classes.values()}
+        if len(inside) > 1 or len(names := inside.pop()) != 1:
+            break
+        between, classes = (*between, "folder"), {name: each.folders[names[0]] for name, each in classes.items()}
+    return between, classes
 
 
 def _doubtful(classes: Mapping[str, Content]) -> set[str]:
