@@ -19,7 +19,7 @@ def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
     Raises:
         ValueError: There is no such run, nothing of it is left to do, or another setting was given.
     """
-    folder = Path(config.resume).resolve()  # `latest` is a link, and is moved to the run when it ends
+    folder = _run(Path(config.resume))
     if not (folder / "config.yaml").is_file():
         raise ValueError(f"resume={folder}: no config.yaml there; give the run folder of a training")
     settings = OmegaConf.load(folder / "config.yaml")
@@ -44,3 +44,9 @@ def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
     changed = any(override.lstrip("+").startswith(("trainer.", NO_EARLY_STOP)) for override in overrides)
     require_unfinished(folder, settings.trainer, stops, changed)
     return settings
+
+
+def _run(path: Path) -> Path:
+    """Follow `latest`, which moves to the run when it ends; a run below this folder stays relative, as it began."""
+    place, here = path.resolve(), Path.cwd()
+    return place.relative_to(here) if here in place.parents else place

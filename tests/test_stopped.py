@@ -14,6 +14,7 @@ from lightning.pytorch import Callback
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
+from src.resumed import resumed
 from tests.conftest import ROOT, TINY
 
 
@@ -111,6 +112,15 @@ def test_a_training_that_stopped_early_stays_so_until_it_is_told_to_go_on(plates
     assert (run / "report.html").exists() and len((run / "history.csv").read_text().splitlines()) == 1 + 2
     assert invoke("train", f"resume={run}", "~callbacks.early_stopping", "trainer.max_epochs=3").code == 0
     assert len((run / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+@pytest.mark.parametrize("given", ["runs/first", "runs/latest", "./runs/../runs/first/"])
+def test_a_resumed_run_is_named_as_it_began(tmp_path, monkeypatch, given):
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    (tmp_path / "runs" / "latest").symlink_to("first")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^resume=runs/first: no config"):
+        resumed(OmegaConf.create({"resume": given}), [])
 
 
 def start(*words: str, **options: Any) -> subprocess.Popen[str]:
