@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from src.data.listing import Sample, Target
 from src.data.naming import near
 from src.spec import JOINT
 
+LARGEST = float(np.finfo(np.float32).max)  # what figures and the network can hold
 _NOWHERE = Path()
 
 
@@ -55,6 +58,8 @@ def _number(row: str, cell: str) -> float:
         value = float(cell)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{row} has the value {cell!r}: give a number with a decimal point, or remove the row")
+    if not abs(value) <= LARGEST:  # nor is NaN
+        raise ValueError(
+            f"{row} has the value {cell!r}: give a number with a decimal point, no larger than 3.4e38, or remove the row"
+        )
     return value

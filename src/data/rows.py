@@ -69,12 +69,16 @@ def _csv(path: Path) -> tuple[tuple[str, ...], list[Row]]:
             said = re.fullmatch(r"""\s*["']?sep=(.)["']?\s*""", file.readline())  # Excel's own, which it does not count
             if said is None:
                 file.seek(0)
-            mark = "," if said is None else said[1]
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file, delimiter=mark)]
+            reader = csv.reader(file, delimiter="," if said is None else said[1], strict=True)
+            lines: list[list[str]] = []
+            lines += ([cell.strip() for cell in line] for line in reader)  # those before a fault stay
     except UnicodeDecodeError as error:
         raise ValueError(f"the table {path} is not UTF-8 ({error}): save it as CSV UTF-8") from error
-    except csv.Error as error:
-        raise ValueError(f"the table {path} is no CSV file ({error}): save it as CSV UTF-8") from error
+    except csv.Error as error:  # a quote that is not closed would take the rows behind it for one cell
+        raise ValueError(
+            f"row {len(lines) + 1} of {path} cannot be read ({error}): put a cell that holds a quote between double "
+            "quotes, and write it twice"
+        ) from error
     columns = tuple(map(nfc, lines[0])) if lines else ()
     if len(columns) == 1 and any(other in columns[0] for other in ";\t"):
         raise ValueError(f"the columns of {path} are not parted by commas: save it as CSV with commas")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from src.data.aims import names_of, read_aim
+from src.data.aims import LARGEST, names_of, read_aim
 from src.data.categories import by_range, by_rarest, require_unlike
 from src.data.checks import require_learnable, require_one_spelling, require_whole_groups
 from src.data.datamodule import ImageData
@@ -226,8 +226,10 @@ def _weight(row: str, cell: str) -> float:
         weight = float(cell or 1)
     except ValueError:
         weight = math.nan
-    if not 0 < weight < math.inf:
-        raise ValueError(f"{row} has the weight {cell!r}: give a number above 0, or leave it empty for 1")
+    if not 0 < weight <= LARGEST:
+        raise ValueError(
+            f"{row} has the weight {cell!r}: give a number above 0, no larger than 3.4e38, or leave it empty for 1"
+        )
     return weight
 
 

@@ -45,6 +45,12 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
         ("t.csv", b"path;label\na;b\n", "not parted by commas"),
         ("t.csv", b"path,path\na,b\n", "the column 'path' twice"),
         ("t.csv", b"path,label\na,b\na,b,c\n", r"row 3 of .* has 3 cells for 2 columns"),
+        ("t.csv", b'path,label,note\na,b,1\nb,b,"2 inch\nc,b,3\n', r"row 3 of .* cannot be read .*: put a cell that"),
+        (
+            "t.csv",
+            b'path,label,note\na,b,"2 inch\nb,b,"3 inch\nc,b,4\n',
+            r"row 2 of .* cannot be read .*write it twice",
+        ),
         ("t.csv", b"path,label\n\xff,b\n", "is not UTF-8"),
     ],
 )

@@ -104,6 +104,7 @@ def test_weights_reach_the_training_batches_alone_with_mean_one(write_table, ima
         (("path,label,weight", "i/a/000.png,a,heavy"), "row 2 of .* has the weight 'heavy'"),
         (("path,label,weight", "i/a/000.png,a,0"), "the weight '0': give a number above 0"),
         (("path,label,weight", "i/a/000.png,a,inf"), "the weight 'inf'"),
+        (("path,label,weight", "i/a/000.png,a,1e39"), "the weight '1e39': give a number above 0, no larger than"),
         (("path,label,weight", "i/a/000.png,a,nan"), "the weight 'nan'"),
         (("path,label", "i/a/000.png,a"), r"one class only \(a\)"),
         (("path,label,split", "i/a/000.png,a,", "i/b/000.png,b,test"), "class 'b' is in test but not in train"),
