@@ -80,6 +80,12 @@ def guess_layout(root: Path, content: Content) -> Layout:
             f"say that {as_classes}"
         )
     if beside and not trained:
+        held = set[str]().union(*(tops[name].folders for name in deep))
+        if len(beside) == 1 and held & set(tops[beside[0]].folders):
+            raise ValueError(
+                f"{root} can be read in two ways: {as_classes}, or {_listed(deep)} is a split and {beside[0]} another: "
+                f"then rename {beside[0]} to train"
+            )
         raise ValueError(
             f"{root} can be read in two ways: {as_classes}, or {_listed(deep)} is a split: then move {_listed(beside)} "
             f"into {root / 'train'}"

@@ -88,6 +88,8 @@ def test_the_defect_can_be_chosen_and_is_none_with_more_classes(make_folder, ima
         ({"train__a": 1, "train__b": 1, "test__c": 1}, r"class 'c' is in test but not in train"),
         ({"train__good": 1, "train__bad": 1, "test__goood": 1}, r"did you mean good\?"),
         ({"val__a": 1, "test__a": 1}, r"has no train folder beside test"),
+        ({"TEST__a": 1, "TEST__b": 1, "lern__a": 1, "lern__b": 1}, r"TEST is a split .*: then rename lern to train$"),
+        ({"test__a": 1, "a": 1, "b": 1}, r"test is a split: then move a, b into .*train$"),
         ({"train": 2, "test__a": 1}, r"train has images but no class folders"),
     ],
 )
