@@ -95,14 +95,23 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+        WriteError: It cannot be made.
+    """
+    with named(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def new_folder(wanted: Path) -> Path:
     """Make a folder that was not there, `wanted`, else `wanted-2`, `wanted-3` and so on, and return it.
 
     Raises:
         WriteError: None can be made there.
     """
-    with named(wanted.parent):
-        wanted.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(wanted.parent)
     folder, number = wanted, 1
     while True:
         try:

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from src.atomic import new_folder
+from src.atomic import make_folder, new_folder
 from src.command import WRONG_INPUT
 
 
@@ -18,7 +18,7 @@ def output_folder(key: str, wanted: Path) -> Path:
     """Return the folder that a command writes into: as it is where the user named it by `key`, else a new one."""
     if not is_named(key):
         return new_folder(wanted)
-    wanted.mkdir(parents=True, exist_ok=True)
+    make_folder(wanted)
     return wanted
 
 
@@ -56,7 +56,7 @@ def claim_sweep(folder: Path) -> None:
     Raises:
         ValueError: It holds one, or runs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     taken = any(path.name.isdigit() for path in folder.iterdir())
     try:
         (folder / "multirun.yaml").touch(exist_ok=False)  # Hydra writes into it

@@ -104,7 +104,7 @@ def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = 
     """
     resume, folder = config.resume is not None, Path(config.run_dir)
     if not resume:
-        require_name(str(config.name))
+        require_name(None if config.name is None else str(config.name))
         if named:
             require_new(folder)
     require_types(config)

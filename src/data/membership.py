@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from src.atomic import write_text
+from src.atomic import make_folder, write_text
 from src.data.listing import SPLITS, Listing
 from src.data.naming import nfc
 
@@ -47,7 +47,7 @@ def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> Non
     Raises:
         ValueError: The file, which another run may have written meanwhile, has an image in another split.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with FileLock(path.with_name(f".{path.name}.lock")):
         rows = _rows(path)
         for position, split in _known(rows, listing).items():

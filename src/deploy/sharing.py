@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from src.atomic import make_folder
 from src.deploy.bundle import is_empty, require_replaceable, write_bundle, write_refusal
 from src.deploy.decisions import Samples, targets_of
 from src.deploy.gate import Verdict
@@ -117,7 +118,7 @@ def ship_lines(
     for line in lines.values():
         for split, pictures in line.samples.items():
             targets_of(pictures, line.task, split)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".edge-", dir=folder.parent) as work:
         trial = _Trial(lines, image, shape, Path(work))
         trial.export(provenance)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from src.atomic import named, write_bytes
+from src.atomic import make_folder, write_bytes
 from src.lora.adapters import Blend
 from src.lora.fold import folds, is_folded
 from src.lora.hashing import fingerprint
@@ -85,8 +85,7 @@ def folded_names(model: nn.Module) -> set[str]:
 def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     """Write a safetensors file, whole or not at all; its folder is made."""
     path = Path(path)
-    with named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_bytes(path, save(tensors, metadata))
     return path
 

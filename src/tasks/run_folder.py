@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from src.atomic import new_folder
+from src.atomic import make_folder, new_folder
 from src.lora.adapter_file import ADAPTER, WEIGHTS
 from src.tasks.progress import CHECKPOINTS, can_resume
 
@@ -50,15 +50,18 @@ def run_folder(wanted: Path, named: bool, resume: bool = False) -> Iterator[Path
             raise
 
 
-def require_name(name: str) -> None:
-    """Refuse a name that leads out of `exports`.
+def require_name(name: str | None) -> None:
+    """Refuse a name that is none, or leads out of `exports`.
 
     Raises:
         ValueError: It does.
     """
-    parts = Path(name).parts
-    if not parts or ".." in parts or Path(name).is_absolute():
-        raise ValueError(f"name={name} is no folder in exports: choose a name, or put the run elsewhere by run_dir=DIR")
+    place = Path(name or "")
+    if not place.parts or ".." in place.parts or place.is_absolute():
+        given = "null" if name is None else name
+        raise ValueError(
+            f"name={given} is no folder in exports: choose a name, or put the run elsewhere by run_dir=DIR"
+        )
 
 
 def require_new(folder: Path) -> None:
@@ -89,13 +92,9 @@ def point_latest(folder: Path) -> None:
 
 def _make(folder: Path) -> bool:
     """Make a folder unless it is there, and tell whether it was made."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        if not folder.is_dir():
-            raise ValueError(f"{folder} is no folder: choose another run_dir") from None
+    if folder.is_dir():
         return False
+    make_folder(folder)
     return True
 
 

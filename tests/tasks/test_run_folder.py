@@ -86,3 +86,18 @@ def test_latest_is_moved_and_never_a_run(tmp_path):
 def test_a_name_leads_nowhere_else(name):
     with pytest.raises(ValueError, match="is no folder in exports"):
         require_name(name)
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/run"])
+def test_a_folder_that_cannot_be_made_is_named_with_a_way_out(tmp_path, place):
+    (tmp_path / "taken").touch()
+    with (
+        pytest.raises(OSError, match=r"taken.* cannot be written \(.*\): a file stands where its folder should be"),
+        run_folder(tmp_path / place, named=True),
+    ):
+        pass
+
+
+def test_a_name_that_is_null_is_refused():
+    with pytest.raises(ValueError, match="name=null is no folder in exports"):
+        require_name(None)
