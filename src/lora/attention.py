@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from src.lora.autocast import autocast_dtype
 from src.lora.modes import differentiable
 from src.lora.products import full_precision
 
@@ -74,8 +75,8 @@ def _plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
 
 def _autocast(x: Tensor) -> Tensor:
     """Cast as autocast would, since an autograd function of our own is not on its list."""
-    device = x.device.type
-    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+    dtype = autocast_dtype(x)
+    return x if dtype is None else x.to(dtype)
 
 
 def _faster(q: Tensor, k: Tensor, v: Tensor) -> bool:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from src.lora.autocast import autocast_dtype
 from src.lora.onednn import product
 
 
@@ -30,8 +31,7 @@ def merged(weight: Tensor, b: Tensor, a: Tensor) -> Tensor:
 
 def full_precision(like: Tensor) -> AbstractContextManager[object]:
     """Return a context without autocast on the device of `like`; quick where there is none anyway."""
-    device = like.device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    return nullcontext() if autocast_dtype(like) is None else torch.autocast(like.device.type, enabled=False)
 
 
 LOW = (torch.bfloat16, torch.float16)

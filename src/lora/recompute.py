@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from src.lora.autocast import autocast_dtype
 from src.lora.products import full_precision
 
 
@@ -49,9 +50,8 @@ def remember(output: Tensor, source: Tensor, make: Callable[[Tensor], Tensor]) -
     """
     if not source.requires_grad:
         return output
-    device = output.device.type
-    autocast = (device, torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else None
-    remake = Remake(make, autocast, output.dtype)
+    dtype = autocast_dtype(output)
+    remake = Remake(make, None if dtype is None else (output.device.type, dtype), output.dtype)
     output._graft_origin = Origin(source, remake, (source._version, output._version))  # type: ignore[attr-defined]
     return output
 

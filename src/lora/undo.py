@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 TABLES = frozenset({dict, OrderedDict, list, set})  # what modules keep children, parameters, hooks, ... in
@@ -53,16 +54,22 @@ class State:
 def undone_on_error(modules: Iterable[nn.Module], *written: Tensor) -> Iterator[None]:
     """Make modules what they were before if anything is raised inside, a stop by the keyboard included.
 
+    Inference mode is left inside: what is made in it could not be trained later.
+
     Args:
         modules: All that may be changed inside, as a rule `model.modules()`.
         written: The tensors whose values are overwritten inside.
     """
-    state = State(modules, written)
-    try:
-        yield
-    except BaseException:
-        state.restore()
-        raise
+    with ExitStack() as modes:
+        if torch.is_inference_mode_enabled():
+            modes.enter_context(torch.inference_mode(False))
+            modes.enter_context(torch.no_grad())
+        state = State(modules, written)
+        try:
+            yield
+        except BaseException:
+            state.restore()
+            raise
 
 
 def _refill(table: Any, contents: Any) -> None:

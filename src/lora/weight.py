@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.modules.utils import _pair
 from torch.utils._pytree import tree_map
 
+from src.lora.autocast import autocast_dtype
 from src.lora.convolution import LeanConv2d
 from src.lora.linear import LowRankLinear
 from src.lora.products import merged
@@ -150,8 +151,7 @@ def _conv2d(
 
 def _autocast(input: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Cast as autocast would, since an autograd function of our own is not on its list."""
-    device = input.device.type
-    if not torch.is_autocast_enabled(device):
+    dtype = autocast_dtype(input)
+    if dtype is None:
         return input, bias
-    dtype = torch.get_autocast_dtype(device)
     return input.to(dtype), None if bias is None else bias.to(dtype)

@@ -10,7 +10,7 @@ import torch.autograd.forward_ad as forward_ad
 from torch import nn
 from torch.nn.parallel import replicate
 
-from src.lora import inject
+from src.lora import inject, merge
 from tests.lora.conftest import gradients, images, outputs, relative, stir, uncover
 from tests.lora.test_training_modes import TOLERANCE, assert_close
 
@@ -153,3 +153,23 @@ def test_a_copy_of_a_frozen_weight_is_no_older_than_the_weight():
             fresh = copy.deepcopy(model)
             assert_close(gradients(model, x), gradients(fresh, x), 0.0)
             assert torch.equal(model(x), fresh(x))
+
+
+def test_what_is_adapted_in_inference_mode_can_be_trained_and_merged_in_it():
+    model = timm.create_model("test_efficientnet", num_classes=5).eval()
+    x = images(model)
+    with torch.inference_mode():
+        inject(model, rank=4)
+    stir(model)
+    expected = outputs(model, x)
+    assert all(value.abs().sum() > 0 for value in gradients(model, x).values())
+    with torch.inference_mode():
+        merge(model)
+    assert relative(outputs(model, x), expected) <= TOLERANCE
+    model.requires_grad_(True)
+    assert gradients(model, x)  # no weight was made in that mode
+
+
+def test_an_adapted_model_runs_where_there_is_no_autocast():
+    model = adapted("test_vit").to("meta")
+    assert model(images(model).to("meta")).shape[1] == 5
