@@ -60,6 +60,6 @@ def _number(row: str, cell: str) -> float:
         value = math.nan
     if not abs(value) <= LARGEST:  # nor is NaN
         raise ValueError(
-            f"{row} has the value {cell!r}: give a number with a decimal point, no larger than 3.4e38, or remove the row"
+            f"{row} has the value {cell!r}: give a number with a decimal point, at most 3.4e38, or remove the row"
         )
     return value

@@ -19,7 +19,7 @@ def test_what_a_cell_says():
         ("a||b", "labels", "row 2 has an empty label"),
         ("", "value", "row 2 has the value ''"),
         ("inf", "value", "row 2 has the value 'inf'"),
-        ("-1e39", "value", "no larger than 3.4e38"),
+        ("-1e39", "value", "at most 3.4e38"),
         ("1,5", "value", "with a decimal point"),
         ("c", "label", "unknown label 'c': data.classes are aa, bb"),
         ("aa|ba", "labels", "unknown label 'ba'"),
