@@ -42,6 +42,16 @@ def _refuse(what: str) -> Callable[..., Any]:
     return refuse
 
 
+def _part(name: str) -> Callable[..., Any]:
+    """Return the method of tensors that gives a part or another shape, which is as little to be written to."""
+
+    def read(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        found = getattr(Tensor, name)(self, *args, **kwargs)
+        return found.as_subclass(ReadOnly) if found._is_view() else found
+
+    return read
+
+
 def _writers() -> Iterator[str]:
     """Yield the names of the methods that change a tensor in place, or what autograd keeps with it."""
     yield from (name for name in dir(torch.Tensor) if name.endswith("_") and not name.startswith("_"))
@@ -54,6 +64,9 @@ def _requires_grad(self: Tensor) -> bool:
     return torch.Tensor.requires_grad.__get__(self)  # type: ignore[attr-defined, no-any-return]
 
 
+_PARTS = ("select", "narrow", "diagonal", "view", "view_as", "reshape", "flatten", "permute", "transpose", "t")
+for _name in ("__getitem__", *_PARTS, "squeeze", "unsqueeze"):
+    setattr(ReadOnly, _name, _part(_name))
 for _name in _writers():
     setattr(ReadOnly, _name, _refuse(f"{_name}()"))
 _READ = {"data": ReadOnly.detach, "grad": _refuse("grad"), "requires_grad": _requires_grad}

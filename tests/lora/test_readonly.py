@@ -37,6 +37,18 @@ WRITES = {
 }
 
 
+PARTS = {
+    "item.zero_": lambda w: w[0].zero_(),
+    "item.item": lambda w: w[0][:, 0].__setitem__(0, 0),
+    "detach.item": lambda w: w.detach()[0].fill_(0),
+    "data.item": lambda w: w.data[0].mul_(0),
+    "view": lambda w: w.view(-1).zero_(),
+    "flatten": lambda w: nn.init.normal_(w.flatten(1)),
+    "transpose": lambda w: w.transpose(0, 1).add_(1),
+    "select": lambda w: w.select(0, 1).zero_(),
+}
+
+
 @pytest.fixture(params=["lora", "dora", "dense"])
 def net(request):
     torch.manual_seed(0)
@@ -61,6 +73,21 @@ def test_a_write_that_would_be_lost_raises(net, mode):
     with pytest.raises(AttributeError, match="made at each read"):
         type(layer).weight.fset(layer, torch.zeros(1))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad])
+@pytest.mark.parametrize("key", PARTS)
+def test_a_write_to_a_part_raises_too(net, mode, key):
+    with mode(), pytest.raises(ValueError, match="would be lost"):
+        PARTS[key](net[0].weight)
+
+
+def test_what_is_copied_out_is_ones_own(net):
+    with torch.no_grad():
+        for own in (net[0].weight[[0, 1]], net[0].weight[0].clone(), net[0].weight.view(-1) + 0):
+            assert not own.zero_().any()
+    (net[0].weight[0] ** 2).sum().backward()
+    assert any(parameter.grad is not None for parameter in net[0].parameters())
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad])
