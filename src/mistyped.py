@@ -88,7 +88,9 @@ def _first(word: str) -> str:
 
 def _unread(config: str, word: str) -> str:
     """Say what to do about an override that Hydra's grammar refuses."""
-    key, _, value = word.partition("=")
+    key, equal, value = word.partition("=")
+    if not equal:
+        return f"{word} is no KEY=VALUE: write each setting as one word with an =, as in {_example(config)}"
     quoted, way = f"{key}='{value}'", "correct the value"
     try:
         require_types(compose(config, [*_choices({key}), quoted]))
@@ -99,6 +101,13 @@ def _unread(config: str, word: str) -> str:
     except ValueError:  # it takes no text
         pass
     return f"{word} is not in Hydra's grammar: {way}"
+
+
+def _example(config: str) -> str:
+    """Return the first setting that a command cannot do without, or one of the data."""
+    composed = compose(config)
+    missing = (f"{key}=..." for key in composed if OmegaConf.is_missing(composed, str(key)))
+    return next(missing, "data.root=DIR")
 
 
 def _without_plus(config: str, key: str) -> str:

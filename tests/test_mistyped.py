@@ -65,6 +65,12 @@ def test_advice_composes(config, line, message, mended, monkeypatch):
         ),
         ("train", "data.x.y=3", "there is no data.x.y in conf/train.yaml and its groups"),
         ("train", "foo=1", "there is no foo in conf/train.yaml and its groups"),
+        (
+            "train",
+            "data.root x",
+            "data.root is no KEY=VALUE: write each setting as one word with an =, as in data.root",
+        ),
+        ("evaluate", "/runs/x", "/runs/x is no KEY=VALUE: write each setting as one word with an =, as in adapter=..."),
         ("train", "seed=é", "seed=é is not in Hydra's grammar: correct the value"),
         ("train", "data=nothing", "there is no data=nothing (choose from elpv, folder, huggingface, seedlings, table)"),
         ("audit", "lora.rank=4", "there is no lora.rank in conf/audit.yaml and its groups"),
