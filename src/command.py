@@ -54,7 +54,8 @@ def run(main: Callable[[DictConfig], object], config: str) -> list[object]:
         What `main` returned: once, or once for each run of a multirun.
     """
     multirun = any(word in sys.argv for word in MULTIRUN)
-    sys.argv[1:] = [literal(word, multirun) for word in sys.argv[1:]]
+    words = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra refuses -m behind an override
+    sys.argv[1:] = [literal(word, multirun) for word in words]
     _hold_closed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     ignore_remarks()

@@ -103,3 +103,10 @@ def test_a_missing_extra_is_named_and_our_own_fault_is_not_hidden(capsys):
 
 def test_versions_name_what_is_installed():
     assert {"graft-vision", "torch", "timm", "onnxruntime"} <= set(versions())
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_a_sweep_may_be_asked_for_behind_the_overrides(flag, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", flag, "input=i", f"hydra.sweep.dir={tmp_path}"])
+    run(as_command(lambda config: None), CONFIG)
+    assert sys.argv[1:4] == [flag, "model='m'", "input='i'"]
