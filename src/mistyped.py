@@ -106,7 +106,7 @@ def _unread(config: str, word: str) -> str:
 def _example(config: str) -> str:
     """Return the first setting that a command cannot do without, or one of the data."""
     composed = compose(config)
-    missing = (f"{key}=..." for key in composed if OmegaConf.is_missing(composed, str(key)))
+    missing = (f"{key}=..." for key in map(str, composed) if OmegaConf.is_missing(composed, key))
     return next(missing, "data.root=DIR")
 
 
