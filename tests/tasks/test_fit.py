@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from src.tasks.fit import EpochCheckpoint, fit
+from src.tasks.progress import last_checkpoint
 from tests.tasks.test_classification import task
 
 
@@ -15,6 +16,13 @@ def test_a_checkpoints_paths_follow_a_moved_folder(tmp_path):
     assert list(after.best_k_models) == [str(tmp_path / "new/best.ckpt")]
 
 
-def test_nothing_to_resume_is_said_before_anything_is_built(tmp_path):
-    with pytest.raises(ValueError, match=r"last\.ckpt is not there; give the run folder"):
-        fit(task(), None, None, tmp_path, resume=True)
+def test_a_damaged_checkpoint_is_told_before_the_trainer_is_built(tmp_path):
+    checkpoint = last_checkpoint(tmp_path)
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"PK\x03\x04 cut off")
+
+    def trainer(*_):
+        raise AssertionError("it was built")
+
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged"):
+        fit(task(), None, trainer, tmp_path, resume=True)
