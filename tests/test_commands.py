@@ -353,7 +353,7 @@ def test_an_adapter_meets_another_base_or_other_classes(invoke, runs, plates, tm
         (tmp_path / "images" / label / "a.png").write_bytes((plates / "good" / "00.png").read_bytes())
     images = ("data=folder", f"data.root={tmp_path / 'images'}", "data.cache_dir=null")
     ended = invoke("evaluate", f"adapter={runs['lora']}", *images)
-    refused(ended, "has the classes crack, good, and .* was trained on defect, good")
+    refused(ended, "has the class 'crack', and .* was trained on defect, good")
 
 
 def test_an_adapter_that_asks_to_run_code_is_refused(invoke, runs, tmp_path):

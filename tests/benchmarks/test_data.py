@@ -42,7 +42,7 @@ def test_pictures_differ_in_two_classes_and_two_formats(tmp_path):
 def test_the_warm_part_decodes_nothing(tmp_path, monkeypatch):
     write_pictures(tmp_path / "images", 40)
     read_cold(tmp_path / "images", tmp_path / "cache", "test_efficientnet", 16)
-    monkeypatch.setattr("src.data.contents.decode", None)
+    monkeypatch.setattr("src.data.contents.read_picture", None)
     monkeypatch.setattr("src.data.cache.load", None)
     row = read_warm(tmp_path / "images", tmp_path / "cache", "test_efficientnet", 16, 4)
     assert row["open_images_per_second"] > 0 and row["epoch_images_per_second"] > 0

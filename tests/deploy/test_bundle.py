@@ -36,10 +36,14 @@ def test_what_is_no_bundle_is_not_replaced_and_a_bundle_holds_no_other(tmp_path)
     (refusal / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="where the figures of a refusal belong"):
         require_replaceable(bundle, refusal)
-    for make in (Path.touch, Path.mkdir):
-        make(tmp_path / make.__name__)
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    require_replaceable(folder, tmp_path / "none")  # nothing is in it: an export may have made it for itself
+    for path in (folder / "notes.txt", file):
+        path.write_text("mine")
+    for path in (folder, file):
         with pytest.raises(ValueError, match="is no bundle: move it away"):
-            require_replaceable(tmp_path / make.__name__, tmp_path / "none")
+            require_replaceable(path, tmp_path / "none")
 
 
 def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):

@@ -54,8 +54,8 @@ def test_it_is_one_more_stage_of_the_gate(tmp_path, samples, precision):
 
 
 def test_a_runtime_that_decides_otherwise_keeps_the_file_back(tmp_path, samples, monkeypatch):
-    def other(model, profile):
-        stage = onnx_stage("openvino", model, profile)
+    def other(model, profile, views):
+        stage = onnx_stage("openvino", model, profile, views)
         return replace(stage, run=lambda pixels: (stage.run(pixels)[0] + 1, *stage.run(pixels)[1:]))
 
     monkeypatch.setattr("src.deploy.shipping.openvino_stage", other)
