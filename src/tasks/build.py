@@ -12,6 +12,8 @@ from src.backbones import Backbone
 from src.backbones.pixels import average_views, normalise
 from src.spec import ImageSpec, TaskSpec
 
+AT_ONCE = 32  # images in a forward, each view of a picture being one: eight views of a batch of 16 took 3 GB
+
 
 def build(backbone: Backbone, image: ImageSpec, task: TaskSpec) -> nn.Module:
     """Create the backbone with a head for the task's classes or value, in channels-last memory where that is faster."""
@@ -40,9 +42,9 @@ def predict_logits(model: nn.Module, loader: DataLoader[Any], image: ImageSpec, 
     """Return the shipped logits (the views' average) of every image of `loader`, in fp32 on the CPU: N x classes."""
     device = best_device()
     model.to(device).eval()
-    return torch.cat(
-        [
-            average_views(model, network_input(model, pixels.to(device), image), task.views).float().cpu()
-            for pixels, _, _ in loader
-        ]
-    )
+    logits = [
+        average_views(model, network_input(model, part.to(device), image), task.views).float().cpu()
+        for pixels, _, _ in loader
+        for part in pixels.split(max(1, AT_ONCE // len(task.views)))
+    ]
+    return torch.cat(logits)

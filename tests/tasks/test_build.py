@@ -7,8 +7,8 @@ from torch.utils.data import DataLoader
 
 from src.backbones import Backbone
 from src.backbones.pixels import normalise
-from src.spec import TaskSpec
-from src.tasks.build import build, is_conv_net, network_input, predict_logits
+from src.spec import VIEWS, TaskSpec
+from src.tasks.build import AT_ONCE, build, is_conv_net, network_input, predict_logits
 
 SPEC = TaskSpec("classification", ("a", "b"), None, ("identity", "horizontal"))
 
@@ -38,3 +38,14 @@ def test_logits_are_the_mean_over_the_views_in_the_order_of_the_loader():
         expected = sum(model.eval()(network_input(model, x, image)) for x in (pixels, pixels.flip(3))) / 2
     assert logits.dtype == torch.float32 and not model.training
     torch.testing.assert_close(logits, expected.cpu(), atol=1e-5, rtol=1e-4)
+
+
+def test_no_forward_takes_more_images_than_memory_should_hold():
+    backbone, task = Backbone("test_efficientnet", "none"), replace(SPEC, views=tuple(VIEWS))
+    image = replace(backbone.image_spec(), size=(32, 32))
+    model, taken = build(backbone, image, task), []
+    model.register_forward_pre_hook(lambda _, args: taken.append(len(args[0])))
+    pixels = torch.zeros((10, 3, 32, 32), dtype=torch.uint8)
+    loader = DataLoader([(pixels[i], 0, i) for i in range(10)], batch_size=10)
+    assert predict_logits(model, loader, image, task).shape == (10, 2)
+    assert taken == [AT_ONCE, AT_ONCE, 2 * len(VIEWS)]
