@@ -22,7 +22,16 @@ class Limits:
     changed_decisions: float | None = 0.0
     accuracy_drop: float = 0.0
 
-    def broken(self, diff: float, scale: float, changed: int, images: int, drop: float, lost: float = 0.0) -> list[str]:
+    def broken(
+        self,
+        diff: float,
+        scale: float,
+        changed: int,
+        images: int,
+        drop: float,
+        lost: float = 0.0,
+        score: str = "accuracy",
+    ) -> list[str]:
         """Return what is not kept, each in a few words.
 
         Args:
@@ -30,8 +39,9 @@ class Limits:
             scale: Largest absolute logit of the model.
             changed: Pictures with another class.
             images: Number of pictures.
-            drop: What the accuracy fell by.
+            drop: What the accuracy fell by, or R2 with regression.
             lost: What `src.deploy.decisions.recall` fell by: on rare defects, accuracy hardly tells.
+            score: What `drop` is of, in words.
         """
         found = []
         allowed = float("inf") if self.relative_logit_diff is None else self.relative_logit_diff * scale
@@ -40,7 +50,7 @@ class Limits:
         if self.changed_decisions is not None and changed > self.changed_decisions * images:
             found.append(f"{changed} changed decisions, {int(self.changed_decisions * images)} allowed")
         if not drop <= self.accuracy_drop + _NONE:
-            found.append(f"accuracy fell by {drop:.4f}, {self.accuracy_drop:.4f} allowed")
+            found.append(f"{score} fell by {drop:.4f}, {self.accuracy_drop:.4f} allowed")
         if not lost <= self.accuracy_drop + _NONE:
             found.append(f"recall fell by {lost:.4f}, {self.accuracy_drop:.4f} allowed")
         return found

@@ -40,6 +40,7 @@ class Parity:
         auroc_onnx: That of the stage.
         worst: The pictures with the largest differences, worst first: path, difference and both decisions.
         limits: What was allowed.
+        score: What the two accuracies are: `accuracy`, or `R2` with regression.
     """
 
     stage: str
@@ -57,6 +58,7 @@ class Parity:
     auroc_onnx: float | None
     worst: tuple[dict[str, Any], ...]
     limits: Limits
+    score: str = "accuracy"
 
     @property
     def passed(self) -> bool:
@@ -68,14 +70,17 @@ class Parity:
         drop = self.accuracy_torch - self.accuracy_onnx
         lost = 0.0 if self.recall_torch is None or self.recall_onnx is None else self.recall_torch - self.recall_onnx
         diff = self.max_abs_logit_diff
-        return self.limits.broken(diff, self.logit_scale, self.changed_decisions, self.images, drop, lost)
+        changed = self.changed_decisions
+        return self.limits.broken(diff, self.logit_scale, changed, self.images, drop, lost, self.score)
 
     def describe(self) -> str:
         """Return the figures in one line."""
+        before, after = self.accuracy_torch, self.accuracy_onnx
+        part = self.score == "accuracy"  # R2 is none, and may be below zero
+        told = f"{100 * before:.1f} -> {100 * after:.1f} %" if part else f"{before:.4f} -> {after:.4f}"
         return (
             f"{self.images} images ({self.split}), max |d logit| {self.max_abs_logit_diff:.2e} on a scale of "
-            f"{self.logit_scale:.2f}, {self.changed_decisions} changed decisions, accuracy "
-            f"{100 * self.accuracy_torch:.1f} -> {100 * self.accuracy_onnx:.1f} %"
+            f"{self.logit_scale:.2f}, {self.changed_decisions} changed decisions, {self.score} {told}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,6 +136,7 @@ def judge(
         auroc_onnx=auroc(found[1], targets, task),
         worst=_worst(samples, task, difference.max(axis=1), before, after, other),
         limits=limits,
+        score="R2" if task.kind == "regression" else "accuracy",
     )
 
 

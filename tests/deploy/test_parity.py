@@ -150,6 +150,8 @@ def test_labels_and_values_are_compared_too(tmp_path, samples, kind):
         assert parity.accuracy_torch == parity.accuracy_onnx == pytest.approx(right.mean())
     else:
         assert parity.accuracy_torch == pytest.approx(parity.accuracy_onnx, abs=1e-5) and parity.auroc_torch is None
+    told = parity.accuracy_torch
+    assert (f", accuracy {100 * told:.1f} -> " if several else f", R2 {told:.4f} -> ") in parity.describe()
     with torch.no_grad():
         model[1].bias += 5
     refused = check_parity(model, IMAGE, task, tmp_path / "model.onnx", truths, "val")
