@@ -54,7 +54,7 @@ class FolderData(ImageData):
             ValueError: There is no such folder, or no such layout.
         """
         super().__init__(**loading)
-        if root is None:
+        if root is None or not str(root).strip():  # an empty name would mean the folder that the command runs in
             raise LinesError(NO_SOURCE)
         self.root = Path(root).expanduser()
         if not self.root.is_dir():

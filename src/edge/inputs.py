@@ -70,6 +70,7 @@ def find_source(source: str, watch: bool = False, idle: float | None = None, ret
     path = Path(source)
     if idle is not None and not watch:
         raise ValueError("idle= ends a watch: add watch=true, or leave it out")
+    _require_named(source)
     if watch:
         if not path.is_dir():
             raise ValueError(f"watch=true needs a folder, and {source!r} is none: make it first, or leave watch out")
@@ -96,7 +97,20 @@ def find_images(source: str) -> list[Path]:
     return _find(source).pictures
 
 
+def _require_named(source: str) -> None:
+    """Refuse an empty name, which would mean the folder that the command happens to run in.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if not source.strip():
+        raise ValueError(
+            "input= is empty (a shell variable that is not set?): name the pictures; input=. is this folder"
+        )
+
+
 def _find(source: str) -> Found:
+    _require_named(source)
     path = Path(source)
     if path.is_file():
         return Found([path])
@@ -105,8 +119,9 @@ def _find(source: str) -> Found:
     elif glob.has_magic(source):
         found = _matching(source)
     else:
+        problem = "is neither a file nor a folder" if path.exists() else "is not there"
         raise ValueError(
-            f"{source!r} is not there: give a picture, a folder, a pattern such as 'parts/*.png', a video or a "
+            f"{source!r} {problem}: give a picture, a folder, a pattern such as 'parts/*.png', a video or a "
             "camera (rtsp://camera/1, /dev/video0)"
         )
     if not found.pictures:

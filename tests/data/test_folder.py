@@ -114,8 +114,9 @@ def test_a_class_that_the_command_line_reads_as_a_number_can_be_the_defect(make_
 
 def test_a_root_that_is_no_folder_is_an_error(make_folder, image):
     root = make_folder(a=1)
-    with pytest.raises(LinesError, match=r"data\.root=DIR") as caught:
-        FolderData(None, image=image)
+    for nothing in ("", None):
+        with pytest.raises(LinesError, match=r"data\.root=DIR") as caught:
+            FolderData(nothing, image=image)
     lines = str(caught.value).splitlines()
     assert len(lines) == 3 and "data=table data.table=FILE" in lines[1] and "data.path=USER/NAME" in lines[2]
     for wrong, message in [

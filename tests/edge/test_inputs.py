@@ -156,3 +156,12 @@ def test_further_pages_are_counted_once_read(tmp_path):
     assert source.left_out() == ""
     assert [frame.read(16).shape for frame in source.frames(threading.Event())] == [(8, 8, 3)] * 2
     assert source.left_out() == ", 2 further pages not looked at"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"), [("", "is empty"), (" ", "is empty"), ("/dev/null", "is neither a file")]
+)
+@pytest.mark.parametrize("find", [find_images, find_source])
+def test_an_empty_name_is_not_the_folder_of_the_command_and_a_device_is_there(find, source, message):
+    with pytest.raises(ValueError, match=message):
+        find(source)
