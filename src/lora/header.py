@@ -113,7 +113,7 @@ def parse_header(path: Path, text: str, dtypes: Iterable[str]) -> AdapterHeader:
         return AdapterHeader(LoraSettings(**settings), base, int(header["folded"]), dict(header["metadata"]))
     except AdapterError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, zlib.error) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, zlib.error) as error:
         raise AdapterError(f"{path} is no Graft adapter that this version can read ({error})") from error
 
 

@@ -135,7 +135,7 @@ def _weights_metadata(path: Path) -> dict[str, Any]:
             kept: dict[str, Any] = json.loads((file.metadata() or {})["graft"])["metadata"]
     except OSError as error:  # without the file's name
         raise AdapterError(f"{path} cannot be read ({error}): see to its rights, and to the disk it lies on") from error
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (SafetensorError, KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
         raise AdapterError(f"{path} is no file of a full fine-tuning by Graft, or is damaged ({error})") from error
     return kept
 

@@ -278,3 +278,8 @@ def test_the_file_of_peft_is_told(tmp_path):
     (tmp_path / "adapter_config.json").write_bytes(b"{}")
     save_file({"a": torch.zeros(1)}, tmp_path / "adapter_model.safetensors")
     refuses(tmp_path / "adapter_model.safetensors", "no Graft adapter: it is of PEFT, load_peft reads it")
+
+
+def test_a_header_without_end_is_damaged(tmp_path):
+    save_file({"A": torch.zeros(1)}, tmp_path / "deep.safetensors", {"graft": "[" * 200_000})
+    refuses(tmp_path / "deep.safetensors", "no Graft adapter that this version can read")
