@@ -25,6 +25,8 @@ FLOOR = 0.5  # grey levels of a block's structure, below which it is rounding
 SHARE = 0.05  # of the blocks that must have structure in both pictures
 PART = 0.25  # of the blocks that may correlate less: copies agree everywhere, other grain at the edges of bands alone
 ALIKE = 0.6
+# Compression wears weak grain down: what is left of it must still agree, and the coarse structure must bear it out.
+BLURRED, BORNE_OUT = 0.6, 0.94
 RICH = 2.5  # independent patterns that a smooth picture needs: straight bands have one or two, soft spots three
 CLIP = 1.5  # standard deviations of a block, so that an edge does not count for all of it
 STEPS = 6
@@ -65,17 +67,18 @@ def same_detail(one: Look, other: Look, moved: Affine) -> bool:
     if not _same_colour(one.chroma, other.chroma):
         return False
     starts = (np.zeros((2, 3)), moved * SIDE)
-    told = False
+    fine = []
     for band, least in FINE:
         for proof in _proofs(_band(one.grey, band), _band(other.grey, band), starts):
-            told = True
             if proof >= least:
                 return True
-    if told:
+            fine.append(proof)
+    if fine and max(fine) < BLURRED:
         return False
     left, right = _band(one.grey, COARSE), _band(other.grey, COARSE)
     rich = min(_patterns(left), _patterns(right)) >= RICH
-    return rich and any(proof >= ALIKE for proof in _proofs(left, right, starts))
+    least = BORNE_OUT if fine else ALIKE
+    return rich and any(proof >= least for proof in _proofs(left, right, starts))
 
 
 def _same_colour(one: Grey, other: Grey) -> bool:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 DISTANCE = 8  # bits of 64 in which the hashes of a pair may differ
 MOST = 50_000  # hash hits that are compared, nearest first: some minutes
 _HELD = 256  # pictures whose detail is kept at hand: 70 MB
-_VERSION = 3  # of what decides; a verdict of another version is not taken
+_VERSION = 4  # of what decides; a verdict of another version is not taken
 
 Pair = tuple[int, int]
 
