@@ -34,7 +34,7 @@ ALLOWED = {
     "tasks/base.py": {"manual_seed"},
     "tasks/probe.py": {"fork_rng"},
     # a model that somebody looks at may draw in its forward, from that generator too; it is put back
-    "lora/look.py": {"fork_rng", "manual_seed"},
+    "lora/seeded.py": {"fork_rng", "manual_seed"},
     # libraries that have no other switch
     "backbones/weights.py": {"constants."},  # under a lock
     "report/figures.py": {"rc_context"},

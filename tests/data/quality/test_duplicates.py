@@ -3,7 +3,6 @@ import tracemalloc
 import imagehash
 import numpy as np
 import pytest
-from PIL import Image
 
 from src.data.quality import duplicates
 from src.data.quality.duplicates import find_duplicates
@@ -79,12 +78,13 @@ def test_only_the_nearest_are_compared_when_there_are_too_many(monkeypatch):
     assert (found.hits, found.compared, len(found.near)) == (3, 1, 1)
 
 
-def test_a_picture_is_decoded_once():
+@pytest.mark.parametrize(("shown", "decoded"), [((0, 1, 2, 3), 1), ((0, 0, 0, 0), 2)], ids=["unlike", "alike"])
+def test_a_picture_is_decoded_once_and_again_only_for_its_detail(shown, decoded):
     seen = []
-    images = [np.asarray(Image.fromarray(np.full((8, 8, 3), 9, np.uint8)))] * 4
+    images = [np.asarray(scene(place)) for place in shown]
     hashes = np.zeros(4, np.uint64)
     find_duplicates(list("abcd"), hashes, [True] * 4, lambda place: seen.append(place) or images[place], 16)
-    assert sorted(seen) == [0, 1, 2, 3]
+    assert sorted(seen) == sorted(decoded * [0, 1, 2, 3])
 
 
 def test_the_nearest_are_the_same_when_memory_holds_few(monkeypatch):
