@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from src.command import requires, run
 with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
+    from torch import nn
 
     from src.atomic import new_folder
     from src.data import ImageData
@@ -22,7 +23,7 @@ with requires("train"):
     from src.data.moved import LOADING, PLACES, found_by, moved
     from src.data.naming import near
     from src.data.trusted import require_trusted
-    from src.report import print_figures, record, tabulate
+    from src.report import Predictions, describe_views, print_figures, record, tabulate
     from src.tasks import (
         Trained,
         predict_logits,
@@ -61,7 +62,7 @@ IDLE = {  # keys of a data source that only a training makes use of, with the re
 def main(config: DictConfig) -> None:
     """Build the model from its file, judge it, and write the figures beside the run."""
     require_types(config)
-    trained = read_trained(config.adapter, given(config.backbone).get("weights"))
+    trained = read_trained(config.adapter, given(config.backbone).get("weights")).with_views(config.views)
     own = "_target_" not in (config.get("data") or {})
     if own:
         data = own_data(trained, given(config.get("data")), judging=True)
@@ -70,11 +71,41 @@ def main(config: DictConfig) -> None:
         data = other_data(trained, config.data)
     model = trained.build()
     splits = [split for split in ("val", "test") if data.samples(split)]
-    logits = {split: predict_logits(model, data.loader(split), trained.image, trained.task) for split in splits}
-    predictions = tabulate(logits, {split: data.samples(split) for split in splits}, trained.task)
+    predictions = judge(trained, model, data, splits)
     folder = new_folder(trained.path.parent / "evaluations" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
     costs = {"adapter_bytes": trained.path.stat().st_size, "data": data.listing.name, "fingerprint": data.fingerprint}
-    print_figures(Console(), folder, record(folder, predictions, trained.task.positive, costs))
+    views = {"views": trained.task.views} if trained.has_other_views else {}
+    print_figures(Console(), folder, record(folder, predictions, trained.task.positive, costs | views))
+    if trained.has_other_views:
+        print(compare_views(trained, model, data, predictions))
+
+
+def judge(trained: Trained, model: nn.Module, data: ImageData, splits: Sequence[str]) -> Predictions:
+    """Return what a file decides about the images of some splits, a row each.
+
+    Args:
+        trained: The file.
+        model: What it builds.
+        data: The images.
+        splits: Names of those to judge.
+    """
+    logits = {split: predict_logits(model, data.loader(split), trained.image, trained.task) for split in splits}
+    return tabulate(logits, {split: data.samples(split) for split in splits}, trained.task)
+
+
+def compare_views(trained: Trained, model: nn.Module, data: ImageData, chosen: Predictions) -> str:
+    """Return in one line what other views than those of the training cost or gain.
+
+    Args:
+        trained: The file, with the other views.
+        model: What it builds.
+        data: The images.
+        chosen: What it decides about them; the first split is compared.
+    """
+    split = chosen.splits[0]
+    own = judge(trained.with_views(None), model, data, [split])
+    passes = (len(trained.own_views), len(trained.task.views))
+    return describe_views(own, chosen.of(split), trained.task.positive, passes)
 
 
 def own_data(trained: Trained, anew: Mapping[str, Any] | None = None, judging: bool = False) -> ImageData:

@@ -6,7 +6,6 @@ With `adapters=[PATH,PATH] shared_base=true` several lines share one base, each 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ with requires("train"):
         ship_lines,
     )
     from src.edge import Signer, read_signer
-    from src.evaluate import own_data
+    from src.evaluate import compare_views, judge, own_data
     from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
     from src.typed import given
 
@@ -49,7 +48,7 @@ def main(config: DictConfig) -> None:
     weights = given(config.backbone).get("weights")
     if config.shared_base:
         return _share(config, shape, sign, weights)
-    trained = read_trained(config.adapter, weights)
+    trained = read_trained(config.adapter, weights).with_views(config.views)
     data = own_data(trained, given(config.data))
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
@@ -65,6 +64,7 @@ def main(config: DictConfig) -> None:
         )
     print(f"gate passed: {verdict.describe()}")
     _remark(verdict)
+    _tell_views(trained, data)
     if precision == "int8" and verdict.parity.images * budget.max_accuracy_drop < 1:
         log.warning(
             "%d validation images are few for int8: a drop of max_accuracy_drop is less than one", verdict.parity.images
@@ -74,14 +74,15 @@ def main(config: DictConfig) -> None:
 
 def _share(config: DictConfig, shape: Shape, sign: Signer | None, weights: str | None) -> None:
     """Ship one base for several lines."""
-    lines = read_lines(config.adapters, weights)
+    lines = read_lines(config.adapters, weights, config.views)
     anew = {name: given(node) if OmegaConf.is_dict(node) else node for name, node in given(config.data).items()}
     for name in anew:
         if name not in lines:
             raise ValueError(
                 f"data.{name} is of no line ({', '.join(lines)}): the data of one are named by +data.LINE.root=DIR"
             )
-    candidates = {name: _line(trained, anew.get(name, {})) for name, trained in lines.items()}
+    data = {name: own_data(trained, anew.get(name, {})) for name, trained in lines.items()}
+    candidates = {name: _line(trained, data[name]) for name, trained in lines.items()}
     first = next(iter(lines.values()))
     base = {key: value for key, value in _provenance(first).items() if key in ("base", "versions")}
     folder = Path(config.output or new_folder(Path(f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")))
@@ -96,6 +97,7 @@ def _share(config: DictConfig, shape: Shape, sign: Signer | None, weights: str |
     for name, line in found.items():
         print(f"{name}: gate passed: {line.describe()}")
         _remark(line.verdict)
+        _tell_views(lines[name], data[name], f"{name}: ")
     size = (folder / "model.onnx").stat().st_size / 1e6
     print(f"bundle: {folder} ({size:.1f} MB for all lines){', signed' if sign else ''}")
 
@@ -106,8 +108,15 @@ def _remark(verdict: Verdict) -> None:
         log.warning("beyond the limits on %s (the gate decides by the validation images)", text)
 
 
-def _line(trained: Trained, anew: Mapping[str, Any]) -> LineCandidate:
-    return LineCandidate(trained.build, trained.task, _samples(own_data(trained, anew)), _provenance(trained))
+def _tell_views(trained: Trained, data: ImageData, line: str = "") -> None:
+    """Say what other views than those of the training cost or gain, where they were chosen."""
+    if trained.has_other_views:
+        model = trained.build()
+        print(f"{line}{compare_views(trained, model, data, judge(trained, model, data, ['val']))}")
+
+
+def _line(trained: Trained, data: ImageData) -> LineCandidate:
+    return LineCandidate(trained.build, trained.task, _samples(data), _provenance(trained))
 
 
 def _samples(data: ImageData) -> dict[str, list[tuple[Path, str]]]:
@@ -137,7 +146,8 @@ def _require_one_way(config: DictConfig) -> None:
 
 
 def _provenance(trained: Trained) -> dict[str, Any]:
-    return {
+    views = {"trained_views": list(trained.own_views)} if trained.has_other_views else {}
+    return views | {
         "adapter_sha256": trained.sha256,
         "base": trained.backbone.name,
         "date": trained.provenance["date"],

@@ -16,7 +16,7 @@ PATHS = frozenset(
     "datasets_root hydra.sweep.dir input model output resume run_dir sign verify weights".split()
 )
 NAMES = frozenset("data.group_column data.image_column data.label_column data.name data.positive name".split())
-LISTS = frozenset("adapters data.allow data.classes data.columns data.splits datasets lora.targets".split())
+LISTS = frozenset("adapters data.allow data.classes data.columns data.splits datasets lora.targets views".split())
 _WORDS = ("true", "false", "null", "nan", "inf")  # which Hydra reads as something other than text
 _CLOSED = {"[": "]", "{": "}"}
 _STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""

@@ -54,6 +54,7 @@ with requires("train"):
         note_data,
         point_latest,
         predict_logits,
+        read_views,
         require_name,
         require_new,
         require_order,
@@ -187,7 +188,7 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
         )
     if config.resume is None:  # an older run has its order
         require_order(make.func.kind, data)
-    spec = specify(make.func.kind, data, config.views)
+    spec = specify(make.func.kind, data, read_views(config.views, data.image))
     adaptation = instantiate(config.lora, _convert_="all")
     setting = Setting(backbone, adaptation, data.image, spec, config.seed, frequencies(data))
     parts = {"optimizer": instantiate(config.optimizer), "scheduler": instantiate(config.scheduler)}
@@ -240,6 +241,7 @@ def describe(
         command=shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)]),
         bit_depth=setting.image.bit_depth,
         kind=setting.task.kind,
+        views=setting.task.views,
     )
 
 

@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from src.backbones.pixels import normalise
 from src.edge import Runtime, decode
+from src.edge.preprocess import load, resize
+from src.tasks import read_trained
 from tests.conftest import ROOT, TINY
 
 METHODS = {"lora": (), "none": ("lora=none",), "full": ("lora=full",)}
@@ -24,6 +28,11 @@ def command(*words: str) -> subprocess.CompletedProcess:
 
 def read(path):
     return json.loads(path.read_text())
+
+
+def rows_of(run):
+    with open(run / "predictions.csv", newline="") as text:
+        return list(csv.DictReader(text))
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +73,7 @@ def test_metrics_and_predictions_keep_their_keys(runs, method):
     assert 0 < metrics["trainable_parameters"] <= metrics["total_parameters"]
     file = runs[method] / ("weights.safetensors" if method == "full" else "adapter.safetensors")
     assert metrics["adapter_bytes"] == file.stat().st_size and metrics["train_seconds"] > 0
-    with open(runs[method] / "predictions.csv", newline="") as text:
-        rows = list(csv.DictReader(text))
+    rows = rows_of(runs[method])
     assert list(rows[0]) == ["path", "split", "target", "predicted", "p_defect", "p_good"]
     test = [row for row in rows if row["split"] == "test"]
     right = sum(row["target"] == row["predicted"] for row in test)
@@ -99,13 +107,61 @@ def test_the_bundle_decides_as_the_training_did(runs, method, invoke):
     assert parity["passed"] and parity["changed_decisions"] == 0 and parity["split"] == "val"
     assert parity["max_abs_logit_diff"] <= 1e-4 * parity["logit_scale"]
     assert parity["also"]["test"]["passed"]
-    with open(runs[method] / "predictions.csv", newline="") as text:
-        rows = list(csv.DictReader(text))
+    manifest = read(runs[method] / "edge" / "manifest.json")
+    assert manifest["task"]["views"] == ["identity", "horizontal"] and "trained_views" not in manifest["provenance"]
+    assert "views:" not in ended.out
+    rows = rows_of(runs[method])
     decisions = Runtime(runs[method]).predict([decode(row["path"]) for row in rows])
     assert [decision.label for decision in decisions] == [row["predicted"] for row in rows]
     assert [decision.probabilities["defect"] for decision in decisions] == pytest.approx(
         [float(row["p_defect"]) for row in rows], abs=1e-5
     )
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=pytest.mark.slow)])
+def test_fewer_views_ship_with_figures_of_their_own(runs, invoke, tmp_path, precision):
+    run = shutil.copytree(runs["full"], tmp_path / "run", ignore=shutil.ignore_patterns("edge*", "evaluations"))
+    budget = ("max_accuracy_drop=0.9", "min_speedup=0")
+    ended = invoke("export", f"adapter={run}", "views=[vertical]", f"precision={precision}", *budget)
+    assert ended.code == 0, ended.err
+    manifest, parity = read(run / "edge" / "manifest.json"), read(run / "edge" / "parity.json")
+    assert manifest["task"]["views"] == ["vertical"]
+    assert manifest["provenance"]["trained_views"] == ["identity", "horizontal"]
+
+    trained = read_trained(run)
+    model, rows = trained.build().eval(), rows_of(run)
+    seen = torch.from_numpy(np.stack([load(row["path"], trained.image, resize) for row in rows]))
+    with torch.inference_mode():
+        logits = model(normalise(seen, trained.image).flip(2)).numpy()
+    right = [trained.task.classes[best] == row["target"] for best, row in zip(logits.argmax(1), rows, strict=True)]
+    for split, figures in (("val", parity), ("test", parity["also"]["test"])):
+        of_split = [each for each, row in zip(right, rows, strict=True) if row["split"] == split]
+        assert figures["accuracy_torch"] == pytest.approx(np.mean(of_split))
+    runtime = Runtime(run)  # which tests itself on its golden outputs
+    found = runtime.run([runtime.load(row["path"]) for row in rows])[0]
+    assert np.abs(found - logits).max() <= parity["logit_scale"] * (1e-4 if precision == "fp32" else 0.3)
+
+    ended = invoke("evaluate", f"adapter={run}", "views=[vertical]")
+    (folder,) = (run / "evaluations").iterdir()
+    metrics = read(folder / "metrics.json")
+    assert ended.code == 0 and metrics["views"] == ["vertical"]
+    assert metrics["val"]["accuracy"] == pytest.approx(parity["accuracy_torch"])
+    before, after = (read(each / "metrics.json")["val"]["balanced_accuracy"] for each in (run, folder))
+    said = rf"views: 2 -> 1 forward passes .* Balanced accuracy {100 * before:.1f} % -> {100 * after:.1f} %"
+    assert re.search(said, ended.out)
+
+
+@pytest.mark.parametrize(
+    ("command", "views", "message"),
+    [
+        ("export", "[horisontal]", r"there is no view 'horisontal' \(did you mean horizontal\?\)"),
+        ("export", "[été]", "there is no view 'été'"),
+        ("evaluate", "[both,both]", "views names both twice"),
+        ("evaluate", "identity", r"views=identity is no list of views: write 'views=\[identity\]'"),
+    ],
+)
+def test_views_that_are_none_are_refused(runs, invoke, command, views, message):
+    refused(invoke(command, f"adapter={runs['lora']}", f"views={views}"), message)
 
 
 def test_lines_that_share_a_base_decide_as_their_trainings_did(runs, invoke, tmp_path):
@@ -116,14 +172,24 @@ def test_lines_that_share_a_base_decide_as_their_trainings_did(runs, invoke, tmp
     assert ended.code == 0, ended.err
     assert all(f"{name}: gate passed" in ended.out and "of the merged file's time" in ended.out for name in lines)
     for name, run in lines.items():
-        with open(run / "predictions.csv", newline="") as text:
-            row = next(csv.DictReader(text))
+        row = rows_of(run)[0]
         ended = invoke("predict", f"model={shared}", f"adapter={name}", f"input={row['path']}")
         line = json.loads(ended.out)
         assert line["label"] == row["predicted"]
         assert line["probabilities"]["defect"] == pytest.approx(float(row["p_defect"]), abs=1e-5)
     refused(invoke("predict", f"model={shared}", f"input={row['path']}"), "lora, none: choose one with adapter=NAME")
     refused(invoke("predict", f"model={shared}", "adapter=x", f"input={row['path']}"), "no line 'x'")
+
+
+@pytest.mark.slow
+def test_lines_that_share_a_base_ship_the_views_that_are_chosen_for_all(runs, invoke, tmp_path):
+    adapters = ",".join(f"{name}:'{runs[name]}'" for name in ("lora", "none"))
+    words = (f"adapters={{{adapters}}}", "shared_base=true", "views=[vertical]", f"output={tmp_path / 'shared'}")
+    ended = invoke("export", *words)
+    assert ended.code == 0, ended.err
+    for name, line in read(tmp_path / "shared" / "manifest.json")["lines"].items():
+        assert f"{name}: views: 2 -> 1 forward passes" in ended.out
+        assert line["task"]["views"] == ["vertical"] and len(line["provenance"]["trained_views"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -270,6 +336,7 @@ def refused(ended, message, code=2):
         (("data.root=PLATES", *TINY, "lora.rank=eight"), r"lora\.rank=eight is not a whole number"),
         (("data.root=PLATES", *TINY, "trainer.precision=int4"), "precision=int4 is unknown"),
         (("data.root=PLATES", *TINY, "data.on_error=maybe"), "on_error"),
+        (("data.root=PLATES", *TINY, "views=null"), "views=null is no list of views"),
         (("resume=/nowhere",), "no config.yaml"),
     ],
 )

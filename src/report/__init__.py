@@ -4,11 +4,15 @@ from src.report.about import About
 from src.report.audit_page import print_audit, write_audit
 from src.report.judge import tabulate
 from src.report.page import write_report
+from src.report.predictions import Predictions
 from src.report.record import record
 from src.report.terminal import print_figures, summary
+from src.report.views import describe_views
 
 __all__ = [
     "About",
+    "Predictions",
+    "describe_views",
     "print_audit",
     "print_figures",
     "record",

@@ -46,6 +46,7 @@ class About:
         command: The command line, ready to paste.
         bit_depth: What white is in grey images, as in `ImageSpec`.
         kind: Kind of the task, one of `src.spec.KINDS`.
+        views: Flips and quarter turns whose logits are averaged, a forward pass each.
     """
 
     experiment: str
@@ -66,3 +67,4 @@ class About:
     command: str
     bit_depth: int = 16
     kind: str = "classification"
+    views: tuple[str, ...] = ("identity",)

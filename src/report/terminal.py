@@ -33,7 +33,7 @@ def summary(
     console.print(Text(f"{about.experiment}: {about.backbone} on {about.data}", style="bold"))
     console.print(_figures(metrics))
     _print_undefined(console, metrics)
-    for label, value in _facts(run, metrics):
+    for label, value in _facts(run, metrics, about):
         console.print(Text.assemble((f"{label:<12}", "dim"), value), soft_wrap=True)
     console.print("\nNext:")
     for command in next_commands:
@@ -74,7 +74,7 @@ def _cells(metrics: Mapping[str, Any], split: str, name: str) -> tuple[str, str]
     return units.figure(name, metrics[split].get(name)), units.interval(name, ends)
 
 
-def _facts(run: Path, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(run: Path, metrics: Mapping[str, Any], about: About) -> list[tuple[str, str]]:
     facts = []
     if "trainable_parameters" in metrics and "total_parameters" in metrics:
         trained, total = metrics["trainable_parameters"], metrics["total_parameters"]
@@ -83,4 +83,6 @@ def _facts(run: Path, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("adapter", units.size(metrics["adapter_bytes"])))
     if "train_seconds" in metrics:
         facts.append(("training", units.duration(metrics["train_seconds"])))
+    if len(about.views) > 1:
+        facts.append(("views", f"{len(about.views)} forward passes a picture; export 'views=[identity]' ships one"))
     return [*facts, ("run", str(run))]

@@ -28,6 +28,7 @@ from src.tasks.used_data import (
     require_unseen,
     used_data,
 )
+from src.tasks.views import read_views
 
 __all__ = [
     "ClassificationTask",
@@ -57,6 +58,7 @@ __all__ = [
     "predict_logits",
     "read_lines",
     "read_trained",
+    "read_views",
     "require_learnt",
     "require_name",
     "require_new",

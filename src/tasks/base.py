@@ -19,12 +19,13 @@ from src.backbones import Backbone
 from src.backbones.pixels import average_views
 from src.lora import Layer, apply_ratios, injection_of, parameter_groups
 from src.metrics import Figures
-from src.spec import QUARTER_TURNS, SCORES, ImageSpec, TaskSpec
+from src.spec import SCORES, ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import PENALTIES, features, fit_head, linear_head
 from src.tasks.probe import require_alive
 from src.tasks.score import SplitFigures, figures
+from src.tasks.views import require_turnable
 
 log = logging.getLogger(__name__)
 SCORED_EPOCHS = 3  # a small validation split singles out lucky epochs: each is scored with the two before it
@@ -53,13 +54,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         """Refuse views that the input's shape does not allow."""
-        height, width = self.image.size
-        turned = [view for view in self.task.views if view in QUARTER_TURNS]
-        if turned and height != width:
-            raise ValueError(
-                f"views {', '.join(turned)} turn a picture of {height} x {width} pixels, and only square ones can be: "
-                "choose views=[identity,horizontal,vertical,both] or fewer, or a square data.image_size"
-            )
+        require_turnable(self.task.views, self.image)
 
 
 class VisionTask(LightningModule, ABC):

@@ -11,15 +11,18 @@ from src.tasks.adaptation import Full
 from src.tasks.restore import Trained, read_trained
 
 
-def read_lines(adapters: Sequence[str] | Mapping[str, str], weights: str | None = None) -> dict[str, Trained]:
+def read_lines(
+    adapters: Sequence[str] | Mapping[str, str], weights: str | None = None, views: object = None
+) -> dict[str, Trained]:
     """Return trained files by the name of their line.
 
     Args:
         adapters: Adapter files or run folders; a list takes each run's own `name`, a mapping names them.
         weights: As `read_trained`.
+        views: As `Trained.with_views`, for all of them.
 
     Raises:
-        ValueError: Two have one name, one has none, or they differ in what a base is shared by.
+        ValueError: Two have one name, one has none, they differ in what a base is shared by, or as `read_views`.
     """
     if isinstance(adapters, Mapping):
         lines = {str(name): read_trained(str(path), weights) for name, path in adapters.items()}
@@ -34,6 +37,7 @@ def read_lines(adapters: Sequence[str] | Mapping[str, str], weights: str | None 
             lines[str(name)] = trained
     if len(lines) < 2:
         raise ValueError("a shared base is for two lines or more: give adapters=[RUN,RUN], or export adapter=RUN alone")
+    lines = {name: trained.with_views(views) for name, trained in lines.items()}
     _require_one_base(lines)
     return lines
 
@@ -50,9 +54,10 @@ def _require_one_base(lines: Mapping[str, Trained]) -> None:
     for name, found in others:
         for what, value in found.items():
             if value != expected[what]:
+                way = "name those of all by views=[identity], or export" if what == "views" else "export"
                 raise ValueError(
                     f"{first} and {name} share no base, their {what} differs ({expected[what]} and {value}): "
-                    "export them apart"
+                    f"{way} them apart"
                 )
 
 
@@ -61,4 +66,4 @@ def _shared(trained: Trained) -> dict[str, Any]:
     header, task = read_adapter(trained.path), trained.task
     common = {"backbone": trained.backbone.name, "base": header.base.values[:12], "folded norms": header.folded}
     scale = {"center": task.center, "scale": task.scale} if task.kind == "regression" else {}
-    return common | asdict(trained.image) | {"kind of task": task.kind, "views": task.views} | scale
+    return common | asdict(trained.image) | {"kind of task": task.kind, "views": sorted(task.views)} | scale

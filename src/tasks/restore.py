@@ -21,6 +21,7 @@ from src.spec import ImageSpec, TaskSpec
 from src.tasks.adaptation import Adaptation, Full, Lora
 from src.tasks.base import Setting
 from src.tasks.build import build
+from src.tasks.views import read_views
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Trained:
         backbone: The base it belongs to.
         adaptation: How it was trained.
         image: The network's input.
-        task: What the outputs mean.
+        task: What the outputs mean, and the views that are judged and shipped.
+        own_views: Those of the training.
         provenance: Where it comes from.
     """
 
@@ -41,12 +43,29 @@ class Trained:
     adaptation: Adaptation
     image: ImageSpec
     task: TaskSpec
+    own_views: tuple[str, ...]
     provenance: dict[str, Any]
 
     @property
     def sha256(self) -> str:
         """Hash of the file."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @property
+    def has_other_views(self) -> bool:
+        """Whether it is judged and shipped with others than those of its training."""
+        return self.task.views != self.own_views
+
+    def with_views(self, wanted: object) -> Trained:
+        """Return the file with other views, as the user names them; None stands for those of the training.
+
+        Raises:
+            ValueError: As `read_views`.
+        """
+        views = self.own_views if wanted is None else read_views(wanted, self.image)
+        if sorted(views) == sorted(self.own_views):
+            views = self.own_views  # in the order of the training, which the graph's bytes follow
+        return replace(self, task=replace(self.task, views=views))
 
     def build(self) -> nn.Module:
         """Return a new backbone filled with what was learnt, adapters unmerged.
@@ -109,12 +128,14 @@ def read_trained(path: str | Path, weights: str | None = None) -> Trained:
         adaptation, kept = Lora(**vars(header.settings)), header.metadata
     try:
         backbone = Backbone(**kept["backbone"])
+        task = _in_one_form(TaskSpec.from_dict(kept["task"]))
         return Trained(
             path,
             backbone if weights is None else replace(backbone, weights=weights),
             adaptation,
             ImageSpec.from_dict(kept["image"]),
-            _in_one_form(TaskSpec.from_dict(kept["task"])),
+            task,
+            task.views,
             dict(kept["provenance"]),
         )
     except (KeyError, TypeError) as error:

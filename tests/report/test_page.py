@@ -104,6 +104,13 @@ def test_hostile_names_are_shown_never_obeyed(tmp_path):
     assert any(path in page.text for path in paths)
 
 
+def test_what_views_cost_on_the_camera_is_said_where_there_are_some(tmp_path):
+    write_run(tmp_path / "run", predictions(images=40))
+    text = Page(report(tmp_path / "run", about(views=("identity", "both")))).text
+    assert "identity, both: 2 forward passes a picture" in text and "adapter=RUN 'views=[identity]' ships one" in text
+    assert "forward pass" not in Page(report(tmp_path / "run", about())).text
+
+
 def test_a_lost_image_is_said_in_its_tile(tmp_path):
     rows = predictions(images=60, paths=[str(tmp_path / f"gone {number}.png") for number in range(60)])
     write_run(tmp_path / "run", rows)

@@ -12,9 +12,9 @@ RUN = Path("exports/defects/2026-02-11_14-03-22")
 COSTS = {"trainable_parameters": 412386, "total_parameters": 3784226, "adapter_bytes": 1649544, "train_seconds": 764.2}
 
 
-def printed(metrics, commands=(), **console):
+def printed(metrics, commands=(), views=("identity",), **console):
     file = io.StringIO()
-    summary(Console(file=file, width=100, **console), RUN, metrics, about(data="ELPV [b]x[/b]"), commands)
+    summary(Console(file=file, width=100, **console), RUN, metrics, about(data="ELPV [b]x[/b]", views=views), commands)
     return file.getvalue()
 
 
@@ -41,6 +41,12 @@ def test_next_commands_can_be_pasted_whole():
     metrics = measure(predictions(images=30), "bad")
     assert printed(metrics, commands).splitlines()[-2:] == commands
     assert printed(metrics, commands, force_terminal=True, color_system="truecolor").splitlines()[-2:] == commands
+
+
+def test_what_views_cost_on_the_camera_is_said():
+    text = printed({"test": {"accuracy": 0.5}}, views=("identity", "vertical"))
+    assert "2 forward passes a picture; export 'views=[identity]' ships one" in text
+    assert "forward passes" not in printed({"test": {"accuracy": 0.5}})
 
 
 def test_what_is_missing_is_left_out():

@@ -68,6 +68,17 @@ def test_what_cannot_share_is_told_why(tmp_path, first, second, why):
         read_lines(paths)
 
 
+def test_lines_of_different_views_share_a_base_by_those_that_are_chosen_for_all(tmp_path):
+    both = saved(tmp_path / "1", "left", task=replace(TWO, views=("horizontal", "identity")))
+    paths = [both, saved(tmp_path / "2", "right")]
+    with pytest.raises(ValueError, match=r"name those of all by views=\[identity\], or export them apart"):
+        read_lines(paths)
+    assert len(read_lines(paths, views=["identity", "horizontal"])) == 2  # the first keeps the order of its own
+    lines = read_lines(paths, views=["identity"])
+    assert {trained.task.views for trained in lines.values()} == {("identity",)}
+    assert [trained.has_other_views for trained in lines.values()] == [True, False]
+
+
 def test_a_full_fine_tuning_shares_nothing(tmp_path):
     paths = [saved(tmp_path / "1", "left"), saved(tmp_path / "2", "right", Full())]
     with pytest.raises(ValueError, match="every weight of right was trained"):

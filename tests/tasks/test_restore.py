@@ -40,6 +40,18 @@ def test_the_file_alone_is_the_trained_model(saved, named):
         assert torch.equal(again.eval()(x), model(x))
 
 
+def test_other_views_change_what_is_shipped_and_nothing_else(saved):
+    _, _, path = saved
+    trained = read_trained(path)
+    other = trained.with_views(["vertical"])
+    assert (other.task.views, other.own_views) == (("vertical",), SPEC.views)
+    assert other.has_other_views and not trained.has_other_views
+    assert replace(other, task=SPEC) == trained == other.with_views(None) == trained.with_views(None)
+    assert trained.with_views(["horizontal", "identity"]) == trained  # the order is the training's
+    with pytest.raises(ValueError, match="there is no view"):
+        trained.with_views(["upside"])
+
+
 def test_the_hash_is_the_files(saved):
     _, _, path = saved
     first = read_trained(path).sha256

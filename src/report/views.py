@@ -1,0 +1,28 @@
+"""What other views cost or gain."""
+
+from __future__ import annotations
+
+from src.metrics import LABELS, compute, headline
+from src.report import units
+from src.report.predictions import Predictions
+from src.report.terminal import SPLIT_NAMES
+
+
+def describe_views(own: Predictions, chosen: Predictions, positive: str | None, passes: tuple[int, int]) -> str:
+    """Return in one line what other views make of the figures, and of the time that the network takes.
+
+    Args:
+        own: Rows of one split by the views of the training.
+        chosen: The rows of the same images by the others.
+        positive: The class that counts as the defect, or None.
+        passes: How many forward passes a picture costs, before and after.
+    """
+    before, after = (compute(rows, positive) for rows in (own, chosen))
+    told = [
+        f"{LABELS[name]} {units.figure(name, before[name])} -> {units.figure(name, after[name])}"
+        for name in headline(before)
+    ]
+    if own.kind != "regression":
+        told.append(f"{sum(a != b for a, b in zip(own.predicted, chosen.predicted, strict=True))} changed decisions")
+    where = f"{SPLIT_NAMES[own.splits[0]]}, {len(own)} images"
+    return f"views: {passes[0]} -> {passes[1]} forward passes a picture; in torch ({where}) {', '.join(told)}"

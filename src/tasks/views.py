@@ -1,0 +1,46 @@
+"""The views that a user names: flips and quarter turns of a picture whose logits are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from src.data.naming import near
+from src.spec import QUARTER_TURNS, VIEWS, ImageSpec
+
+
+def read_views(wanted: object, image: ImageSpec) -> tuple[str, ...]:
+    """Return the views that a user names.
+
+    Args:
+        wanted: What was given for `views`.
+        image: The network's input.
+
+    Raises:
+        ValueError: It is no list of different views, or as `require_turnable`.
+    """
+    if isinstance(wanted, str) or not isinstance(wanted, Sequence) or not wanted:
+        given = "null" if wanted is None else wanted
+        raise ValueError(f"views={given} is no list of views: write 'views=[identity]', or more of {', '.join(VIEWS)}")
+    views = tuple(map(str, wanted))
+    for place, name in enumerate(views):
+        if name not in VIEWS:
+            raise ValueError(f"there is no view {name!r}{near(name, VIEWS)}: choose from {', '.join(VIEWS)}")
+        if name in views[:place]:
+            raise ValueError(f"views names {name} twice, and each costs a forward pass: name it once")
+    require_turnable(views, image)
+    return views
+
+
+def require_turnable(views: Sequence[str], image: ImageSpec) -> None:
+    """Refuse views that the shape of the network's input does not allow.
+
+    Raises:
+        ValueError: One is a quarter turn, and the input is not square.
+    """
+    height, width = image.size
+    turned = [view for view in views if view in QUARTER_TURNS]
+    if turned and height != width:
+        raise ValueError(
+            f"views {', '.join(turned)} turn a picture of {height} x {width} pixels, and only square ones can be: "
+            "choose views=[identity,horizontal,vertical,both] or fewer, or train with a square data.image_size"
+        )

@@ -1,0 +1,34 @@
+"""The line that says what other views cost."""
+
+import pytest
+
+from src.report.record import measure
+from src.report.views import describe_views
+
+from .fakes import grades, labels, predictions, values
+
+
+def test_the_line_holds_the_passes_and_the_figures_of_the_report():
+    own, chosen = (predictions(images=50, seed=seed, splits=("val",)) for seed in (0, 1))
+    figures = [measure(rows, "bad")["val"] for rows in (own, chosen)]
+    differ = sum(a != b for a, b in zip(own.predicted, chosen.predicted, strict=True))
+    balanced, auroc = ([each[name] for each in figures] for name in ("balanced_accuracy", "auroc"))
+    assert describe_views(own, chosen, "bad", (8, 1)) == (
+        "views: 8 -> 1 forward passes a picture; in torch (validation, 50 images) "
+        f"Balanced accuracy {100 * balanced[0]:.1f} % -> {100 * balanced[1]:.1f} %, "
+        f"AUROC {auroc[0]:.3f} -> {auroc[1]:.3f}, {differ} changed decisions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("draw", "names"),
+    [
+        (grades, ("Quadratic kappa", "Mean absolute error")),
+        (labels, ("Average precision", "AUROC")),
+        (values, ("R\N{SUPERSCRIPT TWO}", "Mean absolute error")),
+    ],
+)
+def test_every_kind_is_told_by_its_own_figures(draw, names):
+    text = describe_views(draw(seed=0), draw(seed=1), None, (2, 4))
+    assert text.startswith("views: 2 -> 4 forward passes a picture; in torch (test, 120 images)")
+    assert all(f"{name} " in text for name in names) and ("changed" in text) == (draw is not values)
