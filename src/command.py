@@ -14,10 +14,16 @@ from typing import NoReturn
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
 from src.errors import LinesError
-from src.mistyped import mistyped
+from src.flags import MULTIRUN, require_flags
+from src.mistyped import mistyped, require_known
 from src.overrides import literal
 from src.remarks import ignore_remarks
 
@@ -32,7 +38,6 @@ _LIBRARIES = (
     "onnxruntime",
     "pillow",
 )
-MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 DONE, PROMISE_FAILED, WRONG_INPUT = 0, 1, 2
 
 
@@ -40,7 +45,7 @@ class PromiseError(Exception):
     """A gate or a promise failed: the command ends with exit code 1 and this one line."""
 
 
-def run(main: Callable[[DictConfig], object], config: str) -> list[object]:
+def run(main: Callable[[DictConfig], object], config: str, sweeps: bool = False) -> list[object]:
     """Run `main` on the composed config of `conf/<config>.yaml` and end the process with Graft's exit codes.
 
     0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr, or those of a `LinesError`). Anything else
@@ -49,6 +54,7 @@ def run(main: Callable[[DictConfig], object], config: str) -> list[object]:
     Args:
         main: The command's body.
         config: Name of its config.
+        sweeps: Whether it can go over several values of a setting, as a multirun.
 
     Returns:
         What `main` returned: once, or once for each run of a multirun.
@@ -74,6 +80,8 @@ def run(main: Callable[[DictConfig], object], config: str) -> list[object]:
             return None
 
     try:
+        require_flags(sys.argv[1:], config, sweeps)
+        require_known(config, sys.argv[1:])
         hydra.main(version_base="1.3", config_path="../conf", config_name=config)(body)()
         if failures:
             raise failures[0]
@@ -137,6 +145,11 @@ def one_line(error: BaseException) -> str:
     error = _innermost(error)
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is not given: add {error.full_key}=VALUE"
+    if isinstance(error, (GrammarParseError, InterpolationResolutionError)):
+        return (
+            f"{error.full_key}: {str(error).partition(chr(10))[0]}; ${{...}} stands for another setting, in a path too: "
+            "correct it, or rename what has it in its name"
+        )
     return " ".join(str(error).split()) or type(error).__name__
 
 

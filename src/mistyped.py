@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hydra
@@ -46,6 +46,27 @@ def mistyped(error: BaseException, config: str) -> ValueError | None:
             return None
         word = next((word for word in sys.argv[1:] if word.startswith(f"{found[1]}=")), f"{found[1]}=")
         return ValueError(_told(config, found[1], _first(word), str(error)))
+
+
+def require_known(config: str, words: Iterable[str]) -> None:
+    """Refuse what a plus would add beside all that the command reads: nobody would see it.
+
+    Args:
+        config: Name of the command's config.
+        words: Its command line.
+
+    Raises:
+        ValueError: There is such a key; a near one is named.
+    """
+    added = [word for word in words if word.startswith("+") and "=" in word]
+    if not added:
+        return
+    with _composing(), suppress(HydraException, OmegaConfBaseException):  # Hydra will tell of these itself
+        known = set(map(str, compose(config)))
+        for word in map(_first, added):
+            for key in map(str, _composed(config, [word]) or ()):
+                if key not in known:
+                    raise ValueError(f"there is no {key} in conf/{config}.yaml and its groups{_near(key, known)}")
 
 
 def _told(config: str, key: str, word: str, error: str) -> str:

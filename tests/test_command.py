@@ -93,6 +93,31 @@ def test_a_missing_value_is_named(monkeypatch, capsys):
     assert "input is not given: add input=VALUE" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("value", ["${x}", "a${", "${x:1}", "${oc.env:GRAFT_NOWHERE}"])
+def test_what_stands_for_another_setting_is_told(value, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", f"input={value}"])
+    assert ended(lambda config: Path(config.input)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: input: ") and "${...} stands for another setting, in a path too" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--input", "i"], "there is no flag --input: a setting has no dashes, write input=i"),
+        (["-m"], "predict goes over one value of each setting: leave out -m"),
+        (["+foo=1"], "there is no foo in conf/predict.yaml and its groups"),
+        (["++inptu=1"], "there is no inptu in conf/predict.yaml and its groups: did you mean input?"),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(words, message, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", *words])
+    assert ended(lambda config: None) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line and not list(tmp_path.iterdir())
+
+
 def test_a_missing_extra_is_named_and_our_own_fault_is_not_hidden(capsys):
     with pytest.raises(SystemExit) as end, requires("train"):
         import no_such_library  # noqa: F401
@@ -108,5 +133,5 @@ def test_versions_name_what_is_installed():
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 def test_a_sweep_may_be_asked_for_behind_the_overrides(flag, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", flag, "input=i", f"hydra.sweep.dir={tmp_path}"])
-    run(as_command(lambda config: None), CONFIG)
+    run(as_command(lambda config: None), CONFIG, sweeps=True)
     assert sys.argv[1:4] == [flag, "model='m'", "input='i'"]

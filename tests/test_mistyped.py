@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
-from src.mistyped import mistyped
+from src.mistyped import mistyped, require_known
 from src.overrides import literal
 from src.typed import find_unknown
 
@@ -85,3 +85,36 @@ def test_a_value_of_a_sweep_is_tried(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["src/train.py", "-m", "lora.rnk=4,8"])
     error = HydraException("Could not override 'lora.rnk'.\nKey 'rnk' is not in struct")
     assert str(mistyped(error, "train")).endswith("did you mean lora.rank?")
+
+
+@pytest.mark.parametrize(
+    ("config", "word", "message"),
+    [
+        ("train", "+foo=1", "there is no foo in conf/train.yaml"),
+        ("train", "++foo=1,2", "there is no foo in conf/train.yaml"),
+        ("train", "+sede=1", "did you mean seed?"),
+        ("train", "+dta.root=x", "there is no dta in conf/train.yaml and its groups: did you mean data?"),
+        ("evaluate", "+lora=dora", "there is no lora in conf/evaluate.yaml"),
+    ],
+)
+def test_a_plus_adds_nothing_that_no_command_reads(config, word, message, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["x", word])
+    with pytest.raises(ValueError) as raised:
+        require_known(config, [word])
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "word"),
+    [
+        ("train", "+experiment=defects"),
+        ("train", "+trainer.max_steps=3"),
+        ("train", "+callbacks.more={_target_: x}"),
+        ("train", "+hydra.job.name=x"),
+        ("export", "+data.line1.root=x"),
+        ("train", "+foo='é"),  # Hydra will say it
+    ],
+)
+def test_what_a_plus_may_add_is_left_alone(config, word, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["x", word])
+    require_known(config, [word])
