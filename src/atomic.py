@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 PART = ".part"  # the end of a name that a killed run may leave, after a dot in front
 _CHUNK = 2**16
@@ -60,6 +62,19 @@ def write_text(path: Path, text: str, errors: str = "strict") -> None:
     write_bytes(path, text.encode("utf-8", errors))
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write values as JSON; a number that is not finite, which JSON has not, becomes null. As `write_bytes`."""
+    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(_finite, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` beside `path`, bring it to the disk, then rename it into place.
 
@@ -103,6 +118,17 @@ def make_folder(path: Path) -> None:
     """
     with named(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """Remove a folder that was made for what the block writes, where the block fails and left nothing in it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds something
+            folder.rmdir()
+        raise
 
 
 def new_folder(wanted: Path) -> Path:

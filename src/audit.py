@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from src.atomic import nothing_left
 from src.command import PromiseError, requires, run
 from src.overrides import as_typed
 
@@ -35,7 +36,8 @@ def main(config: DictConfig) -> None:
     typed = map(as_typed, HydraConfig.get().overrides.task)
     command = shlex.join(["python", "-m", "src.audit", *typed])
     date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"
-    write_audit(folder, audit, data.listing, data.image.bit_depth, date, command)
+    with nothing_left(folder):
+        write_audit(folder, audit, data.listing, data.image.bit_depth, date, command)
     print_audit(Console(), audit, folder)
     if audit.stopping:
         kinds = [finding.kind for finding in audit.stopping]

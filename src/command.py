@@ -147,8 +147,8 @@ def one_line(error: BaseException) -> str:
         return f"{error.full_key} is not given: add {error.full_key}=VALUE"
     if isinstance(error, (GrammarParseError, InterpolationResolutionError)):
         return (
-            f"{error.full_key}: {str(error).partition(chr(10))[0]}; ${{...}} stands for another setting, in a path too: "
-            "correct it, or rename what has it in its name"
+            f"{error.full_key}: {str(error).partition(chr(10))[0]}; ${{...}} stands for another setting, in a path "
+            "too: correct it, or rename what has it in its name"
         )
     return " ".join(str(error).split()) or type(error).__name__
 

@@ -17,7 +17,7 @@ with requires("train"):
     from rich.console import Console
     from torch import nn
 
-    from src.atomic import new_folder
+    from src.atomic import new_folder, nothing_left
     from src.data import ImageData
     from src.data.aims import names_of
     from src.data.moved import LOADING, PLACES, found_by, moved
@@ -75,7 +75,9 @@ def main(config: DictConfig) -> None:
     folder = new_folder(trained.path.parent / "evaluations" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
     costs = {"adapter_bytes": trained.path.stat().st_size, "data": data.listing.name, "fingerprint": data.fingerprint}
     views = {"views": trained.task.views} if trained.has_other_views else {}
-    print_figures(Console(), folder, record(folder, predictions, trained.task.positive, costs | views))
+    with nothing_left(folder):
+        figures = record(folder, predictions, trained.task.positive, costs | views)
+    print_figures(Console(), folder, figures)
     if trained.has_other_views:
         print(compare_views(trained, model, data, predictions))
 

@@ -42,4 +42,3 @@ def require_flags(words: Sequence[str], verb: str, sweeps: bool) -> None:
         raise ValueError(f"there is no flag {flag}: a setting has no dashes, write {setting}")
     if not sweeps and (asked := next((word for word in words if word in MULTIRUN), None)):
         raise ValueError(f"{verb} goes over one value of each setting: leave out {asked}, and call it once for each")
-

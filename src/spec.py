@@ -31,7 +31,7 @@ class _Spec:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build the spec from what `to_dict` returned.
 
-        A missing key takes its default: files from before there was the key were made with exactly that.
+        A missing key takes its default: files older than the key were made with exactly that.
 
         Raises:
             ValueError: A key is missing or unknown, or a value is out of range.

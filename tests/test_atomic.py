@@ -1,5 +1,6 @@
 import ast
 import errno
+import json
 import os
 import re
 import resource
@@ -11,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from src.atomic import LineFile, WriteError, cut_half_line, is_unwritable, whole_file, write_bytes, write_text
+from src.atomic import (
+    LineFile,
+    WriteError,
+    cut_half_line,
+    is_unwritable,
+    nothing_left,
+    whole_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +36,24 @@ def files_up_to(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_json_has_no_number_for_becomes_null(tmp_path):
+    write_json(tmp_path / "a.json", {"a": float("nan"), 2: [1.5, (float("inf"), "é")], "c": None})
+    assert (tmp_path / "a.json").read_text().endswith("}\n")
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "2": [1.5, [None, "é"]], "c": None}
+
+
+def test_a_folder_goes_with_the_failure_that_left_nothing_in_it(tmp_path):
+    for name, content in (("empty", None), ("begun", "a")):
+        (tmp_path / name).mkdir()
+        with pytest.raises(OSError), nothing_left(tmp_path / name):
+            (tmp_path / name / "file").write_text(content) if content else None
+            raise OSError(errno.ENOSPC, "No space left on device")
+    (tmp_path / "well").mkdir()
+    with nothing_left(tmp_path / "well"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "well"]
 
 
 def test_replaces_the_whole_file(tmp_path):
@@ -176,7 +205,7 @@ def writes(tree):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
         taken = [ast.unparse(each) for each in call.args]
-        if taken and taken[0] in ("buffer", "encoded", "os.devnull"):  # in memory, and nowhere
+        if taken and {*taken} & {"buffer", "encoded", "os.devnull"}:  # in memory, and nowhere
             continue
         modes = [mode.strip("'") for mode in taken if re.fullmatch("'[rwaxb+]{1,3}'", mode)]
         opened = name in ("open", "FileIO", "fdopen") and any(set(mode) & set("wax+") for mode in modes)

@@ -7,7 +7,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BELOW = {
-    *("__init__", "atomic", "command", "draws", "errors", "folders", "mistyped", "overrides", "remarks", "resumed"),
+    *(
+        "__init__",
+        "atomic",
+        "command",
+        "draws",
+        "errors",
+        "flags",
+        "folders",
+        "mistyped",
+        "overrides",
+        "remarks",
+        "resumed",
+    ),
     *("spec", "typed"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
@@ -21,10 +33,11 @@ MAY_IMPORT = {
     "remarks": set(),
     "spec": set(),
     "errors": set(),
+    "flags": set(),
     "mistyped": {"overrides", "typed"},
     "overrides": set(),
     "typed": set(),
-    "command": {"errors", "mistyped", "overrides", "remarks"},
+    "command": {"errors", "flags", "mistyped", "overrides", "remarks"},
     "folders": {"atomic", "command"},
     "resumed": {"data", "tasks", "typed"},
     "edge": {"atomic", "spec"},
@@ -43,7 +56,7 @@ MAY_IMPORT = {
     "predict": {"command", "edge", "spec"},
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
-TORCH_FREE = ("atomic", "remarks", "edge", "spec", "errors", "mistyped", "overrides", "command", "predict")
+TORCH_FREE = ("atomic", "remarks", "edge", "spec", "errors", "flags", "mistyped", "overrides", "command", "predict")
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))
 

@@ -115,6 +115,9 @@ class ImageData(LightningDataModule, ABC):
         super().__init__()
         if on_error not in STOPPING:
             raise ValueError(f"unknown on_error {on_error!r}: choose one of {', '.join(STOPPING)}")
+        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("limit", limit, 1)):
+            if value is not None and value < least:
+                raise ValueError(f"data.{name}={value} must be {least} or more")
         if (folds is None) != (fold is None):
             raise ValueError("data.folds and data.fold belong together: folds=5 fold=0 is the first of five")
         self.image = replace(

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,12 @@ def near(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean X?)` for the known name that is like `name`, else nothing."""
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {found[0]}?)" if found else ""
+
+
+def listed(names: Sequence[str], joint: str = ", ", most: int = 8) -> str:
+    """Return names in a line that stays readable: the first ones, and how many more there are."""
+    more = f"{joint}and {len(names) - most:,} more" if len(names) > most else ""
+    return joint.join(names[:most]) + more
 
 
 def arranged(classes: tuple[str, ...], wanted: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from src.atomic import write_bytes, write_text
+from src.atomic import write_bytes, write_json, write_text
 from src.deploy.exchange import put_in_place
 from src.edge.manifest import MANIFEST, Manifest, sha256
 from src.edge.signature import SIGNATURE, Signer
@@ -70,7 +69,7 @@ def write_refusal(folder: Path, parity: dict[str, Any]) -> None:
     with _workshop(folder.parent) as beside:
         new = Path(beside) / "refused"
         new.mkdir()
-        _write_json(new / PARITY, parity)
+        write_json(new / PARITY, parity)
         put_in_place(new, folder)
 
 
@@ -95,10 +94,10 @@ def write_bundle(
         new.mkdir()
         for name, content in contents.items():
             write_bytes(new / name, content)
-        _write_json(new / PARITY, parity)
+        write_json(new / PARITY, parity)
         write_text(new / README, _readme(manifest))
         files = {path.name: sha256(path.read_bytes()) for path in sorted(new.iterdir())}
-        _write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
+        write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
         if sign is not None:
             write_bytes(new / SIGNATURE, sign((new / MANIFEST).read_bytes()))
         put_in_place(new, folder)
@@ -118,7 +117,3 @@ def _readme(manifest: Manifest) -> str:
 
 def _workshop(parent: Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=".edge-", dir=parent)
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")

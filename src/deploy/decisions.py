@@ -43,6 +43,11 @@ def changed(before: NDArray[Any], after: NDArray[Any], task: TaskSpec, most: flo
     return np.asarray(differs if differs.ndim == 1 else differs.any(axis=1))
 
 
+def has_score(samples: Samples, task: TaskSpec) -> bool:
+    """Tell whether pictures have an accuracy: R2 needs two values that differ."""
+    return task.kind != "regression" or len({float(truth) for _, truth in samples}) > 1
+
+
 def accuracy(decided: NDArray[Any], targets: NDArray[Any], task: TaskSpec) -> float:
     """Return the part of the decisions that are right; R2 with regression.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
-from src.deploy.decisions import Samples, targets_of
+from src.deploy.decisions import Samples, has_score, targets_of
 from src.deploy.fp16 import to_fp16
 from src.deploy.gate import Verdict
 from src.deploy.graph import Shape, export_onnx
@@ -36,6 +38,7 @@ from src.edge.signature import Signer
 from src.spec import ImageSpec, TaskSpec
 
 CALIBRATION_PICTURES = 128
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ class _Trial:
         shape = Shape(candidate.profile, candidate.opset, taken)
         release_freed_memory()  # of building the networks
         export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32, shape, provenance)
+        gc.collect()  # the traced program refers to itself
+        release_freed_memory()
 
     def verdict(self) -> Verdict:
         """Compare every stage, and convert the file to the precision that was asked for."""
@@ -155,6 +160,9 @@ class _Trial:
         shipped = (*stages, *self._further(first, expected))
         also = {}
         for split in others:
+            if not has_score(self._samples[split], self._candidate.task):
+                log.warning("%s is not compared: all its values are the same, which have no R2", split)
+                continue
             base, outputs = self._base_stages(split)
             also[split] = (*base, *self._further(split, outputs))
         if self.file == self._fp32:

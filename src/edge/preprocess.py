@@ -172,6 +172,8 @@ def _reason(error: Exception) -> str:
         return f"more than {MAX_PIXELS // 1_000_000} megapixels: crop it or scale it down first"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if not isinstance(error, (OSError, ImageError, MemoryError)):  # a decoder stumbled, and says it in Python's words
+        return _NO_IMAGE
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -29,7 +29,7 @@ def open_lines(
     """Give what writes a line: to stdout, or to a file that takes its name when the block ends, however it ends.
 
     A file that was there before is left alone when no line was written. The file of a live source, which may never
-    end, can be read while it grows, and goes on after the lines of before.
+    end, can be read while it grows, and goes on after the earlier lines.
 
     Args:
         output: The file, CSV where it ends with `.csv` and JSON Lines otherwise; None for stdout.

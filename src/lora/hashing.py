@@ -45,11 +45,16 @@ def fingerprint(model: nn.Module) -> Fingerprint:
 
     The same in every process, on every machine, for every copy, and after `prepare` and `remove`. Libraries may name
     their settings otherwise from version to version, and then the hashes differ: `difference` tells what does.
+
+    Raises:
+        ValueError: The model has no values yet.
     """
     heads = {id(value) for head in classifiers(model) for value in (*head.parameters(), *head.buffers())}
     digest, dtypes = hashlib.sha256(), set()
     for name, value in sorted(model.state_dict(keep_vars=True).items()):
         if isinstance(value, Tensor) and id(value) not in heads:  # a module may keep other state of its own
+            if value.is_meta:
+                raise ValueError(f"{name} has no values yet, it is on the meta device: load the weights, then adapt")
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
             if value.is_floating_point():

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from src.lora.heads import what_heads_read
 from src.lora.seeded import Seeded
@@ -173,10 +173,18 @@ def looking(model: nn.Module) -> Iterator[None]:
 
     What the model notes, counts, caches or draws in a run is as before, and so is what was changed in it.
     """
-    state = State(model.modules(), model.buffers())
+    state = State(model.modules(), _written(model))
     with Seeded({parameter.device for parameter in model.parameters() if parameter.is_cuda}), torch.no_grad():
         try:
             model.eval()
             yield
         finally:
             state.restore()
+
+
+def _written(model: nn.Module) -> Iterator[Tensor]:
+    """Yield the tensors that a forward may write to: buffers, and those that modules keep as plain attributes."""
+    yield from model.buffers()
+    for module in model.modules():
+        own = {name: value for name, value in module.__dict__.items() if name not in ("_parameters", "_buffers")}
+        yield from (leaf for leaf in tree_leaves(own) if type(leaf) is Tensor and not leaf.is_inference())

@@ -41,7 +41,7 @@ def _merged(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
 
 
 def remove(model: nn.Module) -> nn.Module:
-    """Take the adapters out of `model`, in place: the very weights, statistics and classes it had before.
+    """Take the adapters out of `model`, in place: the original weights, statistics and classes, bit for bit.
 
     Whatever is raised, the model is as it was before.
     """
@@ -60,7 +60,7 @@ def remove(model: nn.Module) -> nn.Module:
 
 
 def _restore(model: nn.Module, before: Injection) -> None:
-    """Undo `prepare`: the very weights, statistics and classes of before, bit for bit.
+    """Undo `prepare`: the original weights, statistics and classes, bit for bit.
 
     A norm that was frozen gets the model's mode, or its own where it had one: a user may hold it in eval mode.
     """

@@ -7,6 +7,7 @@ import functools
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
 ACTIVATIONS: dict[str, tuple[str, list[float]]] = {"ReLU": ("relu", []), "ReLU6": ("hardtanh", [0.0, 6.0])}  # oneDNN's
@@ -14,6 +15,8 @@ ACTIVATIONS: dict[str, tuple[str, list[float]]] = {"ReLU": ("relu", []), "ReLU6"
 
 def takes(x: Tensor) -> bool:
     """Tell whether this processor's oneDNN computes in the precision of x; elsewhere torch has slower ways."""
+    if type(x) is FakeTensor:  # it has no values to probe with, and what is noted would hold for true ones
+        return False
     return x.device.type == "cpu" and bool(torch.backends.mkldnn.enabled) and _knows(x.dtype)
 
 

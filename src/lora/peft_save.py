@@ -6,14 +6,17 @@ import json
 import logging
 import math
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save
 from torch import nn
 
-from src.atomic import write_text
-from src.lora.adapter_file import folded_names, write_tensors
+from src.atomic import make_folder, named, whole_file
+from src.lora.adapter_file import folded_names
 from src.lora.adapters import Dora, LowRank
 from src.lora.fold import folds
 from src.lora.inject import adapters, injection_of
@@ -58,10 +61,28 @@ def save_peft(folder: str | Path, model: nn.Module, example: Example | None = No
         tensors[f"{PREFIX}{name}.lora_A.weight"] = a.reshape(len(a), *shape[1:])
         tensors[f"{PREFIX}{name}.lora_B.weight"] = b.reshape(*b.shape, *[1] * len(shape[2:]))
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_tensors(folder / WEIGHTS, plain, {"format": "pt"})
-    config = _described(injection.settings, pairs, names)
-    write_text(folder / CONFIG, json.dumps(config, indent=2))
+    config = json.dumps(_described(injection.settings, pairs, names), indent=2)
+    _put(folder, {WEIGHTS: save(plain, {"format": "pt"}), CONFIG: config.encode()})
     return folder
+
+
+def _put(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write both files or none: a new folder appears whole, and in an old one neither is replaced before both lie by.
+
+    Raises:
+        WriteError: They cannot be written.
+    """
+    make_folder(folder.parent)
+    if not folder.exists():
+        with named(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
+            new = Path(work) / folder.name
+            new.mkdir()
+            _put(new, contents)
+            new.rename(folder)
+        return
+    with ExitStack() as files:
+        for name, content in contents.items():
+            files.enter_context(whole_file(folder / name)).write(content)
 
 
 def _low_rank(model: nn.Module) -> dict[str, LowRank]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 ROLES = ("all", "dense", "attention", "mlp", "conv")
 MARK = "role:"  # before a word of `ROLES` in a list, where a layer has that very name
@@ -81,8 +82,11 @@ def select(model: nn.Module, targets: str | Sequence[str]) -> list[Site]:
     A word alone is a role. In a list, a layer of that very name comes first, and `role:conv` is always the role.
 
     Raises:
-        ValueError: A target matches nothing; near names are listed.
+        ValueError: A target matches nothing, and near names are listed; or a layer does not know its shape yet.
     """
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise ValueError(f"{name} has no shape yet, its layer is lazy: run the model once, then adapt it")
     candidates = sites(model)
     picked: set[int] = set()
     for target in [f"{MARK}{targets}" if targets in ROLES else targets] if isinstance(targets, str) else targets:

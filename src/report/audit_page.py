@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.atomic import write_text
+from src.atomic import write_json, write_text
 from src.data.listing import Listing
 from src.data.quality.collection import OPEN
 from src.data.quality.findings import Finding
@@ -63,7 +62,7 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
         command: The command line, ready to paste.
     """
     content = audit.to_dict()
-    write_text(folder / "audit.json", json.dumps(content, indent=2) + "\n")
+    write_json(folder / "audit.json", content)
     page = (
         environment()
         .get_template(TEMPLATE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from scipy.stats import t as student
 
-from src.atomic import write_text
+from src.atomic import write_json, write_text
 from src.metrics import LABELS, headline
 from src.report import units
 from src.report.environment import environment
@@ -105,7 +104,7 @@ def write_folds(folder: Path, merged: Sequence[Merged], console: Console) -> Non
         }
         for item in merged
     ]
-    write_text(folder / "folds.json", json.dumps(content, indent=2) + "\n")
+    write_json(folder / "folds.json", content)
     page = (
         environment()
         .get_template(TEMPLATE)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.atomic import make_folder, write_text
+from src.atomic import make_folder, write_json
 from src.metrics import compute, intervals, why_undefined
 from src.report.predictions import SPLITS, Predictions, write_predictions
 
@@ -24,7 +24,7 @@ def record(folder: Path, predictions: Predictions, positive: str | None, costs: 
     make_folder(folder)
     metrics = {**measure(predictions, positive), **costs}
     write_predictions(folder / "predictions.csv", predictions)
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_json(folder / "metrics.json", metrics)
     return metrics
 
 

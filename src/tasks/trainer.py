@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
+from src.tasks.checkpoint_file import WholeCheckpoints
 from src.tasks.precision import choose_precision
 
 
@@ -137,10 +138,12 @@ class TrainerOptions:
                 callbacks=[*shown, LastStep()],
                 logger=list(logger) or False,
                 default_root_dir=folder,
-                plugins=[choose_precision(self.precision, self.accelerator)],
+                plugins=[choose_precision(self.precision, self.accelerator), WholeCheckpoints()],
             )
         except (MisconfigurationException, AttributeError, KeyError, RuntimeError, TypeError) as error:
-            raise ValueError(f"trainer: {error}") from error
+            own = self.accelerator in ("auto", "cpu")  # else this machine may lack it
+            way = "" if own else f"; trainer.accelerator={self.accelerator}: leave it out to take what there is"
+            raise ValueError(f"trainer: {str(error).rstrip('.!')}{way}") from error
 
     @property
     def _devices(self) -> str | int | list[int]:

@@ -38,6 +38,13 @@ def test_the_image_spec_takes_the_overrides(make_folder, image):
         FolderData(root, image=image, crop_pct=0.0)
 
 
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"num_workers": -1}, {"limit": 0}])
+def test_counts_out_of_range_are_refused_by_name_at_once(image, options, tmp_path):
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"data.{name}={value} must be {value + 1} or more"):
+        FolderData(tmp_path, image=image, **options)
+
+
 def test_findings_are_allowed_by_one_name_or_some_and_unknown_ones_are_refused_at_once(make_folder, image):
     root = make_folder(a=8, b=8)
     kinds = ("near_duplicates_across_splits", "groups_across_splits")

@@ -61,7 +61,7 @@ def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):
     assert len(lines) == 3 and lines[-1].strip().startswith("python -m src.predict model=")
 
 
-@pytest.mark.parametrize("broken", ["put_in_place", "_write_json", "sha256"])
+@pytest.mark.parametrize("broken", ["put_in_place", "write_json", "sha256"])
 def test_a_stop_on_the_way_leaves_the_earlier_bundle(tmp_path, monkeypatch, broken):
     write(tmp_path / "edge")
     before = contents(tmp_path / "edge")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from src.deploy.decisions import accuracy, auroc, changed, named, recall, targets_of
+from src.deploy.decisions import accuracy, auroc, changed, has_score, named, recall, targets_of
 from src.spec import TaskSpec
 
 LABELS, VALUE = TaskSpec("multilabel", ("rust", "scab")), TaskSpec("regression", ("value",), center=5, scale=2)
@@ -55,3 +55,8 @@ def test_recall_is_scikit_learns():
     there, found = random.integers(0, 2, (40, 2)), random.integers(0, 2, (40, 2))
     assert recall(found, there, LABELS) == pytest.approx(reference.recall_score(there, found, average="macro"))
     assert recall(np.ones(3), np.zeros(3), VALUE) is None
+
+
+def test_one_value_has_no_score():
+    assert not has_score(samples("3", "3.0"), VALUE) and has_score(samples("3", "4"), VALUE)
+    assert has_score(samples("a", "a"), LABELS)

@@ -253,6 +253,7 @@ BROKEN = {
     "cut.jpg": (whole[: len(whole) // 2], "truncated"),
     "head.jpg": (whole[:20], "empty, broken or not an image"),
     "cut.png": (stored(Image.fromarray(noise(64, 64, 3)))[:4000], "truncated"),
+    "notes.txt": (b"P6 of the notes\nof a meeting", "empty, broken or not an image that Pillow reads"),
     "postscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n", "a drawing, not pixels"),
     "square.png": (empty_png(20000, 20000), "more than 100 megapixels"),
     "just.png": (empty_png(10001, 10000), "more than 100 megapixels"),

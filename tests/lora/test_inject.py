@@ -10,6 +10,7 @@ from timm.layers.norm_act import GroupNormAct
 from torch import nn
 
 from src.lora import adapters, inject, injection_of, merge, remove
+from src.lora.inject import is_adapted
 from src.lora.targets import classifiers
 from tests.lora.conftest import build, dense_gradients, gradients, images, outputs, relative, stir
 
@@ -283,3 +284,18 @@ def test_a_convolution_takes_one_image_without_a_batch():
     inject(model, rank=1)
     x = torch.randn(3, 9, 9)
     torch.testing.assert_close(model(x), model(x[None])[0])
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (lambda: nn.Linear(4, 4, device="meta"), r"1\.bias has no values yet, it is on the meta device"),
+        (lambda: nn.LazyLinear(4), r"1\.weight has no shape yet, its layer is lazy: run the model once"),
+        (lambda: nn.LazyBatchNorm1d(), r"1\.weight has no shape yet"),
+    ],
+)
+def test_a_model_without_values_is_refused_in_one_line(part, message):
+    model = nn.Sequential(nn.Linear(4, 4), part(), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match=message):
+        inject(model, rank=1)
+    assert not is_adapted(model) and type(model[0]) is nn.Linear and model[0].weight.requires_grad

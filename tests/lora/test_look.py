@@ -124,9 +124,12 @@ class Counting(Net):
         super().__init__()
         self.register_buffer("steps", torch.zeros(1))
         self.seen, self.calls, self.cache = [], 0, None
+        self.plain, self.kept = torch.zeros(1), {"last": [torch.zeros(2)]}
 
     def forward(self, x):
         self.steps.add_(1)
+        self.plain += 1
+        self.kept["last"][0].fill_(3)
         self.seen.append(x)
         self.calls, self.cache = self.calls + 1, torch.rand(2)
         return super().forward(x.sub_(0.5))
@@ -138,6 +141,7 @@ def test_nothing_of_a_look_remains():
     assert look(model, X, lambda example: run(model, example))[1][0].shape == (2, 4, 6, 6)
     assert_same(model, before)
     assert not model.seen and torch.equal(torch.random.get_rng_state(), state)
+    assert not model.plain.any() and not model.kept["last"][0].any()
     assert fold_norms(model) == 1 and not model.seen and not model.steps.any()
 
 

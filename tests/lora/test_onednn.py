@@ -2,6 +2,7 @@ import functools
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import src.lora.onednn as onednn
@@ -90,3 +91,11 @@ def test_without_the_operators_a_model_learns_the_same(base, monkeypatch):
     monkeypatch.setattr(onednn, "_knows", functools.cache(onednn._knows.__wrapped__))
     assert relative(outputs(base, x), expected) <= TOLERANCE
     assert_close(gradients(base, x), expected_gradients)
+
+
+def test_what_a_tensor_without_values_says_is_not_kept(monkeypatch):
+    expected = onednn.takes(torch.zeros(1))
+    monkeypatch.setattr(onednn, "_knows", functools.cache(onednn._knows.__wrapped__))
+    with FakeTensorMode():
+        assert not onednn.takes(torch.zeros(1)) and onednn.product(torch.zeros(2, 3), torch.zeros(3, 4)).shape == (2, 4)
+    assert onednn.takes(torch.zeros(1)) == expected

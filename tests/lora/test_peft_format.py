@@ -1,4 +1,5 @@
 import copy
+import errno
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from src import atomic
 from src.lora import inject, injection_of, load_peft, save_adapter, save_peft
 from src.lora.adapter_file import load_adapter
 from tests.lora.conftest import build, images, outputs, relative, stir
@@ -218,3 +220,29 @@ def test_a_layer_that_is_called_as_a_role_or_a_pattern_is_adapted_alone(layer, t
     again = copy.deepcopy(base)
     load_adapter(save_adapter(tmp_path / "ours", ours), again)
     assert torch.equal(outputs(again, x), outputs(ours, x))
+
+
+def test_both_files_are_written_or_none(tmp_path, monkeypatch):
+    model = plain("test_vit")
+    inject(model, rank=2, targets=["blocks.0.mlp.fc1"])
+    written = save_peft(tmp_path / "new", model)
+    before = {path.name: path.read_bytes() for path in written.iterdir()}
+    stir(model)
+    (written / "README.md").write_text("kept")
+
+    for folder in ("new", "other"):
+        calls = []
+
+        def full(descriptor, calls=calls):
+            calls.append(descriptor)
+            if len(calls) == 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic.os, "fsync", full)
+            with pytest.raises(atomic.WriteError, match="make room on that disk"):
+                save_peft(tmp_path / folder, model)
+    assert {path.name: path.read_bytes() for path in written.iterdir()} == {**before, "README.md": b"kept"}
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    save_peft(written, model)
+    assert (written / "adapter_model.safetensors").read_bytes() != before["adapter_model.safetensors"]

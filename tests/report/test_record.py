@@ -19,6 +19,12 @@ def test_figures_costs_and_rows_are_written_and_read_again(tmp_path):
     assert (again.probabilities == rows.probabilities).all()
 
 
+def test_a_figure_that_is_no_number_is_null(tmp_path):
+    record(tmp_path, predictions(splits=("val", "test")), "bad", {"train_seconds": float("nan")})
+    text = (tmp_path / "metrics.json").read_text()
+    assert "NaN" not in text and json.loads(text)["train_seconds"] is None
+
+
 def test_measure_gives_each_split_its_own_figures_and_is_json():
     whole = predictions(images=90, splits=("val", "test", "val"))
     figures = measure(whole, "bad")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from src.data.naming import listed
 from src.data.quality.collection import OPEN, Collection
 from src.edge.unread import describe
 
@@ -78,7 +79,7 @@ def splits(data: Collection) -> Iterator[Finding]:
         if cell not in whole:
             lost.setdefault(cell, []).append(position)
     if lost:
-        told = " and ".join(f"class {label!r} in {split or OPEN}" for label, split in lost)
+        told = listed([f"class {label!r} in {split or OPEN}" for label, split in lost])
         shown = tuple((position,) for positions in lost.values() for position in positions)
         yield Finding("none_readable", f"no image of {told} can be read: repair the files", shown, stops=True)
 
@@ -144,7 +145,7 @@ def few_images(data: Collection) -> Iterator[Finding]:
         if count < FEW and split != OPEN
     ]
     if few:
-        yield Finding("few_images", f"fewer than {FEW} images: {'; '.join(few)}; figures of these say nothing")
+        yield Finding("few_images", f"fewer than {FEW} images: {listed(few, '; ')}; figures of these say nothing")
 
 
 def balance(data: Collection) -> Iterator[Finding]:
@@ -153,7 +154,7 @@ def balance(data: Collection) -> Iterator[Finding]:
     most = max(totals, key=lambda label: totals[label])
     rare = [label for label, count in totals.items() if count < RARE * totals[most]]
     if rare:
-        told = ", ".join(f"{label} ({totals[label]:,})" for label in rare)
+        told = listed([f"{label} ({totals[label]:,})" for label in rare])
         text = f"rare beside {most} ({totals[most]:,} images): {told}; read balanced accuracy, not accuracy"
         yield Finding("class_balance", text)
 

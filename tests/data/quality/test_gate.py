@@ -188,3 +188,11 @@ def test_labels_that_were_not_examined_are_not_told_to_be_right():
     content = check(collection(labels=LabelCheck(reason="too few"))).to_dict()
     assert content["label_errors"] is None and content["labels"] == {"examined": 0, "not_examined": "too few"}
     assert check(collection()).to_dict()["label_errors"] == []
+
+
+def test_a_finding_of_many_classes_stays_one_line():
+    classes = tuple(f"class number {place:03}" for place in range(400))
+    samples = [Sample(Path(f"/r/{place:03}.png"), label, "train") for place, label in enumerate(classes)]
+    data = replace(collection(400, samples=samples), classes=classes)
+    told = {finding.kind: finding.text for finding in check(data).findings}
+    assert "; and 392 more; figures of these" in told["few_images"] and len(told["few_images"]) < 400
