@@ -24,7 +24,8 @@ def read_views(wanted: object, image: ImageSpec) -> tuple[str, ...]:
     views = tuple(map(str, wanted))
     for place, name in enumerate(views):
         if name not in VIEWS:
-            raise ValueError(f"there is no view {name!r}{near(name, VIEWS)}: choose from {', '.join(VIEWS)}")
+            known = f"{', '.join(VIEWS)}; both is a half turn"
+            raise ValueError(f"there is no view {name!r}{near(name, VIEWS)}: choose from {known}")
         if name in views[:place]:
             raise ValueError(f"views names {name} twice, and each costs a forward pass: name it once")
     require_turnable(views, image)

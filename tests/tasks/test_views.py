@@ -24,6 +24,7 @@ def test_views_are_read_in_the_order_they_are_named(wanted):
         ([], "views=[] is no list"),
         ({"identity": 1}, "is no list"),
         (["identity", "horisontal"], "there is no view 'horisontal' (did you mean horizontal?): choose from identity,"),
+        (["rotate180"], "transverse; both is a half turn"),
         ([3], "there is no view '3': choose from identity,"),
         (["identity", "both", "both"], "views names both twice"),
         (["identity", *QUARTER_TURNS], f"views {', '.join(QUARTER_TURNS)} turn a picture of 24 x 32 pixels"),
