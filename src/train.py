@@ -37,10 +37,12 @@ with requires("train"):
     from src.data.moved import OWN_DATA
     from src.data.quality import check
     from src.folders import is_named
+    from src.recipe import plan, settle_symmetry
     from src.report import About, record, summary, tabulate, write_report
     from src.resumed import resumed
     from src.spec import SCORES
     from src.tasks import (
+        START,
         Fitted,
         Setting,
         TrainerOptions,
@@ -112,6 +114,8 @@ def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = 
     trainer: TrainerOptions = instantiate(config.trainer)
     data, task = compose(config)
     pass_gate(task.setting.backbone, data, config)
+    settle_symmetry(config, task.setting.backbone, data)
+    trainer = plan(config, trainer, data)
     if resume:
         require_same_cut(folder, data)
     with run_folder(folder, named, resume) as folder:
@@ -164,13 +168,16 @@ def _fit(config: DictConfig, folder: Path, task: VisionTask, data: ImageData, tr
     except ModuleNotFoundError as error:
         raise ValueError(f"logger: {error}") from error
     try:
-        return fit(task, data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
+        fitted = fit(task, data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
     except KeyboardInterrupt:
         again = f"python -m src.train {shlex.quote(f'resume={folder}')}"
         log.warning(
             "stopped: %s %s", "go on with" if can_resume(folder) else "no epoch was whole; begin anew with", again
         )
         raise
+    if fitted.best_epoch == START:
+        log.warning("every epoch is below the head alone on val: that head is kept, and the adapters change nothing")
+    return fitted
 
 
 def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
@@ -233,7 +240,7 @@ def describe(
         counts=data.counts,
         classes=data.classes,
         positive=data.positive,
-        method=setting.adaptation.describe(task.model),
+        method=(*setting.adaptation.describe(task.model), *(config.get("recipe") or ())),
         layers=layers(task.model),
         versions=provenance["versions"],
         date=provenance["date"],

@@ -260,7 +260,7 @@ def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invok
     assert all(
         torch.equal(value, again[name]) for name, value in load_file(runs["lora"] / "adapter.safetensors").items()
     )
-    assert len((run / "history.csv").read_text().splitlines()) == 1 + 2
+    assert len((run / "history.csv").read_text().splitlines()) == 2 + 2
     noted, config = read(run / "data.json"), (run / "config.yaml").read_bytes()
     (run / "data.json").write_text(json.dumps({**noted, "membership": "of another cut"}))
     refused(
@@ -303,7 +303,8 @@ def refused(ended, message, code=2):
         (("+experiment=nope",), r"there is no experiment=nope \(choose from crops, defects\)"),
         (("experiment=defects",), r"write \+experiment=defects"),
         (("lora=dorra",), r"there is no lora=dorra: did you mean dora\?"),
-        (("trainer.max_epochs=many",), r"trainer\.max_epochs=many is not a whole number"),
+        (("trainer.max_epochs=many",), r"trainer\.max_epochs=many is no number of epochs: give 1 or more, or auto"),
+        (("data.augment.symmetry=vertical",), r"no symmetry 'vertical': choose one of auto, all, horizontal, none"),
         (("trainer.max_epochs=0",), r"trainer\.max_epochs=0 is no number of epochs"),
         (("trainer.max_epochs=[3]",), r"trainer\.max_epochs=\[3\] is no number of epochs"),
         (("trainer.max_epochs=-1",), r"trainer\.max_epochs=-1 has no end"),

@@ -75,7 +75,7 @@ def test_every_command_has_a_config(name):
 def test_crops_takes_any_source_and_keeps_its_augmentation(source):
     data = composed("+experiment=crops", f"data={source}").data
     assert data._target_ == composed(f"data={source}").data._target_
-    assert data.augment == {"_target_": "src.data.transforms.defects"}
+    assert data.augment == {"_target_": "src.data.transforms.defects", "symmetry": "auto"}
 
 
 def test_a_mapping_is_given_on_the_command_line():

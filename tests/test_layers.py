@@ -7,25 +7,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BELOW = {
-    *(
-        "__init__",
-        "atomic",
-        "command",
-        "draws",
-        "errors",
-        "flags",
-        "folders",
-        "mistyped",
-        "overrides",
-        "remarks",
-        "resumed",
-    ),
-    *("spec", "typed"),
+    *("__init__", "atomic", "command", "draws", "errors", "flags", "folders", "mistyped", "overrides", "recipe"),
+    *("remarks", "resumed", "spec", "typed"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
     *("atomic", "backbones", "command", "data", "deploy", "evaluate", "folders", "lora", "overrides", "report"),
-    *("resumed", "spec", "tasks", "typed"),
+    *("recipe", "resumed", "spec", "tasks", "typed"),
 }
 MAY_IMPORT = {
     "atomic": set(),
@@ -39,6 +27,7 @@ MAY_IMPORT = {
     "typed": set(),
     "command": {"errors", "flags", "mistyped", "overrides", "remarks"},
     "folders": {"atomic", "command"},
+    "recipe": {"backbones", "data", "tasks"},
     "resumed": {"data", "tasks", "typed"},
     "edge": {"atomic", "spec"},
     "lora": {"atomic"},

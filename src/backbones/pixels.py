@@ -45,7 +45,7 @@ def average_views(model: Callable[[Tensor], Tensor], images: Tensor, views: Sequ
     Returns:
         Logits, N x classes.
     """
-    seen = [_view(images, name) for name in views]
+    seen = [show(images, name) for name in views]
     if len(seen) == 1:
         return model(seen[0])
     # One pass over a longer batch keeps one copy of the backbone in the exported graph.
@@ -53,7 +53,8 @@ def average_views(model: Callable[[Tensor], Tensor], images: Tensor, views: Sequ
     return logits.reshape(len(seen), -1, logits.shape[1]).mean(dim=0)
 
 
-def _view(images: Tensor, name: str) -> Tensor:
+def show(images: Tensor, name: str) -> Tensor:
+    """Return the pictures (N x C x H x W) flipped or turned as one of `src.spec.VIEWS`."""
     turned = name in _TURNED_FLIPS
     flips = _TURNED_FLIPS[name] if turned else _FLIPS[name]
     images = images.transpose(2, 3) if turned else images

@@ -51,6 +51,7 @@ class ImageData(LightningDataModule, ABC):
         left_out: Images that cannot be read, and other files and folders that are not used, each with the reason.
         allow: Findings of the data gate that stop no training.
         cache: Folder for what is worth keeping between runs, or None.
+        augment: Random change of the training images; another one holds from the next `train_dataloader` on.
     """
 
     classes: tuple[str, ...]
@@ -128,7 +129,7 @@ class ImageData(LightningDataModule, ABC):
             bit_depth=image.bit_depth if bit_depth is None else bit_depth,
         )
         self._batch_size, self._num_workers, self._balanced = batch_size, num_workers, balanced
-        self._seed, self._limit, self._on_error, self._augment = seed, limit, on_error, augment
+        self._seed, self._limit, self._on_error, self.augment = seed, limit, on_error, augment
         self.allow = allowed_kinds(allow)
         self.cache = None if cache_dir is None else Path(cache_dir).expanduser()
         part = None if folds is None or fold is None else Fold(folds, fold)
@@ -243,6 +244,10 @@ class ImageData(LightningDataModule, ABC):
             chosen = positions[start : start + self._batch_size]
             yield torch.stack([self._used.pixels[position] for position in chosen])
 
+    def positions(self, split: str) -> list[int]:
+        """Return where the images of a split are among those in use, in the order of `samples`."""
+        return list(self._positions[split])
+
     def samples(self, split: str) -> list[Sample]:
         """Return the images of a split in the order of the listing, without the broken ones."""
         return [self._used.samples[position] for position in self._positions[split]]
@@ -254,7 +259,7 @@ class ImageData(LightningDataModule, ABC):
         (N x classes, 0 or 1) or values (N x 1) where the source gives those. With `weights`, they come last in a batch.
         """
         positions, aims = self._positions["train"], soft_targets(self.samples("train"), self.classes)
-        dataset = ImageDataset(self._used.pixels, positions, aims, self._augment, self._seed, self.weights())
+        dataset = ImageDataset(self._used.pixels, positions, aims, self.augment, self._seed, self.weights())
         labels = [sample.label for sample in self.samples("train")] if self._balanced else None
         sampler = EpochSampler(len(dataset), self._seed, labels)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)

@@ -10,34 +10,49 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 Augment = Callable[[Tensor], Tensor]
+# Flips and quarter turns, left and right alone, nothing; auto is all until somebody has looked at the pictures.
+SYMMETRIES = ("all", "horizontal", "none")
+_FLIPS = {"auto": 3, "all": 3, "horizontal": 1, "none": 0}
 
 
-def none() -> Augment:
-    """Leave the images as they are."""
+def none(symmetry: str = "none") -> Augment:
+    """Leave the images as they are, whatever their symmetry is."""
     return nn.Identity()
 
 
-def defects(brightness: float = 0.2, contrast: float = 0.2) -> Augment:
-    """Flip and turn parts that have no upright side, and vary the exposure; nothing is cut off.
+def defects(brightness: float = 0.2, contrast: float = 0.2, symmetry: str = "all") -> Augment:
+    """Flip and turn parts as far as they have no upright side, and vary the exposure; nothing is cut off.
 
     Args:
         brightness: Largest relative change of brightness.
         contrast: Largest relative change of contrast.
+        symmetry: `auto` or one of `SYMMETRIES`: the flips and turns under which a picture keeps its class.
     """
-    exposure = v2.ColorJitter(brightness=brightness, contrast=contrast)
-    return nn.Sequential(v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), QuarterTurns(), exposure)
+    return nn.Sequential(*_flips(symmetry), v2.ColorJitter(brightness=brightness, contrast=contrast))
 
 
-def crops(area: float = 0.6, degrees: float = 10.0, jitter: float = 0.2) -> Augment:
+def crops(area: float = 0.6, degrees: float = 10.0, jitter: float = 0.2, symmetry: str = "all") -> Augment:
     """Flip, turn a little, zoom in and vary the colour, as suits photographs of plants.
 
     Args:
         area: Smallest part of the area that the zoom keeps.
         degrees: Largest turn to either side.
         jitter: Largest relative change of brightness, contrast and saturation.
+        symmetry: As `defects`; these flips hold no quarter turn.
     """
     colour = v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter)
-    return nn.Sequential(v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), Turn(degrees), Zoom(area), colour)
+    return nn.Sequential(*_flips(symmetry)[:2], Turn(degrees), Zoom(area), colour)
+
+
+def _flips(symmetry: str) -> list[nn.Module]:
+    """Return the random flips and turns of a symmetry.
+
+    Raises:
+        ValueError: There is no such symmetry.
+    """
+    if symmetry not in _FLIPS:
+        raise ValueError(f"there is no symmetry {symmetry!r}: choose one of {', '.join(_FLIPS)}")
+    return [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), QuarterTurns()][: _FLIPS[symmetry]]
 
 
 class QuarterTurns(nn.Module):

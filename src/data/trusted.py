@@ -17,7 +17,7 @@ SOURCES = frozenset(
 AUGMENTS = frozenset(
     f"{transforms.__name__}.{name}"
     for name, value in inspect.getmembers(transforms, inspect.isfunction)
-    if value.__module__ == transforms.__name__
+    if value.__module__ == transforms.__name__ and not name.startswith("_")
 )
 _HYDRA = ("_target_", "_partial_")  # of Hydra's own keys, those that our configs use
 

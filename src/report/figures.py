@@ -95,7 +95,7 @@ def learning_curves(history: History, best_epoch: int | None) -> str:
 
     Args:
         history: Columns of `history.csv`; missing or empty ones are left out.
-        best_epoch: The epoch that was kept, numbered as in `history`, or None.
+        best_epoch: The epoch that was kept, numbered as in `history`, -1 for the head alone, or None.
 
     Returns:
         The SVG, or nothing when there is nothing to draw.
@@ -146,7 +146,13 @@ def _panel(axes: Axes, title: str, lines: Mapping[str, tuple[Array, Array]], bes
     for label, (epochs, values) in lines.items():
         axes.plot(epochs, values, label=label, marker="o" if len(values) == 1 else "")
     if best_epoch is not None:
-        axes.axvline(best_epoch, color=MUTED, linewidth=1.2, linestyle=":", label="epoch kept")
+        axes.axvline(
+            best_epoch,
+            color=MUTED,
+            linewidth=1.2,
+            linestyle=":",
+            label="head alone kept" if best_epoch < 0 else "epoch kept",
+        )
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
     axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))

@@ -1,11 +1,11 @@
 """Tasks: what is trained, how it is scored, and how a trained file becomes a model again."""
 
 from src.tasks.adaptation import Full, Lora
-from src.tasks.base import Setting, VisionTask, layers
+from src.tasks.base import START, Setting, VisionTask, layers
 from src.tasks.build import build, predict_logits
 from src.tasks.classification import ClassificationTask
 from src.tasks.fit import Fitted, fit
-from src.tasks.frozen import examine_labels
+from src.tasks.frozen import examine_labels, examine_symmetry
 from src.tasks.imbalance import Imbalance
 from src.tasks.lines import read_lines
 from src.tasks.memory import keep_freed_memory
@@ -18,7 +18,8 @@ from src.tasks.restore import Trained, metadata, read_trained
 from src.tasks.run_folder import is_trained, point_latest, require_name, require_new, run_folder
 from src.tasks.schedule import warmup_cosine
 from src.tasks.specify import frequencies, require_learnt, require_order, specify
-from src.tasks.trainer import TrainerOptions
+from src.tasks.stopping import EarlyStopping
+from src.tasks.trainer import AUTO, TrainerOptions
 from src.tasks.used_data import (
     note_data,
     require_own_cut,
@@ -31,7 +32,10 @@ from src.tasks.used_data import (
 from src.tasks.views import read_views
 
 __all__ = [
+    "AUTO",
+    "START",
     "ClassificationTask",
+    "EarlyStopping",
     "Fitted",
     "Full",
     "Imbalance",
@@ -47,6 +51,7 @@ __all__ = [
     "can_resume",
     "choose_precision",
     "examine_labels",
+    "examine_symmetry",
     "fit",
     "frequencies",
     "is_trained",

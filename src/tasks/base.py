@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from src.backbones import Backbone
 from src.backbones.pixels import average_views
+from src.data import ImageData
 from src.lora import Layer, apply_ratios, injection_of, parameter_groups
 from src.metrics import Figures
 from src.spec import SCORES, ImageSpec, TaskSpec
@@ -24,11 +25,12 @@ from src.tasks.adaptation import Adaptation
 from src.tasks.build import build, network_input
 from src.tasks.head import PENALTIES, features, fit_head, linear_head
 from src.tasks.probe import require_alive
-from src.tasks.score import SplitFigures, figures
+from src.tasks.score import SplitFigures, figures, standard_error
 from src.tasks.views import require_turnable
 
 log = logging.getLogger(__name__)
-SCORED_EPOCHS = 3  # a small validation split singles out lucky epochs: each is scored with the two before it
+START = -1  # the fitted head alone, as an epoch before the first
+SCORED_EPOCHS = 3  # the window that an epoch is scored by: it and the two before it
 Batch = tuple[Tensor, ...]  # pixels, targets, indices, and weights where the training images have them
 
 
@@ -87,6 +89,8 @@ class VisionTask(LightningModule, ABC):
         self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
         self.val_figures = SplitFigures(setting.task)
         self._scores: list[float] = []
+        self.start_figures: Figures | None = None  # of the fitted head on val, before the first epoch
+        self.score_error = 0.0  # standard error of the last epoch's score
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
 
     @abstractmethod
@@ -151,13 +155,24 @@ class VisionTask(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         """Report the epoch's figures as the report would, and the score that decides which epoch is kept."""
         found = self.val_figures.compute()
+        self.score_error = self.val_figures.standard_error(SCORES[self.kind])
         self.val_figures.reset()
         if self.trainer.sanity_checking:
             return
         # The loss is the training's own, which may weigh classes.
         self.log_dict({f"val/{name}": _number(value) for name, value in found.items() if name != "loss"})
         self._scores = [*self._scores, self._steering(found)][-SCORED_EPOCHS:]
-        self.log("val/score", sum(self._scores) / len(self._scores), prog_bar=True)
+        self.log("val/score", self.window_score, prog_bar=True)
+
+    @property
+    def window_score(self) -> float:
+        """The mean score of the last `SCORED_EPOCHS` epochs that were scored, or of those that there are."""
+        return sum(self._scores) / len(self._scores)
+
+    @property
+    def window_is_whole(self) -> bool:
+        """Whether there are so many."""
+        return len(self._scores) == SCORED_EPOCHS
 
     def on_fit_start(self) -> None:
         """Start head and adapters from the data, then see that every adapter learns, unless training is resumed."""
@@ -166,11 +181,24 @@ class VisionTask(LightningModule, ABC):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         head = linear_head(self.model)
         if self._warm_start and head is not None:
-            sets = [features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val")]
-            score = fit_head(head, sets[0], sets[1], self.loss, self._score, data.weights(), self.penalties)
-            log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
+            self._start_head(head, data)
         self.setting.adaptation.start(self.model, (images for images, _ in self._batches(data.loader("train"))))
         require_alive(self.model, self._losses(data.train_dataloader()))
+
+    def _start_head(self, head: nn.Linear, data: ImageData) -> None:
+        """Fit the head on the frozen features, and score it: what comes after must not be worse."""
+        train, val = (features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val"))
+        score = fit_head(head, train, val, self.loss, self._score, data.weights(), self.penalties)
+        log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
+        with torch.no_grad():
+            logits = head(val[0].to(head.weight.device)).cpu()
+        self.start_figures = figures(logits, val[1], self.setting.task)
+        self.score_error = standard_error(logits, val[1], self.setting.task, SCORES[self.kind])
+
+    @property
+    def start_score(self) -> float | None:
+        """The score of the fitted head on val before the first epoch; None where no head was fitted."""
+        return None if self.start_figures is None else self._steering(self.start_figures)
 
     def on_train_epoch_start(self) -> None:
         """Make an epoch's randomness a function of seed and epoch, so that a resumed training is an unbroken one."""

@@ -17,15 +17,16 @@ from lightning.pytorch.loggers import Logger
 
 from src.data.naming import near
 from src.metrics import LABELS
-from src.tasks.base import VisionTask
+from src.tasks.base import START, VisionTask
 from src.tasks.history import History
+from src.tasks.kept import KeptEpoch
 from src.tasks.memory import keep_freed_memory
 from src.tasks.progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
-from src.tasks.trainer import TrainerOptions
+from src.tasks.trainer import AUTO, TrainerOptions
 
 
 class EpochCheckpoint(ModelCheckpoint):
-    """Keep one epoch's checkpoint, the best or the last one, also in a run folder that was moved since."""
+    """Keep the last epoch's checkpoint, also in a run folder that was moved since."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where the checkpoint left off, with its files where the folder is now."""
@@ -52,7 +53,7 @@ class Fitted:
 
     Attributes:
         epochs: Number of epochs that were trained, earlier parts of a resumed training included.
-        best_epoch: The epoch whose weights were kept.
+        best_epoch: The epoch whose weights were kept, -1 for the head alone that it began with.
         stopped_early: Whether it ended before the last epoch asked for.
         train_seconds: Time of this fit, the head's start included.
         seconds_per_epoch: Mean time of an epoch, its validation included.
@@ -99,19 +100,21 @@ def fit(
         resume: Go on from the folder's last checkpoint; without one the training begins anew.
 
     Raises:
-        ValueError: The checkpoint is damaged, or another model's; a callback waits for a figure that is not there; no
-            epoch was scored.
+        ValueError: The epochs are not planned; the checkpoint is damaged, or another model's; a callback waits for a
+            figure that is not there; no epoch was scored.
         KeyboardInterrupt: It was stopped; what whole epochs left is in `folder`.
     """
+    if trainer.max_epochs == AUTO:
+        raise ValueError(f"trainer.max_epochs={AUTO} is still to be planned for the data: give a number")
     require_monitored(callbacks)
     keep_freed_memory()
     done = read_progress(folder) if resume else NOTHING
     checkpoint = last_checkpoint(folder) if done.epochs else None
-    best = EpochCheckpoint(folder / CHECKPOINTS, "best", monitor="val/score", mode="max", enable_version_counter=False)
+    kept = KeptEpoch(folder / CHECKPOINTS / "best.ckpt")
     # Lightning's own `save_last` writes it only when the best one changes, and a resumed training would lose epochs.
     last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     history = History(folder / "history.csv")
-    own: list[Callback] = [*callbacks, best, last, history, RichProgressBar(), *[StaysStopped()] * done.stopped]
+    own: list[Callback] = [*callbacks, kept, last, history, RichProgressBar(), *[StaysStopped()] * done.stopped]
     built = trainer(own, loggers, folder)
     start = time.perf_counter()
     try:
@@ -125,10 +128,12 @@ def fit(
             raise
         raise ValueError(str(error)) from error  # a figure of another kind of task
     seconds = time.perf_counter() - start
-    if not best.best_model_path:
+    rows = [row for row in history.rows if row["epoch"] != START]
+    if not rows or "val_score" not in rows[-1]:
         raise ValueError("the training ended before an epoch was scored, so that none can be kept: give it more time")
-    kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    task.load_state_dict(kept["state_dict"], strict=False)
-    times = [row["seconds"] for row in history.rows]
-    early = len(history.rows) < (built.max_epochs or 0) and not 0 < built.max_steps <= built.global_step
-    return Fitted(len(history.rows), int(kept["epoch"]), early, seconds, sum(times) / len(times))
+    kept.settle(last_checkpoint(folder), int(rows[-1]["epoch"]), rows[-1]["val_score"], task.score_error)
+    assert kept.epoch is not None
+    task.load_state_dict(torch.load(kept.path, map_location="cpu", weights_only=True)["state_dict"], strict=False)
+    times = [row["seconds"] for row in rows]
+    early = len(rows) < (built.max_epochs or 0) and not 0 < built.max_steps <= built.global_step
+    return Fitted(len(rows), kept.epoch, early, seconds, sum(times) / len(times))

@@ -1,4 +1,4 @@
-"""What the frozen backbone makes of a whole data set: features, and the labels that they contradict."""
+"""What the frozen backbone makes of a data set: features, labels that they contradict, flips that change nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,19 @@ from torch import nn
 
 from src.atomic import write_bytes
 from src.backbones import Backbone
+from src.backbones.pixels import show
 from src.data import ImageData
+from src.data.dataset import Target
 from src.data.quality.label_errors import LabelCheck, check_labels
+from src.data.quality.symmetry import Symmetry, find_symmetry
+from src.data.targets import targets
 from src.lora.hashing import base_hash
 from src.tasks.build import best_device, is_conv_net, network_input
 
 log = logging.getLogger(__name__)
 MOST = 20_000  # images whose labels are examined: 100 MB of features
-KEPT = 4  # files of features in the cache, the newest: some sets with one backbone, or one set with some
+FLIPPED = 400  # images that are flipped to see whether they keep their class
+KEPT = 8  # files of features in the cache, the newest: some sets with one backbone, or one set with some
 
 
 def examine_labels(backbone: Backbone, data: ImageData) -> LabelCheck:
@@ -41,7 +47,7 @@ def examine_labels(backbone: Backbone, data: ImageData) -> LabelCheck:
     readable = collection.readable
     if backbone.weights == "none" or not readable:
         return LabelCheck(reason="no image can be read" if not readable else "the backbone has random weights")
-    positions = readable[:: -(-len(readable) // MOST)]
+    positions = _examined(data)
     units = data.units()
     checked = check_labels(
         _features(backbone, data, positions),
@@ -55,16 +61,62 @@ def examine_labels(backbone: Backbone, data: ImageData) -> LabelCheck:
     return replace(checked, reason=f"{drawn}; {checked.reason}" if checked.reason else drawn)
 
 
-def _features(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
-    """Return the features of the images (N x F), from the cache where they are there."""
+def examine_symmetry(backbone: Backbone, data: ImageData) -> Symmetry:
+    """Find the flips and turns under which the training and validation images keep their class.
+
+    Args:
+        backbone: The network, with pretrained weights: random ones see nothing.
+        data: The images, after `setup`. Of more than `FLIPPED`, every n-th is looked at.
+    """
+    if backbone.weights == "none":
+        return Symmetry("all", "the backbone has random weights, which cannot tell whether flips keep the class")
+    examined = set(_examined(data))
+    known = [
+        (position, target)
+        for split in ("train", "val")
+        for position, target in zip(data.positions(split), targets(data.samples(split), data.classes), strict=True)
+        if position in examined
+    ]
+    known = known[:: -(-len(known) // FLIPPED)]
+    positions, units = [position for position, _ in known], data.units()
+    views = ("horizontal", "both", *(("rotate90",) if data.image.size[0] == data.image.size[1] else ()))
+    return find_symmetry(
+        _upright(backbone, data, positions),
+        {view: partial(_features, backbone, data, positions, view) for view in views},
+        np.stack([_columns(target, len(data.classes)) for _, target in known]),
+        [units[position] for position in positions],
+    )
+
+
+def _upright(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
+    """Return the features of some images, out of those that the label check needs where it needs any."""
+    if data.listing.target != "label":
+        return _features(backbone, data, positions)
+    row = {position: row for row, position in enumerate(_examined(data))}
+    return _features(backbone, data, list(row))[[row[position] for position in positions]]
+
+
+def _examined(data: ImageData) -> list[int]:
+    """Return the positions of the images that are looked at, so that both looks share their features."""
+    readable = data.collection().readable
+    return readable[:: -(-len(readable) // MOST)]
+
+
+def _columns(target: Target, classes: int) -> NDArray[np.float32]:
+    """Return what an image is as numbers: 0 and 1 for each class or label, or its value."""
+    return np.eye(classes, dtype=np.float32)[target] if isinstance(target, int) else target.numpy()
+
+
+def _features(backbone: Backbone, data: ImageData, positions: list[int], view: str = "identity") -> NDArray[np.float32]:
+    """Return the features of the images in one of `src.spec.VIEWS` (N x F), from the cache if they are there."""
     model = backbone.create(0, data.image.size)
     if data.cache is None:
-        return _computed(model, data, positions)
-    facts = [base_hash(model), data.image, [data.digests[position] for position in positions]]
+        return _computed(model, data, positions, view)
+    facts = [base_hash(model), data.image, [data.digests[position] for position in positions], view]
     path = data.cache / f"features-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.npy"
     found = _kept(path, len(positions))
     if found is None:
-        found = _computed(model, data, positions)
+        found = _computed(model, data, positions, view)
         _keep(path, found)
     return found
 
@@ -91,14 +143,15 @@ def _keep(path: Path, features: NDArray[np.float32]) -> None:
 
 
 @torch.no_grad()
-def _computed(model: nn.Module, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
-    log.info("looking at %d images with the frozen backbone, to find wrong labels", len(positions))
+def _computed(model: nn.Module, data: ImageData, positions: list[int], view: str) -> NDArray[np.float32]:
+    shown = "" if view == "identity" else f", seen {view}"
+    log.info("looking at %d images with the frozen backbone%s", len(positions), shown)
     device = best_device()
     model = model.to(device)
     if is_conv_net(model):
         model = model.to(memory_format=torch.channels_last)
     seen = [
-        model(network_input(model, pixels.to(device), data.image)).flatten(1).float().cpu()
+        model(show(network_input(model, pixels.to(device), data.image), view)).flatten(1).float().cpu()
         for pixels in data.pixels(positions)
     ]
     return torch.cat(seen).numpy()

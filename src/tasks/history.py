@@ -11,10 +11,12 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from src.atomic import write_text
+from src.spec import SCORES
+from src.tasks.base import START, VisionTask
 
 
 class History(Callback):
-    """Write `history.csv`: one row an epoch, with losses, validation scores, learning rate and seconds."""
+    """Write `history.csv`: the head alone, then a row an epoch: losses, validation scores, learning rate, seconds."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,8 +24,12 @@ class History(Callback):
         self._start = 0.0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Start the clock also where a training goes on inside an epoch."""
+        """Note the fitted head as epoch -1, and start the clock where a training goes on inside an epoch."""
         self._start = time.perf_counter()
+        if isinstance(module, VisionTask) and module.start_figures is not None and not self.rows:
+            known = {name: value for name, value in module.start_figures.items() if value is not None}
+            self.rows = [{"epoch": START, **{f"val_{name}": value for name, value in known.items()}}]
+            self.rows[0]["val_score"] = self.rows[0][f"val_{SCORES[module.kind]}"]
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the epoch's clock."""

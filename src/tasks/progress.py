@@ -79,7 +79,8 @@ def require_unfinished(folder: Path, trainer: Mapping[Any, Any], stops_early: bo
     count = "1 epoch" if done.epochs == 1 else f"{done.epochs} epochs"
     nothing = f"there is nothing to resume: {folder}"
     for key, plus, made in (("max_epochs", "", done.epochs), ("max_steps", "+", done.steps)):
-        if trainer.get(key) not in (None, -1) and made >= trainer[key]:
+        asked = trainer.get(key)
+        if isinstance(asked, int) and asked != -1 and made >= asked:
             raise ValueError(
                 f"{nothing} is finished ({count}); to train on add {plus}trainer.{key}=NUMBER, above {made}"
             )

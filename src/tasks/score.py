@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -13,6 +14,8 @@ from src.backbones.outputs import interpret
 from src.data import Sample
 from src.metrics import Decided, Figures, compute
 from src.spec import SCORES, TaskSpec
+
+PARTS = 10
 
 
 class SplitFigures(Metric):
@@ -41,6 +44,10 @@ class SplitFigures(Metric):
         """Return the figures of all batches since the last `reset`, None where one is undefined."""
         return figures(dim_zero_cat(self.logits).cpu(), dim_zero_cat(self.targets).cpu(), self._task)
 
+    def standard_error(self, name: str) -> float:
+        """Return the standard error of a figure of them, as the function does."""
+        return standard_error(dim_zero_cat(self.logits).cpu(), dim_zero_cat(self.targets).cpu(), self._task, name)
+
 
 def figures(logits: Tensor, targets: Tensor, task: TaskSpec) -> Figures:
     """Return what the report says of these images.
@@ -55,6 +62,22 @@ def figures(logits: Tensor, targets: Tensor, task: TaskSpec) -> Figures:
     return compute(
         Decided(task.kind, task.classes, probabilities.numpy(), aims.numpy(), decided.numpy()), task.positive
     )
+
+
+def standard_error(logits: Tensor, targets: Tensor, task: TaskSpec, name: str) -> float:
+    """Return the standard error of a figure over images like these: the jackknife that leaves out a tenth in turn.
+
+    Args:
+        logits: N x outputs.
+        targets: As `figures`.
+        task: What the outputs mean.
+        name: Of the figure. Where too few tenths leave it defined, the error is 0.
+    """
+    parts = min(PARTS, len(logits)) if len(logits) > 1 else 0
+    part = torch.arange(len(logits)) % PARTS  # the images come class by class: a part has some of each
+    found = [figures(logits[part != each], targets[part != each], task)[name] for each in range(parts)]
+    known = np.array([value for value in found if value is not None])
+    return float(np.sqrt((len(known) - 1) * known.var())) if len(known) > 1 else 0.0
 
 
 def require_score(kind: str, samples: Sequence[Sample]) -> None:

@@ -26,12 +26,15 @@ class LastStep(Callback):
             trainer.should_stop = True
 
 
+AUTO = "auto"
+
+
 @dataclass(frozen=True)
 class TrainerOptions:
     """What may be chosen of Lightning's trainer; the rest is Graft's own, or does not go with it.
 
     Attributes:
-        max_epochs: Number of epochs; null or -1 leaves the end to `max_steps`.
+        max_epochs: Number of epochs; `auto` chooses it for the data, null or -1 leaves the end to `max_steps`.
         max_steps: Number of optimiser steps after which the training ends, -1 for no such end.
         min_epochs: Epochs before which early stopping does not end it.
         min_steps: Steps before which early stopping does not end it.
@@ -55,7 +58,7 @@ class TrainerOptions:
         detect_anomaly: Whether autograd looks for what is not finite, slowly.
     """
 
-    max_epochs: int | None = None
+    max_epochs: int | str | None = None
     max_steps: int = -1
     min_epochs: int | None = None
     min_steps: int | None = None
@@ -87,8 +90,8 @@ class TrainerOptions:
         epochs, steps = self.max_epochs, self.max_steps
         if epochs in (None, -1) and steps == -1:  # the learning rate needs to know the end
             raise ValueError(f"trainer.max_epochs={epochs} has no end: give a number of epochs, or +trainer.max_steps=")
-        if epochs not in (None, -1) and (not isinstance(epochs, int) or epochs < 1):
-            raise ValueError(f"trainer.max_epochs={epochs} is no number of epochs: give 1 or more")
+        if epochs not in (None, -1, AUTO) and (not isinstance(epochs, int) or epochs < 1):
+            raise ValueError(f"trainer.max_epochs={epochs} is no number of epochs: give 1 or more, or {AUTO}")
         if steps != -1 and steps < 1:
             raise ValueError(
                 f"trainer.max_steps={steps} is no number of steps: give 1 or more, or -1 for no end by steps"
@@ -111,6 +114,12 @@ class TrainerOptions:
             raise ValueError(f"trainer.deterministic={self.deterministic} must be true, false or warn")
         self._require_one_device()
 
+    def steps_of(self, batches: int) -> int:
+        """Return the optimiser steps of an epoch of so many batches."""
+        limit = batches if self.limit_train_batches is None else self.limit_train_batches
+        taken = min(batches, limit) if isinstance(limit, int) else max(1, int(batches * limit))
+        return math.ceil(taken / self.accumulate_grad_batches)
+
     def __call__(
         self, callbacks: Sequence[Callback] = (), logger: Sequence[Logger] = (), folder: Path | None = None
     ) -> Trainer:
@@ -126,6 +135,8 @@ class TrainerOptions:
         """
         taken = {name: value for name, value in vars(self).items() if name != "precision"}
         taken["max_time"] = None if self.max_time is None else str(self.max_time)
+        if self.max_epochs == AUTO:
+            taken["max_epochs"] = 1  # to see whether Lightning takes the rest; `fit` wants it planned
         taken["devices"] = 1 if self.devices == "auto" else self._devices
         if self.fast_dev_run:  # Lightning's own keeps no checkpoint
             batches = int(self.fast_dev_run)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -7,13 +9,13 @@ from tests.tasks.test_classification import task
 
 
 def test_a_checkpoints_paths_follow_a_moved_folder(tmp_path):
-    before = EpochCheckpoint(tmp_path / "old", "best", monitor="val/score", mode="max")
-    before.best_model_path = str(tmp_path / "old/best.ckpt")
+    before = EpochCheckpoint(tmp_path / "old", "last")
+    before.best_model_path = str(tmp_path / "old/last.ckpt")
     before.best_k_models = {before.best_model_path: torch.tensor(0.8)}
-    after = EpochCheckpoint(tmp_path / "new", "best", monitor="val/score", mode="max")
+    after = EpochCheckpoint(tmp_path / "new", "last")
     after.load_state_dict(before.state_dict())
-    assert after.best_model_path == str(tmp_path / "new/best.ckpt")
-    assert list(after.best_k_models) == [str(tmp_path / "new/best.ckpt")]
+    assert after.best_model_path == str(tmp_path / "new/last.ckpt")
+    assert list(after.best_k_models) == [str(tmp_path / "new/last.ckpt")]
 
 
 def test_a_damaged_checkpoint_is_told_before_the_trainer_is_built(tmp_path):
@@ -21,8 +23,10 @@ def test_a_damaged_checkpoint_is_told_before_the_trainer_is_built(tmp_path):
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"PK\x03\x04 cut off")
 
-    def trainer(*_):
-        raise AssertionError("it was built")
-
     with pytest.raises(ValueError, match=r"last\.ckpt is damaged"):
-        fit(task(), None, trainer, tmp_path, resume=True)
+        fit(task(), None, SimpleNamespace(max_epochs=1), tmp_path, resume=True)
+
+
+def test_epochs_that_nobody_planned_are_none(tmp_path):
+    with pytest.raises(ValueError, match=r"max_epochs=auto is still to be planned for the data"):
+        fit(task(), None, SimpleNamespace(max_epochs="auto"), tmp_path)

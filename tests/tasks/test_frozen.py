@@ -3,11 +3,12 @@ import os
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from src.backbones import Backbone, create_backbone
 from src.data import FolderData
-from src.tasks import examine_labels, frozen
+from src.tasks import examine_labels, examine_symmetry, frozen
 from src.tasks.build import network_input
 from tests.planted import TINTS, picture
 
@@ -54,11 +55,43 @@ def test_features_are_those_of_the_pooled_backbone(data):
 def test_random_weights_see_nothing(data):
     checked = examine_labels(Backbone("test_efficientnet", "none"), data)
     assert checked.describe() == "none examined (the backbone has random weights)"
+    assert examine_symmetry(Backbone("test_efficientnet", "none"), data).name == "all"
+
+
+def test_blobs_may_be_turned_and_the_look_at_labels_shares_its_features(data, monkeypatch):
+    backbone, looked = Backbone("tf_efficientnet_lite0"), []
+    examine_labels(backbone, data)
+    computed = frozen._computed
+    monkeypatch.setattr(frozen, "_computed", lambda *given: looked.append(given[3]) or computed(*given))
+    assert examine_symmetry(backbone, data).name == "all"
+    assert looked == ["horizontal", "both", "rotate90"]  # not the upright ones anew
+
+
+def arrow(direction, index):
+    """Draw an arrow somewhere: a wedge at one end of a bar."""
+    rng = np.random.default_rng(index)
+    image = Image.new("RGB", (96, 96), tuple(rng.integers(150, 250, 3).tolist()))
+    draw, y, x = ImageDraw.Draw(image), int(rng.integers(30, 66)), int(rng.integers(14, 24))
+    ink = tuple(rng.integers(0, 100, 3).tolist())
+    draw.rectangle((x, y - 4, x + 56, y + 4), fill=ink)
+    draw.polygon([(x + 66, y), (x + 40, y - 22), (x + 40, y + 22)], fill=ink)
+    return image if direction == "right" else image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def test_arrows_may_not_be_mirrored(tmp_path):
+    for direction in ("left", "right"):
+        (tmp_path / "set" / direction).mkdir(parents=True)
+        for index in range(40):
+            arrow(direction, index + 1000 * (direction == "left")).save(tmp_path / "set" / direction / f"{index}.png")
+    backbone = Backbone("tf_efficientnet_lite0")
+    made = FolderData(tmp_path / "set", image=backbone.image_spec(), image_size=96)
+    made.setup()
+    assert examine_symmetry(backbone, made).name == "none"
 
 
 def test_of_many_images_as_many_are_drawn_as_may_be(data, monkeypatch):
     looked = []
-    monkeypatch.setattr(frozen, "_features", lambda backbone, data, at: looked.append(at) or np.zeros((len(at), 3)))
+    monkeypatch.setattr(frozen, "_features", lambda _, data, at: looked.append(at) or np.zeros((len(at), 3)))
     for most, drawn in ((24, 24), (47, 24), (48, 48), (100, 48)):
         monkeypatch.setattr(frozen, "MOST", most)
         checked = examine_labels(Backbone("tf_efficientnet_lite0"), data)
@@ -83,7 +116,7 @@ def test_other_weights_in_a_file_of_the_same_name_are_looked_through_anew(data, 
 
 
 def test_the_newest_files_of_features_are_kept(data, monkeypatch):
-    monkeypatch.setattr(frozen, "_computed", lambda model, data, positions: np.zeros((len(positions), 2), np.float32))
+    monkeypatch.setattr(frozen, "_computed", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
     for count in range(1, frozen.KEPT + 3):
         frozen._features(Backbone("test_efficientnet", "none"), data, list(range(count)))
         for file in data.cache.glob("features-*.npy"):  # an hour later

@@ -1,0 +1,96 @@
+"""Which epoch is kept, without a training: scores and their errors decide."""
+
+import pytest
+import torch
+
+from src.tasks.kept import START, KeptEpoch
+from src.tasks.score import PARTS, SplitFigures, standard_error
+from tests.tasks.test_classification import task
+
+
+class Trainer:
+    """Counts epochs, and writes which one a checkpoint is of."""
+
+    sanity_checking = False
+    current_epoch = 0
+
+    def save_checkpoint(self, path):
+        path.write_text(str(self.current_epoch))
+
+
+@pytest.fixture(scope="module")
+def built():
+    return task()
+
+
+def run(built, tmp_path, scores, start=None, error=0.02, resumed_after=None):
+    """Return the callback after epochs with these scores."""
+    trainer, kept = Trainer(), KeptEpoch(tmp_path / "best.ckpt")
+    built.start_figures = None if start is None else {"balanced_accuracy": start}
+    built.score_error, built._scores = error, []
+    kept.on_train_start(trainer, built)
+    for epoch, score in enumerate(scores):
+        trainer.current_epoch = epoch
+        built._scores = [*built._scores, score][-3:]
+        kept.on_validation_end(trainer, built)
+        if epoch == resumed_after:
+            again = KeptEpoch(tmp_path / "best.ckpt")
+            again.load_state_dict(kept.state_dict())
+            again.on_train_start(trainer, built)
+            kept = again
+    return kept
+
+
+@pytest.mark.parametrize("resumed_after", [None, 1, 3])
+@pytest.mark.parametrize(
+    ("scores", "start", "error", "epoch"),
+    [
+        ([1.0, 0.5, 0.5, 0.8, 0.8, 0.8], None, 0.0, 5),  # a lucky first epoch is no window
+        ([0.9, 0.9, 0.9, 0.5, 0.5, 0.5], None, 0.1, 2),  # what comes later is worse than chance explains
+        ([0.9, 0.9, 0.9, 0.85, 0.85, 0.85], None, 0.1, 5),  # and here it is not
+        ([0.5, 0.5, 0.5, 0.6, 0.6, 0.6], 0.9, 0.1, START),  # below the head alone
+        ([0.5, 0.5, 0.5, 0.85, 0.85, 0.85], 0.9, 0.1, 5),  # as good as the head alone, by chance
+        ([0.7, 0.7, 0.7, 0.9, 0.9, 0.9, 0.7, 0.7, 0.7], 0.6, 0.1, 6),  # 0.83 is the last within chance of 0.9
+    ],
+)
+def test_the_latest_within_chance_of_the_best_is_kept(built, tmp_path, scores, start, error, epoch, resumed_after):
+    kept = run(built, tmp_path, scores, start, error, resumed_after)
+    assert kept.epoch == epoch
+    assert (tmp_path / "best.ckpt").read_text() == str(max(epoch, 0))
+
+
+def test_a_head_without_a_mistake_is_judged_with_the_error_of_what_follows(built, tmp_path):
+    built.start_figures, built.score_error, built._scores = {"balanced_accuracy": 1.0}, 0.0, []
+    kept, trainer = KeptEpoch(tmp_path / "best.ckpt"), Trainer()
+    kept.on_train_start(trainer, built)
+    built._scores, built.score_error = [0.95] * 3, 0.06
+    kept.on_validation_end(trainer, built)
+    assert kept.epoch == 0
+
+
+@pytest.mark.parametrize(("start", "epoch"), [(None, 1), (0.6, 1), (0.9, START)])
+def test_a_training_shorter_than_a_window_is_judged_by_what_there_is(built, tmp_path, start, epoch):
+    (tmp_path / "last.ckpt").write_text("1")
+    kept = run(built, tmp_path, [0.2, 1.0], start)
+    assert not kept.whole
+    kept.settle(tmp_path / "last.ckpt", 1, 0.6, 0.1)
+    assert kept.epoch == epoch and (tmp_path / "best.ckpt").read_text() == str(max(epoch, 0))
+
+
+def test_the_standard_error_is_that_of_a_share(built):
+    spec, generator = built.setting.task, torch.Generator().manual_seed(0)
+    found, images = [], 300
+    for _ in range(30):
+        targets = torch.arange(images) % 3
+        right = torch.rand(images, generator=generator) < 0.8
+        logits = torch.eye(3)[torch.where(right, targets, (targets + 1) % 3)]
+        found.append(standard_error(logits, targets, spec, "balanced_accuracy"))
+    assert sum(found) / len(found) == pytest.approx((0.8 * 0.2 / images) ** 0.5, rel=0.15)
+
+
+def test_the_standard_error_of_very_few_images_is_a_number(built):
+    tracked = SplitFigures(built.setting.task)
+    for count in (1, 2, 3, PARTS + 1):
+        tracked.reset()
+        tracked.update(torch.eye(3)[torch.zeros(count, dtype=torch.long)], torch.arange(count) % 3)
+        assert 0 <= tracked.standard_error("balanced_accuracy") < 1

@@ -1,0 +1,63 @@
+"""What the recipe takes from the data, as numbers."""
+
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from src import recipe
+from src.recipe import plan, plan_epochs, settle_symmetry
+from src.tasks import TrainerOptions
+from tests.test_configs import composed
+
+
+def data(images, batch=16):
+    batches = max(1, images // batch)
+    return SimpleNamespace(samples=lambda split: [split] * images, train_dataloader=lambda: [None] * batches)
+
+
+def planned(images, **options):
+    config = OmegaConf.create({"recipe": [], "trainer": {"max_epochs": "auto"}})
+    trainer = plan(config, TrainerOptions("auto", accelerator="cpu", **options), data(images))
+    assert config.trainer.max_epochs == trainer.max_epochs
+    return trainer.max_epochs, config.recipe
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs"),
+    [(6, 60), (40, 60), (100, 42), (150, 35), (319, 24), (650, 16), (1673, 10), (5000, 6), (20_000, 3), (10**6, 3)],
+)
+def test_few_images_are_seen_often_and_very_many_three_times(images, epochs):
+    assert planned(images)[0] == epochs
+
+
+def test_what_was_chosen_is_said_and_kept():
+    assert planned(150)[1] == ["150 images: 35 epochs of 9 steps (25 steps for each square root of the images)"]
+    assert planned(6)[1][0].startswith("6 images: 60 epochs of 1 step (")
+
+
+def test_steps_count_as_the_trainer_takes_them():
+    whole = planned(319)[0]
+    assert planned(319, accumulate_grad_batches=2)[0] == plan_epochs(319, 10) > whole
+    assert planned(319, limit_train_batches=10)[0] == planned(319, limit_train_batches=0.53)[0] == plan_epochs(319, 10)
+
+
+def test_what_the_user_says_holds():
+    config = OmegaConf.create({"recipe": [], "trainer": {"max_epochs": 7}})
+    assert plan(config, TrainerOptions(7), data(100)).max_epochs == 7
+    assert planned(100, max_steps=20) == (-1, [])
+    assert config.recipe == []
+
+
+@pytest.mark.parametrize("symmetry", ["auto", "none"])
+def test_the_symmetry_that_is_found_changes_the_augmentation(symmetry, monkeypatch):
+    config = composed("data=folder", "data.root=x", f"data.augment.symmetry={symmetry}")
+    images = SimpleNamespace(augment="as it was")
+    found = SimpleNamespace(name="horizontal", why="seen")
+    monkeypatch.setattr(recipe, "examine_symmetry", lambda backbone, data: found)
+    settle_symmetry(config, None, images)
+    if symmetry == "none":
+        assert images.augment == "as it was" and config.recipe == []
+    else:
+        assert config.data.augment.symmetry == "horizontal" and len(images.augment) == 2
+        assert config.recipe == ["flips and turns: horizontal (seen)"]
