@@ -30,7 +30,7 @@ with requires("train"):
     )
     from src.edge import Signer, read_signer
     from src.evaluate import compare_views, judge, own_data
-    from src.tasks import Trained, keep_freed_memory, read_lines, read_trained
+    from src.tasks import Trained, read_lines, read_trained
     from src.typed import given
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
     _require_one_way(config)
-    keep_freed_memory()
     require_precision(config.precision)
     shape, budget = Shape(config.profile, config.opset), Budget(config.max_accuracy_drop, config.min_speedup)
     if config.openvino:

@@ -6,7 +6,7 @@ import difflib
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,11 +62,19 @@ def require_known(config: str, words: Iterable[str]) -> None:
     if not added:
         return
     with _composing(), suppress(HydraException, OmegaConfBaseException):  # Hydra will tell of these itself
-        known = set(map(str, compose(config)))
+        base, groups = compose(config), _chosen(config, None)
         for word in map(_first, added):
-            for key in map(str, _composed(config, [word]) or ()):
-                if key not in known:
-                    raise ValueError(f"there is no {key} in conf/{config}.yaml and its groups{_near(key, known)}")
+            for key, known in _beside(base, _composed(config, [word]) or base, groups):
+                near = _near(key.rpartition(".")[2], known)
+                raise ValueError(f"there is no {key} in conf/{config}.yaml and its groups{near}")
+
+
+def _beside(base: DictConfig, composed: DictConfig, groups: Container[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the keys that `base` lacks, at the top and in what is no choice of a group, with those that are there."""
+    nodes = [key for key in map(str, base) if key not in groups and OmegaConf.is_dict(OmegaConf.select(base, key))]
+    for place in ("", *nodes):
+        there, found = ([*map(str, node[place] if place else node)] for node in (base, composed))
+        yield from ((f"{place}.{key}".lstrip("."), there) for key in found if key not in (*there, "_target_"))
 
 
 def _told(config: str, key: str, word: str, error: str) -> str:

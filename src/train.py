@@ -261,7 +261,8 @@ def next_commands(folder: Path, picture: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    if any(word.lstrip("+").startswith("resume=") and not word.endswith("=null") for word in sys.argv[1:]):
+    given = (word.lstrip("+") for word in sys.argv[1:])
+    if any(word.startswith("resume=") and word != "resume=null" for word in given):
         sys.argv.append(OWN_DATA)  # its keys are those of every source
     scores = run(main, "train", sweeps=True)
     sys.exit(PROMISE_FAILED if scores and all(score is None for score in scores) else DONE)

@@ -95,6 +95,12 @@ def test_a_value_of_a_sweep_is_tried(monkeypatch):
         ("train", "+sede=1", "did you mean seed?"),
         ("train", "+dta.root=x", "there is no dta in conf/train.yaml and its groups: did you mean data?"),
         ("evaluate", "+lora=dora", "there is no lora in conf/evaluate.yaml"),
+        (
+            "export",
+            "+backbone.weight=x",
+            "there is no backbone.weight in conf/export.yaml and its groups: did you mean w",
+        ),
+        ("evaluate", "+backbone=resnet50", "there is no backbone.name in conf/evaluate.yaml"),
     ],
 )
 def test_a_plus_adds_nothing_that_no_command_reads(config, word, message, monkeypatch):
@@ -112,6 +118,7 @@ def test_a_plus_adds_nothing_that_no_command_reads(config, word, message, monkey
         ("train", "+callbacks.more={_target_: x}"),
         ("train", "+hydra.job.name=x"),
         ("export", "+data.line1.root=x"),
+        ("train", "+data.more=x"),  # its target says it
         ("train", "+foo='é"),  # Hydra will say it
     ],
 )

@@ -19,6 +19,7 @@ from onnxruntime.quantization.calibrate import MinMaxCalibrater, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from src.deploy.layers import WEIGHTED, Layer, has_attention
+from src.edge.memory import release_freed_memory
 from src.edge.session import INPUT
 
 # Without weights, and in int8 at no loss or next to none; left in fp32 they would part two int8 layers.
@@ -99,7 +100,9 @@ def _ranges(model: onnx.ModelProto, pixels: Iterable[NDArray[Any]]) -> TensorsDa
         calibrator.augment_graph()
         calibrator.create_inference_session()
         calibrator.collect_data(_Reader(pixels))
-        return calibrator.compute_data()
+        ranges = calibrator.compute_data()
+    release_freed_memory()
+    return ranges
 
 
 class _Calibrator(MinMaxCalibrater):  # type: ignore[misc]

@@ -190,6 +190,7 @@ class _Trial:
         if self._precision == "fp16":
             write_model(to_fp16(onnx.load(self._fp32)), self.file)
             return None
+        release_freed_memory()  # of the stages before
         paths = self._candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
         return find_int8(

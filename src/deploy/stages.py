@@ -22,7 +22,7 @@ from src.edge.session import Outputs, open_session, run_pictures
 from src.spec import ImageSpec, TaskSpec
 
 BATCH, THREADS = 16, 2  # images that a file sees at once, each view of a picture being one
-SLICE = 4  # images that torch sees at once: it keeps what onnxruntime fuses
+SLICE = 2  # images that torch sees at once: it keeps what onnxruntime fuses
 PIXELS = 4_000_000  # of the pictures that a graph resizes at once: two of a Full-HD camera
 
 Pictures = Sequence[NDArray[Any]]
@@ -64,12 +64,14 @@ def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -
 def onnx_stage(
     name: str, model: bytes, profile: str = "u8", views: int = 1, adapter: ActiveAdapter | None = None
 ) -> Stage:
-    """Return an ONNX file's own outputs, from one picture alone and then several, as cameras run it both ways."""
+    """Return an ONNX file's own outputs, from one picture alone and from several, as cameras run it both ways."""
     session = open_session(model, THREADS)
+    release_freed_memory()
 
     def run(pixels: Pictures) -> Outputs:
-        rest = in_parts(pixels[1:], views)
-        return joined(run_pictures(session, part, adapter) for part in (pixels[:1], *rest) if len(part))
+        rest = [run_pictures(session, part, adapter) for part in in_parts(pixels[1:], views)]
+        # Last, as a run of another size gives back what those before it took: the next stage needs as much.
+        return joined((run_pictures(session, pixels[:1], adapter), *rest))
 
     return Stage(name, run, FITS[profile])
 

@@ -8,7 +8,6 @@ from src.tasks.fit import Fitted, fit
 from src.tasks.frozen import examine_labels, examine_symmetry
 from src.tasks.imbalance import Imbalance
 from src.tasks.lines import read_lines
-from src.tasks.memory import keep_freed_memory
 from src.tasks.multilabel import MultilabelTask
 from src.tasks.ordinal import OrdinalTask
 from src.tasks.precision import choose_precision
@@ -55,7 +54,6 @@ __all__ = [
     "fit",
     "frequencies",
     "is_trained",
-    "keep_freed_memory",
     "layers",
     "metadata",
     "note_data",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from cleanlab.filter import find_label_issues
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -87,6 +86,8 @@ def check_labels(
     if len(apart) - len(small) < 2:
         return LabelCheck(reason=reason or "one class alone has images that can be read")
     classes, targets = np.unique([labels[place] for place in judged], return_inverse=True)
+    from cleanlab.filter import find_label_issues  # here, as it takes memory in commands that need none of it
+
     try:
         chances = _chances(features[judged], targets, [units[place] for place in judged])
         found = find_label_issues(
