@@ -22,10 +22,20 @@ class EarlyStopping(callbacks.EarlyStopping):
         """Follow the learning rate."""
         self.highest = max(self.highest, _rate(trainer))
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count an epoch without improvement, if the rate has fallen; where every epoch is validated."""
+        if self._has_fallen(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count an epoch without improvement, if the rate has fallen."""
-        if trainer.optimizers and _rate(trainer) <= FALLEN * self.highest and self.highest >= _peak(trainer):
+        """Count an epoch without improvement, if the rate has fallen; where not every epoch is validated."""
+        if self._has_fallen(trainer):
             super().on_validation_end(trainer, pl_module)
+
+    def _has_fallen(self, trainer: Trainer) -> bool:
+        if not trainer.optimizers:
+            return False
+        return _rate(trainer) <= FALLEN * self.highest and self.highest >= _peak(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the highest rate too."""

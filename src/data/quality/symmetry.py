@@ -17,7 +17,7 @@ FOLDS = 5
 LEAST = 20  # images or groups, below which no difference could be told from chance
 PENALTY = 300.0  # of the squared weights, for standardised features
 # What is lost where the upright side matters, at least, and in standard errors: of the whole, and of one class of many.
-WHOLE, CLASS = (0.03, 2.0), (0.2, 3.0)
+WHOLE, CLASS = (0.03, 3.0), (0.2, 3.0)
 
 Array = NDArray[np.floating]
 Cut = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
