@@ -16,7 +16,7 @@ from src.tasks import AUTO, TrainerOptions, examine_symmetry
 log = logging.getLogger(__name__)
 
 SYMMETRY = "data.augment.symmetry"
-STEPS = 25.0  # optimiser steps for each square root of the number of training images
+STEPS = 20.0  # optimiser steps for each square root of the number of training images
 EPOCHS = (3, 60)  # the fewest: a whole window of scores; the most: a few images make one step an epoch
 
 

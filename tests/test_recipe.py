@@ -25,15 +25,15 @@ def planned(images, **options):
 
 @pytest.mark.parametrize(
     ("images", "epochs"),
-    [(6, 60), (40, 60), (100, 42), (150, 35), (319, 24), (650, 16), (1673, 10), (5000, 6), (20_000, 3), (10**6, 3)],
+    [(6, 49), (40, 60), (100, 34), (150, 28), (319, 19), (650, 13), (1673, 8), (5000, 5), (20_000, 3), (10**6, 3)],
 )
 def test_few_images_are_seen_often_and_very_many_three_times(images, epochs):
     assert planned(images)[0] == epochs
 
 
 def test_what_was_chosen_is_said_and_kept():
-    assert planned(150)[1] == ["150 images: 35 epochs of 9 steps (25 steps for each square root of the images)"]
-    assert planned(6)[1][0].startswith("6 images: 60 epochs of 1 step (")
+    assert planned(150)[1] == ["150 images: 28 epochs of 9 steps (20 steps for each square root of the images)"]
+    assert planned(6)[1][0].startswith("6 images: 49 epochs of 1 step (")
 
 
 def test_steps_count_as_the_trainer_takes_them():

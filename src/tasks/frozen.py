@@ -27,7 +27,7 @@ from src.tasks.build import best_device, is_conv_net, network_input
 
 log = logging.getLogger(__name__)
 MOST = 20_000  # images whose labels are examined: 100 MB of features
-FLIPPED = 400  # images that are flipped to see whether they keep their class
+FLIPPED = 250  # images that are flipped to see whether they keep their class
 KEPT = 8  # files of features in the cache, the newest: some sets with one backbone, or one set with some
 
 
