@@ -107,7 +107,8 @@ def _error(guess: Array, truth: Array, targets: Array) -> Array:
 def _lost(more: Array, classes: Sequence[NDArray[np.int64]]) -> tuple[float, bool]:
     """Return how much the error grew, the mean over the classes, and whether that is more than chance."""
     means = np.array([more[rows].mean() for rows in classes])
-    spreads = np.array([more[rows].std() / np.sqrt(len(rows)) for rows in classes])
+    # One picture more or less is chance: of a class of two or three, all may change by it.
+    spreads = np.array([max(more[rows].std() / np.sqrt(len(rows)), 1 / len(rows)) for rows in classes])
     lost, error = means.mean(), np.sqrt((spreads**2).sum()) / len(classes)
     whole = lost > WHOLE[0] and lost > WHOLE[1] * error
     return float(lost), bool(whole or ((means > CLASS[0]) & (means > CLASS[1] * spreads)).any())

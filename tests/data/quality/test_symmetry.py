@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.data.quality.symmetry import LEAST, find_symmetry
+from src.data.quality.symmetry import LEAST, _lost, find_symmetry
 
 NAMES = ("horizontal", "both", "rotate90")
 
@@ -77,3 +77,10 @@ def test_few_pictures_tell_nothing_and_copies_are_one_picture():
     _, targets, upright, moved = drawn(2, [(0, 1)])
     few, taken = found(targets, upright, moved, [place % (LEAST - 1) for place in range(120)])
     assert few.name == "all" and "19 pictures or groups are too few" in few.why and not taken
+
+
+@pytest.mark.parametrize(("rare", "matters"), [(1, False), (2, False), (3, False), (8, True)])
+def test_a_class_of_very_few_pictures_forbids_nothing_by_chance(rare, matters):
+    more = np.concatenate([np.zeros(200), np.ones(rare)])  # each of the rare ones is taken for another when flipped
+    classes = [np.arange(50 * each, 50 * each + 50) for each in range(4)] + [np.arange(200, 200 + rare)]
+    assert _lost(more, classes)[1] == matters
