@@ -28,25 +28,30 @@ def settle_symmetry(config: DictConfig, backbone: Backbone, data: ImageData) -> 
         backbone: Looks at flipped pictures, frozen.
         data: The images, after `setup`; gets the augmentation.
     """
-    if OmegaConf.select(config, SYMMETRY) == AUTO:
-        found = examine_symmetry(backbone, data)
-        OmegaConf.update(config, SYMMETRY, found.name)
-        data.augment = instantiate(config.data.augment)
-        _note(config, f"flips and turns: {found.name} ({found.why})")
+    if OmegaConf.select(config, SYMMETRY) != AUTO:
+        return
+    if str(config.data.augment._target_).endswith(".none"):
+        OmegaConf.update(config, SYMMETRY, "none")  # nothing is flipped anyway
+        return
+    found = examine_symmetry(backbone, data)
+    OmegaConf.update(config, SYMMETRY, found.name)
+    data.augment = instantiate(config.data.augment)
+    _note(config, "symmetry", f"flips and turns: {found.name} ({found.why})")
 
 
 def plan(config: DictConfig, trainer: TrainerOptions, data: ImageData) -> TrainerOptions:
     """Return the trainer's options with a number of epochs for these data, and put it into the config."""
     if trainer.max_epochs != AUTO:
         return trainer
-    if trainer.max_steps != -1:
-        config.trainer.max_epochs = -1  # the steps alone say where it ends
-        return replace(trainer, max_epochs=-1)
+    if trainer.max_steps != -1 or trainer.fast_dev_run:  # the steps alone, or the rehearsal, say where it ends
+        config.trainer.max_epochs = 1 if trainer.fast_dev_run else -1
+        return replace(trainer, max_epochs=config.trainer.max_epochs)
     images, batches = len(data.samples("train")), len(data.train_dataloader())
     steps = trainer.steps_of(batches)
     epochs = config.trainer.max_epochs = plan_epochs(images, steps)
     count = "1 step" if steps == 1 else f"{steps} steps"
-    _note(config, f"{images:,} images: {epochs} epochs of {count} ({STEPS:g} steps for each square root of the images)")
+    why = f"{STEPS:g} steps for each square root of the images"
+    _note(config, "epochs", f"{images:,} images: {epochs} epochs of {count} ({why})")
     return replace(trainer, max_epochs=epochs)
 
 
@@ -61,7 +66,7 @@ def plan_epochs(images: int, steps: int) -> int:
     return min(most, max(fewest, math.ceil(STEPS * math.sqrt(images) / steps)))
 
 
-def _note(config: DictConfig, what: str) -> None:
+def _note(config: DictConfig, choice: str, what: str) -> None:
     """Say what was chosen, and keep it for the report."""
     log.info("recipe: %s", what)
-    config.recipe = [*(config.get("recipe") or ()), what]
+    config.recipe = {**(config.get("recipe") or {}), choice: what}

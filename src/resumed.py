@@ -10,6 +10,7 @@ from src.data.moved import PLACES, moved
 from src.tasks import require_unfinished
 from src.typed import given
 
+ENDS = ("trainer.max_epochs", "trainer.max_steps")
 NO_EARLY_STOP = "~callbacks.early_stopping"
 
 
@@ -30,6 +31,8 @@ def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
             OmegaConf.update(settings, "callbacks.early_stopping", None)
         elif key.startswith("trainer.") or key == "backbone.weights":
             OmegaConf.update(settings, key, OmegaConf.select(config, key))
+            if key in ENDS and settings.get("recipe"):
+                settings.recipe.pop("epochs", None)  # another end than the one that was chosen
         elif key != "resume" and not key.startswith("data."):
             raise ValueError(
                 f"resume takes the run's own settings; {override!r} would change them: only trainer.* may, and where "

@@ -240,7 +240,7 @@ def describe(
         counts=data.counts,
         classes=data.classes,
         positive=data.positive,
-        method=(*setting.adaptation.describe(task.model), *(config.get("recipe") or ())),
+        method=(*setting.adaptation.describe(task.model), *(config.get("recipe") or {}).values()),
         layers=layers(task.model),
         versions=provenance["versions"],
         date=provenance["date"],

@@ -17,7 +17,7 @@ def data(images, batch=16):
 
 
 def planned(images, **options):
-    config = OmegaConf.create({"recipe": [], "trainer": {"max_epochs": "auto"}})
+    config = OmegaConf.create({"recipe": {}, "trainer": {"max_epochs": "auto"}})
     trainer = plan(config, TrainerOptions("auto", accelerator="cpu", **options), data(images))
     assert config.trainer.max_epochs == trainer.max_epochs
     return trainer.max_epochs, config.recipe
@@ -32,8 +32,9 @@ def test_few_images_are_seen_often_and_very_many_three_times(images, epochs):
 
 
 def test_what_was_chosen_is_said_and_kept():
-    assert planned(150)[1] == ["150 images: 28 epochs of 9 steps (20 steps for each square root of the images)"]
-    assert planned(6)[1][0].startswith("6 images: 49 epochs of 1 step (")
+    why = "20 steps for each square root of the images"
+    assert planned(150)[1] == {"epochs": f"150 images: 28 epochs of 9 steps ({why})"}
+    assert planned(6)[1]["epochs"].startswith("6 images: 49 epochs of 1 step (")
 
 
 def test_steps_count_as_the_trainer_takes_them():
@@ -43,10 +44,11 @@ def test_steps_count_as_the_trainer_takes_them():
 
 
 def test_what_the_user_says_holds():
-    config = OmegaConf.create({"recipe": [], "trainer": {"max_epochs": 7}})
+    config = OmegaConf.create({"recipe": {}, "trainer": {"max_epochs": 7}})
     assert plan(config, TrainerOptions(7), data(100)).max_epochs == 7
-    assert planned(100, max_steps=20) == (-1, [])
-    assert config.recipe == []
+    assert planned(100, max_steps=20) == (-1, {})
+    assert config.recipe == {}
+    assert planned(100, fast_dev_run=True) == (1, {})
 
 
 @pytest.mark.parametrize("symmetry", ["auto", "none"])
@@ -57,7 +59,14 @@ def test_the_symmetry_that_is_found_changes_the_augmentation(symmetry, monkeypat
     monkeypatch.setattr(recipe, "examine_symmetry", lambda backbone, data: found)
     settle_symmetry(config, None, images)
     if symmetry == "none":
-        assert images.augment == "as it was" and config.recipe == []
+        assert images.augment == "as it was" and config.recipe == {}
     else:
         assert config.data.augment.symmetry == "horizontal" and len(images.augment) == 2
-        assert config.recipe == ["flips and turns: horizontal (seen)"]
+        assert config.recipe == {"symmetry": "flips and turns: horizontal (seen)"}
+
+
+def test_nothing_is_looked_at_where_nothing_is_flipped(monkeypatch):
+    config = composed("data=folder", "data.root=x", "data.augment._target_=src.data.transforms.none")
+    monkeypatch.setattr(recipe, "examine_symmetry", lambda backbone, data: pytest.fail("looked"))
+    settle_symmetry(config, None, SimpleNamespace(augment=None))
+    assert config.data.augment.symmetry == "none" and config.recipe == {}

@@ -18,7 +18,7 @@ from src.benchmarks.sets import EPOCHS, EPOCHS_OF, ROOT, find_sets
 from src.benchmarks.suite import Column, Options, Row, Suite, Summary, choose
 from src.benchmarks.trial import Trial, run_trial, seconds_to
 from src.benchmarks.verdicts import judge, means
-from src.tasks import choose_precision
+from src.tasks import START, choose_precision
 from src.tasks.build import best_device
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def _time_to(full: Row | None, row: Row) -> Row:
     """Return when the row's training had full fine-tuning's validation score of its kept epoch."""
     if "error" in row:
         return {}
-    if full is None or "error" in full:
+    if full is None or "error" in full or full["kept_epoch"] == START:  # its head alone was there at the beginning
         return {"seconds_to_full_score": None}
     score = full["curve"][full["kept_epoch"]]["val_balanced_accuracy"]
     return {"seconds_to_full_score": seconds_to(row["curve"], score)}

@@ -187,4 +187,11 @@ def _written(model: nn.Module) -> Iterator[Tensor]:
     yield from model.buffers()
     for module in model.modules():
         own = {name: value for name, value in module.__dict__.items() if name not in ("_parameters", "_buffers")}
-        yield from (leaf for leaf in tree_leaves(own) if type(leaf) is Tensor and not leaf.is_inference())
+        yield from (leaf for leaf in tree_leaves(own) if type(leaf) is Tensor and _is_writable(leaf))
+
+
+def _is_writable(tensor: Tensor) -> bool:
+    """Tell whether a forward can write to a tensor: torch refuses an expanded one, where values share a place."""
+    if tensor.is_inference() or tensor.layout is not torch.strided:
+        return not tensor.is_inference()
+    return not any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True))

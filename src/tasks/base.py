@@ -155,10 +155,11 @@ class VisionTask(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         """Report the epoch's figures as the report would, and the score that decides which epoch is kept."""
         found = self.val_figures.compute()
-        self.score_error = self.val_figures.standard_error(SCORES[self.kind])
+        error = self.val_figures.standard_error(SCORES[self.kind])
         self.val_figures.reset()
         if self.trainer.sanity_checking:
             return
+        self.score_error = error
         # The loss is the training's own, which may weigh classes.
         self.log_dict({f"val/{name}": _number(value) for name, value in found.items() if name != "loss"})
         self._scores = [*self._scores, self._steering(found)][-SCORED_EPOCHS:]
@@ -190,6 +191,8 @@ class VisionTask(LightningModule, ABC):
         train, val = (features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val"))
         score = fit_head(head, train, val, self.loss, self._score, data.weights(), self.penalties)
         log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
+        if self.trainer.limit_val_batches != 1.0:  # epochs are scored on other images, and nothing can be compared
+            return
         with torch.no_grad():
             logits = head(val[0].to(head.weight.device)).cpu()
         self.start_figures = figures(logits, val[1], self.setting.task)

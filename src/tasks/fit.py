@@ -111,6 +111,8 @@ def fit(
     done = read_progress(folder) if resume else NOTHING
     checkpoint = last_checkpoint(folder) if done.epochs else None
     kept = KeptEpoch(folder / CHECKPOINTS / "best.ckpt")
+    if checkpoint is not None:
+        kept.adopt()
     # Lightning's own `save_last` writes it only when the best one changes, and a resumed training would lose epochs.
     last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     history = History(folder / "history.csv")
@@ -129,11 +131,11 @@ def fit(
         raise ValueError(str(error)) from error  # a figure of another kind of task
     seconds = time.perf_counter() - start
     rows = [row for row in history.rows if row["epoch"] != START]
-    if not rows or "val_score" not in rows[-1]:
+    shipped = kept.shipped()
+    if shipped is None:
         raise ValueError("the training ended before an epoch was scored, so that none can be kept: give it more time")
-    kept.settle(last_checkpoint(folder), int(rows[-1]["epoch"]), rows[-1]["val_score"], task.score_error)
-    assert kept.epoch is not None
-    task.load_state_dict(torch.load(kept.path, map_location="cpu", weights_only=True)["state_dict"], strict=False)
+    path, epoch = shipped
+    task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"], strict=False)
     times = [row["seconds"] for row in rows]
     early = len(rows) < (built.max_epochs or 0) and not 0 < built.max_steps <= built.global_step
-    return Fitted(len(rows), kept.epoch, early, seconds, sum(times) / len(times))
+    return Fitted(len(rows), epoch, early, seconds, sum(times) / len(times) if times else 0.0)

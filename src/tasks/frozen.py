@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -90,7 +91,7 @@ def examine_symmetry(backbone: Backbone, data: ImageData) -> Symmetry:
 
 def _upright(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
     """Return the features of some images, out of those that the label check needs where it needs any."""
-    if data.listing.target != "label":
+    if data.listing.target != "label" or data.cache is None:
         return _features(backbone, data, positions)
     row = {position: row for row, position in enumerate(_examined(data))}
     return _features(backbone, data, list(row))[[row[position] for position in positions]]
@@ -124,6 +125,7 @@ def _features(backbone: Backbone, data: ImageData, positions: list[int], view: s
 def _kept(path: Path, count: int) -> NDArray[np.float32] | None:
     try:
         found = np.load(path, allow_pickle=False)
+        os.utime(path)  # what is used stays longest
     except (OSError, ValueError, EOFError):  # not there, or cut short: computed again
         return None
     return found if found.ndim == 2 and len(found) == count else None

@@ -27,7 +27,8 @@ class History(Callback):
         """Note the fitted head as epoch -1, and start the clock where a training goes on inside an epoch."""
         self._start = time.perf_counter()
         if isinstance(module, VisionTask) and module.start_figures is not None and not self.rows:
-            known = {name: value for name, value in module.start_figures.items() if value is not None}
+            found = module.start_figures.items()  # but the loss, which the training may weigh otherwise
+            known = {name: value for name, value in found if value is not None and name != "loss"}
             self.rows = [{"epoch": START, **{f"val_{name}": value for name, value in known.items()}}]
             self.rows[0]["val_score"] = self.rows[0][f"val_{SCORES[module.kind]}"]
 

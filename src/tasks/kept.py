@@ -5,37 +5,52 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from src.atomic import write_bytes
 from src.tasks.base import START, VisionTask
 
-_STATE = ("epoch", "score", "top", "error", "whole")
+_STATE = ("epoch", "top", "error", "whole", "short")
 
 
 class KeptEpoch(Callback):
     """Keep the checkpoint of the epoch that is shipped, as the training goes.
 
     An epoch is scored by the mean of a window of epochs, and whole windows alone count: a small validation split
-    singles out lucky epochs. What differs from the best by no more than a standard error is as good, and of these the
-    latest is kept, since it learnt at the lowest rate. The fitted head that a training begins with is judged like an
-    epoch, so that one that falls below it keeps the head alone.
+    singles out lucky epochs. What differs from the best by no more than a standard error, its own or that of the best,
+    is as good, and of these the latest is kept, since it learnt at the lowest rate. The fitted head that a training
+    begins with is judged like an epoch, so that one that falls below it keeps the head alone. Only a training that ends
+    before any window is whole ships by a part of one.
 
     Attributes:
         epoch: The epoch that is kept, `START` for the head alone; None before any is.
-        score: Its score; of the head alone its own, of an epoch that of its window.
-        top: The best score so far.
+        top: The best score so far; of the head alone its own, of an epoch that of its window.
         error: Its standard error.
         whole: Whether any window was whole.
+        short: The epoch that is kept as long as none was; it lies in a file of its own.
     """
 
     def __init__(self, path: Path) -> None:
         """Keep it in `path`."""
-        self.path = path
+        self.path, self.path_of_short = path, path.with_name("short.ckpt")
         self.epoch: int | None = None
-        self.score = self.top = -float("inf")
-        self.error = 0.0
+        self.short: int | None = None
+        self.top, self.error = -float("inf"), 0.0
         self.whole = False
+
+    def shipped(self) -> tuple[Path, int] | None:
+        """Return the checkpoint to ship and its epoch; None where nothing was scored."""
+        if self.short is not None:
+            return self.path_of_short, self.short
+        return None if self.epoch is None else (self.path, self.epoch)
+
+    def adopt(self) -> None:
+        """Take up what an older version kept, whose checkpoint of the last epoch knows nothing of this one."""
+        if self.path.is_file():
+            kept = torch.load(self.path, map_location="cpu", weights_only=True)
+            scores = [state["best_model_score"] for state in kept["callbacks"].values() if "best_model_score" in state]
+            if scores and scores[-1] is not None:
+                self.epoch, self.top, self.whole = int(kept["epoch"]), float(scores[-1]), True
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep the fitted head, unless a training goes on."""
@@ -46,22 +61,16 @@ class KeptEpoch(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep the epoch if it is the one to ship so far."""
         assert isinstance(module, VisionTask)
-        if not trainer.sanity_checking and module.window_is_whole:
-            self.whole = True
-            self._offer(trainer, trainer.current_epoch, module.window_score, module.score_error)
-
-    def settle(self, last: Path, epoch: int, score: float, error: float) -> None:
-        """Judge the last epoch too where the training was too short for a whole window.
-
-        Args:
-            last: The checkpoint of the last epoch.
-            epoch: Which it is.
-            score: The mean of the scores that there are.
-            error: Its standard error.
-        """
-        if not self.whole and self._ships(score, error):
-            write_bytes(self.path, last.read_bytes())
-            self.epoch, self.score = epoch, score
+        if trainer.sanity_checking:
+            return
+        score, error = module.window_score, module.score_error
+        if module.window_is_whole:
+            self.whole, self.short = True, None
+            self._offer(trainer, trainer.current_epoch, score, error)
+            self.path_of_short.unlink(missing_ok=True)
+        elif self._ships(score, error):
+            self.short = trainer.current_epoch
+            trainer.save_checkpoint(self.path_of_short)
 
     def state_dict(self) -> dict[str, Any]:
         """Keep in the checkpoint what was found so far."""
@@ -77,7 +86,7 @@ class KeptEpoch(Callback):
         if score > self.top:
             self.top, self.error = score, error
         if ships:
-            self.epoch, self.score = epoch, score
+            self.epoch = epoch
             trainer.save_checkpoint(self.path)
 
     def _ships(self, score: float, error: float) -> bool:

@@ -13,7 +13,8 @@ class EarlyStopping(callbacks.EarlyStopping):
     """Lightning's early stopping, whose patience counts from where the learning rate has fallen to half of its peak.
 
     The score falls while the rate is high and rises as it falls, so that waiting earlier ends a training at its worst.
-    With a rate that never falls it stops nothing: take Lightning's own there.
+    Until then it looks at no score, for its thresholds and `check_finite` neither. With a rate that never falls it
+    stops nothing: take Lightning's own there.
     """
 
     highest = 0.0  # learning rate so far

@@ -125,6 +125,7 @@ class Counting(Net):
         self.register_buffer("steps", torch.zeros(1))
         self.seen, self.calls, self.cache = [], 0, None
         self.plain, self.kept = torch.zeros(1), {"last": [torch.zeros(2)]}
+        self.scale = torch.ones(1, 1).expand(1, 4)  # which nothing can be written to
 
     def forward(self, x):
         self.steps.add_(1)

@@ -70,11 +70,32 @@ def test_a_head_without_a_mistake_is_judged_with_the_error_of_what_follows(built
 
 @pytest.mark.parametrize(("start", "epoch"), [(None, 1), (0.6, 1), (0.9, START)])
 def test_a_training_shorter_than_a_window_is_judged_by_what_there_is(built, tmp_path, start, epoch):
-    (tmp_path / "last.ckpt").write_text("1")
-    kept = run(built, tmp_path, [0.2, 1.0], start)
-    assert not kept.whole
-    kept.settle(tmp_path / "last.ckpt", 1, 0.6, 0.1)
-    assert kept.epoch == epoch and (tmp_path / "best.ckpt").read_text() == str(max(epoch, 0))
+    kept = run(built, tmp_path, [0.2, 1.0], start, resumed_after=0)
+    path, shipped = kept.shipped()
+    assert shipped == epoch and not kept.whole
+    assert path.name == ("best.ckpt" if epoch == START else "short.ckpt") and path.read_text() == str(max(epoch, 0))
+
+
+def test_a_whole_window_takes_the_place_of_a_part_of_one(built, tmp_path):
+    kept = run(built, tmp_path, [0.9, 0.9, 0.2], 0.9)  # 0.67 is below the head
+    assert kept.shipped() == (tmp_path / "best.ckpt", START)
+    assert not (tmp_path / "short.ckpt").exists()
+
+
+def test_where_nothing_was_scored_nothing_is_shipped(built, tmp_path):
+    assert run(built, tmp_path, []).shipped() is None
+
+
+@pytest.mark.parametrize("score", [torch.tensor(0.8), None])
+def test_what_an_older_version_kept_is_taken_up(tmp_path, score):
+    path = tmp_path / "best.ckpt"
+    callbacks = {"EarlyStopping": {"patience": 5}, "EpochCheckpoint{...}": {"best_model_score": score}}
+    torch.save({"epoch": 4, "callbacks": callbacks}, path)
+    kept = KeptEpoch(path)
+    kept.adopt()
+    assert kept.shipped() == (None if score is None else (path, 4)) and kept.whole == (score is not None)
+    if score is not None:
+        assert not kept._ships(0.7, 0.05) and kept._ships(0.78, 0.05)
 
 
 def test_the_standard_error_is_that_of_a_share(built):

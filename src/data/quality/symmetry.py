@@ -15,6 +15,7 @@ from sklearn.linear_model import Ridge
 
 FOLDS = 5
 LEAST = 20  # images or groups, below which no difference could be told from chance
+LEAST_OF_CLASS = 8  # pictures, below which a class says nothing by itself
 PENALTY = 300.0  # of the squared weights, for standardised features
 # What is lost where the upright side matters, at least, and in standard errors: of the whole, and of one class of many.
 WHOLE, CLASS = (0.03, 3.0), (0.2, 3.0)
@@ -111,4 +112,5 @@ def _lost(more: Array, classes: Sequence[NDArray[np.int64]]) -> tuple[float, boo
     spreads = np.array([max(more[rows].std() / np.sqrt(len(rows)), 1 / len(rows)) for rows in classes])
     lost, error = means.mean(), np.sqrt((spreads**2).sum()) / len(classes)
     whole = lost > WHOLE[0] and lost > WHOLE[1] * error
-    return float(lost), bool(whole or ((means > CLASS[0]) & (means > CLASS[1] * spreads)).any())
+    many = np.array([len(rows) >= LEAST_OF_CLASS for rows in classes])
+    return float(lost), bool(whole or (many & (means > CLASS[0]) & (means > CLASS[1] * spreads)).any())
