@@ -61,7 +61,7 @@ def test_advice_composes(config, line, message, mended, monkeypatch):
         (
             "train",
             "data.augment.degrees=3",
-            "there is no data.augment.degrees (data.augment takes brightness, contrast)",
+            "there is no data.augment.degrees (data.augment takes brightness, contrast, symmetry)",
         ),
         ("train", "data.x.y=3", "there is no data.x.y in conf/train.yaml and its groups"),
         ("train", "foo=1", "there is no foo in conf/train.yaml and its groups"),
