@@ -8,14 +8,13 @@ import math
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
 from torch import nn
 
-from src.atomic import make_folder, named, whole_file
+from src.atomic import WriteError, make_folder, named, write_bytes
 from src.lora.adapter_file import folded_names
 from src.lora.adapters import Dora, LowRank
 from src.lora.fold import folds
@@ -67,22 +66,25 @@ def save_peft(folder: str | Path, model: nn.Module, example: Example | None = No
 
 
 def _put(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write both files or none: a new folder appears whole, and in an old one neither is replaced before both lie by.
+    """Write both files or none: a new folder appears whole, in an old one both lie ready before either is replaced.
 
     Raises:
-        WriteError: They cannot be written.
+        WriteError: They cannot be written; what was there is as it was.
     """
     make_folder(folder.parent)
-    if not folder.exists():
+    try:
         with named(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
-            new = Path(work) / folder.name
-            new.mkdir()
-            _put(new, contents)
-            new.rename(folder)
-        return
-    with ExitStack() as files:
-        for name, content in contents.items():
-            files.enter_context(whole_file(folder / name)).write(content)
+            ready = Path(work) / folder.name
+            ready.mkdir()
+            for name, content in contents.items():
+                write_bytes(ready / name, content)
+            if not folder.exists():
+                ready.rename(folder)
+                return
+            for name in contents:
+                (ready / name).replace(folder / name)
+    except WriteError as error:
+        raise WriteError(error.errno, error.strerror, str(folder)) from error
 
 
 def _low_rank(model: nn.Module) -> dict[str, LowRank]:

@@ -227,7 +227,8 @@ def test_both_files_are_written_or_none(tmp_path, monkeypatch):
     inject(model, rank=2, targets=["blocks.0.mlp.fc1"])
     written = save_peft(tmp_path / "new", model)
     before = {path.name: path.read_bytes() for path in written.iterdir()}
-    stir(model)
+    model = plain("test_vit")
+    inject(model, rank=3, targets=["blocks.0.mlp.fc1"])  # another configuration too
     (written / "README.md").write_text("kept")
 
     for folder in ("new", "other"):
@@ -240,9 +241,10 @@ def test_both_files_are_written_or_none(tmp_path, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(atomic.os, "fsync", full)
-            with pytest.raises(atomic.WriteError, match="make room on that disk"):
+            with pytest.raises(atomic.WriteError, match="make room on that disk") as told:
                 save_peft(tmp_path / folder, model)
+            assert told.value.filename == str(tmp_path / folder)
     assert {path.name: path.read_bytes() for path in written.iterdir()} == {**before, "README.md": b"kept"}
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     save_peft(written, model)
-    assert (written / "adapter_model.safetensors").read_bytes() != before["adapter_model.safetensors"]
+    assert all((written / name).read_bytes() != content for name, content in before.items())
