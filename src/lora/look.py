@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from src.lora.heads import what_heads_read
-from src.lora.seeded import Seeded
+from src.lora.seeded import seeded
 from src.lora.trace import tensors
 from src.lora.undo import State
 
@@ -174,7 +174,7 @@ def looking(model: nn.Module) -> Iterator[None]:
     What the model notes, counts, caches or draws in a run is as before, and so is what was changed in it.
     """
     state = State(model.modules(), _written(model))
-    with Seeded({parameter.device for parameter in model.parameters() if parameter.is_cuda}), torch.no_grad():
+    with seeded({parameter.device for parameter in model.parameters() if parameter.is_cuda}), torch.no_grad():
         try:
             model.eval()
             yield

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-class Seeded(TorchDispatchMode):  # type: ignore[no-untyped-call]
+@contextmanager
+def seeded(devices: Iterable[torch.device]) -> Iterator[None]:
     """Seed torch with 0 as the first operator inside that draws is called, and give its state back at the end.
 
     Dropout takes no generator of its own. A model that draws nothing leaves the generators alone, which other threads
     use at the same time.
-    """
 
-    def __init__(self, devices: Iterable[torch.device]) -> None:
-        """Take the CUDA devices whose generators count, beside that of the CPU."""
+    Args:
+        devices: The CUDA devices whose generators count, beside that of the CPU.
+    """
+    with ExitStack() as state, _Seeding(devices, state):
+        yield
+
+
+class _Seeding(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operator. Its exit is torch's: a stop at the beginning of one of ours would leave it switched on."""
+
+    def __init__(self, devices: Iterable[torch.device], state: ExitStack) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._devices, self._state = list(devices), ExitStack()
-        self._seeded = False
+        self._devices, self._state, self._seeded = list(devices), state, False
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -30,11 +38,6 @@ class Seeded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not self._seeded and torch.Tag.nondeterministic_seeded in func.tags:
             self._seed()
         return func(*args, **(kwargs or {}))
-
-    def __exit__(self, *raised: Any) -> None:
-        """Give the state back."""
-        super().__exit__(*raised)  # type: ignore[no-untyped-call]
-        self._state.close()
 
     def _seed(self) -> None:
         self._seeded = True
