@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -125,9 +126,10 @@ def _features(backbone: Backbone, data: ImageData, positions: list[int], view: s
 def _kept(path: Path, count: int) -> NDArray[np.float32] | None:
     try:
         found = np.load(path, allow_pickle=False)
-        os.utime(path)  # what is used stays longest
     except (OSError, ValueError, EOFError):  # not there, or cut short: computed again
         return None
+    with suppress(OSError):  # of a cache that others may only read
+        os.utime(path)  # what is used stays longest
     return found if found.ndim == 2 and len(found) == count else None
 
 

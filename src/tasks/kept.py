@@ -48,9 +48,10 @@ class KeptEpoch(Callback):
         """Take up what an older version kept, whose checkpoint of the last epoch knows nothing of this one."""
         if self.path.is_file():
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
-            scores = [state["best_model_score"] for state in kept["callbacks"].values() if "best_model_score" in state]
-            if scores and scores[-1] is not None:
-                self.epoch, self.top, self.whole = int(kept["epoch"]), float(scores[-1]), True
+            scores = [state.get("best_model_score") for state in kept["callbacks"].values()]
+            known = [score for score in scores if score is not None]  # the callback of the last epoch has none
+            if known:
+                self.epoch, self.top, self.whole = int(kept["epoch"]), float(known[0]), True
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep the fitted head, unless a training goes on."""

@@ -125,6 +125,18 @@ def test_the_newest_files_of_features_are_kept(data, monkeypatch):
     assert kept == list(range(3, frozen.KEPT + 3))
 
 
+def test_features_of_a_cache_that_may_only_be_read_are_used(data, monkeypatch):
+    backbone = Backbone("test_efficientnet", "none")
+    first = frozen._features(backbone, data, [0, 1])
+
+    def forbidden(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(frozen.os, "utime", forbidden)
+    monkeypatch.setattr(frozen, "_computed", lambda *_: pytest.fail("looked again"))
+    assert np.array_equal(frozen._features(backbone, data, [0, 1]), first)
+
+
 def test_features_that_cannot_be_kept_only_warn(data, monkeypatch, caplog):
     def full(*_):
         raise OSError(28, "No space left on device")

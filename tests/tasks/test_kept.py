@@ -89,7 +89,8 @@ def test_where_nothing_was_scored_nothing_is_shipped(built, tmp_path):
 @pytest.mark.parametrize("score", [torch.tensor(0.8), None])
 def test_what_an_older_version_kept_is_taken_up(tmp_path, score):
     path = tmp_path / "best.ckpt"
-    callbacks = {"EarlyStopping": {"patience": 5}, "EpochCheckpoint{...}": {"best_model_score": score}}
+    callbacks = {"EarlyStopping": {"patience": 5}, "EpochCheckpoint{best}": {"best_model_score": score}}
+    callbacks |= {"EpochCheckpoint{last}": {"best_model_score": None}, "History": {"rows": []}}
     torch.save({"epoch": 4, "callbacks": callbacks}, path)
     kept = KeptEpoch(path)
     kept.adopt()
