@@ -188,3 +188,10 @@ def test_the_command_measures_the_same_again():
     asked = Options(datasets=("elpv", "xsdd"), seeds=(0,), epochs=4, done=({},))
     assert command(asked) == "python -m src.benchmark suite=claims datasets=[elpv,xsdd] seeds=[0] epochs=4"
     assert "done" in SUITE.options
+
+
+@pytest.mark.parametrize(("kept", "seconds"), [(0, 2.0), (1, 4.0), (-1, None)])
+def test_the_time_to_full_is_to_the_epoch_that_it_kept(kept, seconds):
+    curve = [{"seconds": 2.0, "val_balanced_accuracy": 0.6}, {"seconds": 4.0, "val_balanced_accuracy": 0.8}]
+    found = claims._time_to({"curve": curve, "kept_epoch": kept}, {"curve": curve})
+    assert found == {"seconds_to_full_score": seconds}  # of the head alone there is no epoch

@@ -10,6 +10,7 @@ from src.backbones import Backbone
 from src.lora import injection_of
 from src.spec import TaskSpec
 from src.tasks import ClassificationTask, Full, Lora, Setting, warmup_cosine
+from src.tasks.head import linear_head
 
 
 def task(adaptation=None, views=("identity",), name="test_efficientnet", **options):
@@ -167,7 +168,17 @@ def test_what_an_optimizer_refuses_is_said_before_a_training(part, message):
 
 def test_trying_validation_out_scores_no_epoch():
     built = task()
-    built._trainer = SimpleNamespace(sanity_checking=True)
+    built._trainer, built.score_error = SimpleNamespace(sanity_checking=True), 0.5  # of the fitted head
     built.val_figures.update(torch.eye(3), torch.tensor([0, 1, 2]))
     built.on_validation_epoch_end()
-    assert not built._scores and not built.val_figures.logits
+    assert not built._scores and not built.val_figures.logits and built.score_error == 0.5
+
+
+@pytest.mark.parametrize(("limit", "scored"), [(1.0, True), (0.5, False), (2, False)])
+def test_the_head_is_scored_only_on_what_the_epochs_are_scored_on(limit, scored):
+    built = task()
+    images, targets = pixels(6), torch.tensor([0, 1, 2, 0, 1, 2])
+    data = SimpleNamespace(loader=lambda split: [(images, targets)], weights=lambda: None)
+    built._trainer = SimpleNamespace(limit_val_batches=limit)
+    built._start_head(linear_head(built.model), data)
+    assert (built.start_score is not None) == scored

@@ -5,6 +5,7 @@ import pytest
 
 from src.report.history import read_history
 from src.tasks.history import History
+from tests.tasks.test_classification import task
 
 
 def trainer(epoch, **scores):
@@ -25,6 +26,17 @@ def run(history, *epochs):
 def rows(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_the_head_alone_is_epoch_minus_one_without_the_loss_of_the_report(tmp_path):
+    built = task()
+    built.start_figures = {"balanced_accuracy": 0.75, "auroc": None, "loss": 0.3}
+    history = History(tmp_path / "history.csv")
+    history.on_train_start(trainer(0), built)
+    run(history, 0)
+    first, second = rows(history.path)
+    assert (first["epoch"], first["val_score"], first["val_balanced_accuracy"]) == ("-1", "0.75", "0.75")
+    assert first["val_loss"] == "" and second["val_loss"] == "0.5" and second["epoch"] == "0"
 
 
 def test_every_epoch_is_a_row_that_the_report_reads(tmp_path):
