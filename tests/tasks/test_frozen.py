@@ -125,6 +125,17 @@ def test_the_newest_files_of_features_are_kept(data, monkeypatch):
     assert kept == list(range(3, frozen.KEPT + 3))
 
 
+def test_features_in_use_are_the_last_to_leave(data, monkeypatch):
+    monkeypatch.setattr(frozen, "_computed", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
+    backbone = Backbone("test_efficientnet", "none")
+    for count in range(1, frozen.KEPT + 3):
+        frozen._features(backbone, data, [0])  # each time again
+        frozen._features(backbone, data, list(range(count)))
+        for file in data.cache.glob("features-*.npy"):  # an hour later
+            os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 3600))
+    assert 1 in {len(np.load(file)) for file in data.cache.glob("features-*.npy")}
+
+
 def test_features_of_a_cache_that_may_only_be_read_are_used(data, monkeypatch):
     backbone = Backbone("test_efficientnet", "none")
     first = frozen._features(backbone, data, [0, 1])
