@@ -9,20 +9,20 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from src.atomic import nothing_left
-from src.command import PromiseError, requires, run
-from src.overrides import as_typed
+from .atomic import nothing_left
+from .command import PromiseError, requires, run
+from .overrides import as_typed
 
 with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
 
-    from src.data import ImageData
-    from src.data.quality import STOPS, check
-    from src.folders import output_folder
-    from src.report import print_audit, write_audit
-    from src.tasks import examine_labels
-    from src.typed import require_types
+    from .data import ImageData
+    from .data.quality import STOPS, check
+    from .folders import output_folder
+    from .report import print_audit, write_audit
+    from .tasks import examine_labels
+    from .typed import require_types
 
 
 def main(config: DictConfig) -> None:

@@ -12,16 +12,16 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.atomic import write_text
-from src.command import requires, run
+from .atomic import write_text
+from .command import requires, run
 
 with requires("train"):
     from rich.console import Console
     from rich.text import Text
 
-    from src.benchmarks import SUITES, Options, Row, Suite, Summary, choose, machine, markdown, terminal
-    from src.benchmarks.table import errors
-    from src.folders import output_folder
+    from .benchmarks import SUITES, Options, Row, Suite, Summary, choose, machine, markdown, terminal
+    from .benchmarks.table import errors
+    from .folders import output_folder
 
 RESULT = "benchmark.json"
 LISTS = ("models", "methods", "precisions", "images", "datasets", "seeds")
@@ -33,7 +33,7 @@ def main(config: DictConfig) -> None:
     """Run one suite and write what it measured, after every row anew: a benchmark that is killed keeps what it had."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it has started must end with it
     (name,) = choose("suite", [config.suite], SUITES)
-    logging.getLogger("src.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
+    logging.getLogger(f"{__package__}.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
     suite, about = SUITES[name], machine()
     folder = functools.cache(lambda: output_folder("output", Path(config.output)))  # made when there is a row for it
     asked = options(config, suite, about)

@@ -21,11 +21,11 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from src.errors import LinesError
-from src.flags import MULTIRUN, require_flags
-from src.mistyped import mistyped, require_known
-from src.overrides import literal
-from src.remarks import ignore_remarks
+from .errors import LinesError
+from .flags import MULTIRUN, require_flags
+from .mistyped import mistyped, require_known
+from .overrides import literal
+from .remarks import ignore_remarks
 
 _LIBRARIES = (
     "graft-vision",

@@ -10,21 +10,21 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import requires, run
+from .command import requires, run
 
 with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
     from torch import nn
 
-    from src.atomic import new_folder, nothing_left
-    from src.data import ImageData
-    from src.data.aims import names_of
-    from src.data.moved import LOADING, PLACES, found_by, moved
-    from src.data.naming import near
-    from src.data.trusted import require_trusted
-    from src.report import Predictions, describe_views, print_figures, record, tabulate
-    from src.tasks import (
+    from .atomic import new_folder, nothing_left
+    from .data import ImageData
+    from .data.aims import names_of
+    from .data.moved import LOADING, PLACES, found_by, moved
+    from .data.naming import near
+    from .data.trusted import require_trusted
+    from .report import Predictions, describe_views, print_figures, record, tabulate
+    from .tasks import (
         Trained,
         predict_logits,
         read_trained,
@@ -33,7 +33,7 @@ with requires("train"):
         require_own_images,
         require_unseen,
     )
-    from src.typed import given, require_types
+    from .typed import given, require_types
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.command import PromiseError, requires, run, versions
+from .command import PromiseError, requires, run, versions
 
 with requires("train"):
-    from src.atomic import new_folder
-    from src.data import ImageData
-    from src.deploy import (
+    from .atomic import new_folder
+    from .data import ImageData
+    from .deploy import (
         Budget,
         Candidate,
         LineCandidate,
@@ -28,10 +28,10 @@ with requires("train"):
         ship,
         ship_lines,
     )
-    from src.edge import Signer, read_signer
-    from src.evaluate import compare_views, judge, own_data
-    from src.tasks import Trained, read_lines, read_trained
-    from src.typed import given
+    from .edge import Signer, read_signer
+    from .evaluate import compare_views, judge, own_data
+    from .tasks import Trained, read_lines, read_trained
+    from .typed import given
 
 log = logging.getLogger(__name__)
 

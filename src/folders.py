@@ -10,8 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from src.atomic import make_folder, new_folder
-from src.command import WRONG_INPUT
+from .atomic import make_folder, new_folder
+from .command import WRONG_INPUT
 
 
 def output_folder(key: str, wanted: Path) -> Path:

@@ -18,8 +18,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.overrides import options
-from src.typed import find_unknown, require_types, takes
+from .overrides import options
+from .typed import find_unknown, require_types, takes
 
 
 def mistyped(error: BaseException, config: str) -> ValueError | None:

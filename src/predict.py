@@ -11,8 +11,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.command import run
-from src.edge import Annotator, Runtime, Source, decide, find_bundle, find_source, open_lines, release_freed_memory
+from .command import run
+from .edge import Annotator, Runtime, Source, decide, find_bundle, find_source, open_lines, release_freed_memory
 
 
 def main(config: DictConfig) -> None:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from src.backbones import Backbone
-from src.data import ImageData
-from src.tasks import AUTO, TrainerOptions, examine_symmetry
+from .backbones import Backbone
+from .data import ImageData
+from .tasks import AUTO, TrainerOptions, examine_symmetry
 
 log = logging.getLogger(__name__)
 

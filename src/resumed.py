@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.data.moved import PLACES, moved
-from src.tasks import require_unfinished
-from src.typed import given
+from .data.moved import PLACES, moved
+from .tasks import require_unfinished
+from .typed import given
 
 ENDS = ("trainer.max_epochs", "trainer.max_steps")
 NO_EARLY_STOP = "~callbacks.early_stopping"

@@ -15,8 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from src.atomic import write_text
-from src.command import (
+from .atomic import write_text
+from .command import (
     DONE,
     PROMISE_FAILED,
     PromiseError,
@@ -25,23 +25,23 @@ from src.command import (
     run,
     versions,
 )
-from src.overrides import as_typed, command_line
+from .overrides import as_typed, command_line
 
 with requires("train"):
     from hydra.utils import instantiate
     from lightning.pytorch import seed_everything
     from rich.console import Console
 
-    from src.backbones import Backbone
-    from src.data import ImageData
-    from src.data.moved import OWN_DATA
-    from src.data.quality import check
-    from src.folders import is_named
-    from src.recipe import plan, settle_symmetry
-    from src.report import About, record, summary, tabulate, write_report
-    from src.resumed import resumed
-    from src.spec import SCORES
-    from src.tasks import (
+    from .backbones import Backbone
+    from .data import ImageData
+    from .data.moved import OWN_DATA
+    from .data.quality import check
+    from .folders import is_named
+    from .recipe import plan, settle_symmetry
+    from .report import About, record, summary, tabulate, write_report
+    from .resumed import resumed
+    from .spec import SCORES
+    from .tasks import (
         START,
         Fitted,
         Setting,
@@ -66,7 +66,7 @@ with requires("train"):
         specify,
         used_data,
     )
-    from src.typed import require_types
+    from .typed import require_types
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
 """Backbones: timm models with their weights and the ImageSpec that goes with them."""
 
-from src.backbones.create import Backbone, create_backbone, image_spec
+from .create import Backbone, create_backbone, image_spec
 
 __all__ = ["Backbone", "create_backbone", "image_spec"]

@@ -14,10 +14,10 @@ from timm.data.config import resolve_data_config
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 from torch import nn
 
-from src.atomic import is_unwritable
-from src.backbones.weights import find_weights, origin, out_of_reach, quick_when_offline
-from src.draws import Draws
-from src.spec import CROP_MODES, INTERPOLATIONS, ImageSpec
+from ..atomic import is_unwritable
+from ..draws import Draws
+from ..spec import CROP_MODES, INTERPOLATIONS, ImageSpec
+from .weights import find_weights, origin, out_of_reach, quick_when_offline
 
 log = logging.getLogger(__name__)
 

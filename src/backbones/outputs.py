@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from src.spec import TaskSpec
+from ..spec import TaskSpec
 
 
 def interpret(logits: Tensor, task: TaskSpec) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from src.spec import ImageSpec
+from ..spec import ImageSpec
 
 _GREY = (0.299, 0.587, 0.114)
 _FLIPS: dict[str, list[int]] = {"identity": [], "horizontal": [3], "vertical": [2], "both": [2, 3]}

@@ -1,9 +1,9 @@
 """Benchmarks: suites of measurements, each a function from options to rows; a new one is a file and a line here."""
 
-from src.benchmarks import claims, data, edge, step, switch, targets
-from src.benchmarks.machine import machine
-from src.benchmarks.suite import Options, Row, Suite, Summary, choose
-from src.benchmarks.table import markdown, terminal
+from . import claims, data, edge, step, switch, targets
+from .machine import machine
+from .suite import Options, Row, Suite, Summary, choose
+from .table import markdown, terminal
 
 SUITES: dict[str, Suite] = {
     "claims": claims.SUITE,

@@ -9,17 +9,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from src.backbones import image_spec
-from src.benchmarks.claims_page import page
-from src.benchmarks.contenders import CONTENDERS, FULL_RATE, HEAD_RATE, LORA_RATE, repeated
-from src.benchmarks.measure import measured
-from src.benchmarks.methods import ALPHA, RANK
-from src.benchmarks.sets import EPOCHS, EPOCHS_OF, ROOT, find_sets
-from src.benchmarks.suite import Column, Options, Row, Suite, Summary, choose
-from src.benchmarks.trial import Trial, run_trial, seconds_to
-from src.benchmarks.verdicts import judge, means
-from src.tasks import START, choose_precision
-from src.tasks.build import best_device
+from ..backbones import image_spec
+from ..tasks import START, choose_precision
+from ..tasks.build import best_device
+from .claims_page import page
+from .contenders import CONTENDERS, FULL_RATE, HEAD_RATE, LORA_RATE, repeated
+from .measure import measured
+from .methods import ALPHA, RANK
+from .sets import EPOCHS, EPOCHS_OF, ROOT, find_sets
+from .suite import Column, Options, Row, Suite, Summary, choose
+from .trial import Trial, run_trial, seconds_to
+from .verdicts import judge, means
 
 log = logging.getLogger(__name__)
 MODELS = ("tf_efficientnet_lite0",)

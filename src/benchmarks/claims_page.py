@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from src.benchmarks.contenders import CONTENDERS
-from src.benchmarks.suite import Row
-from src.benchmarks.verdicts import ALL, Verdict
-from src.report.environment import environment
-from src.report.figures import COLOURS, INK, MUTED, style, svg
+from ..report.environment import environment
+from ..report.figures import COLOURS, INK, MUTED, style, svg
+from .contenders import CONTENDERS
+from .suite import Row
+from .verdicts import ALL, Verdict
 
 TEMPLATE = "claims.html.j2"
 _OTHERS = [method for method in CONTENDERS if method not in ("full", "head")]

@@ -8,14 +8,14 @@ from functools import cache
 
 from torch import nn
 
-from src.backbones import create_backbone
-from src.benchmarks.methods import ALPHA, RANK, keep_statistics
-from src.benchmarks.peft_adaptation import Peft
-from src.benchmarks.trainee import CLASSES
-from src.lora import Injection, inject, injection_of, remove
-from src.lora.targets import Site, sites
-from src.tasks import Full, Lora
-from src.tasks.adaptation import Adaptation
+from ..backbones import create_backbone
+from ..lora import Injection, inject, injection_of, remove
+from ..lora.targets import Site, sites
+from ..tasks import Full, Lora
+from ..tasks.adaptation import Adaptation
+from .methods import ALPHA, RANK, keep_statistics
+from .peft_adaptation import Peft
+from .trainee import CLASSES
 
 FULL_RATE, HEAD_RATE, LORA_RATE = 1e-4, 1.5e-3, 1.5e-3
 

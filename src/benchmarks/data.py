@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from src.backbones import image_spec
-from src.benchmarks.measure import fresh_processes, interleaved, peaks
-from src.benchmarks.suite import Column, Options, Row, Suite, failure
-from src.benchmarks.table import count, ratio
-from src.benchmarks.trainee import Case, build
-from src.data import FolderData
-from src.tasks.memory import keep_freed_memory
+from ..backbones import image_spec
+from ..data import FolderData
+from ..tasks.memory import keep_freed_memory
+from .measure import fresh_processes, interleaved, peaks
+from .suite import Column, Options, Row, Suite, failure
+from .table import count, ratio
+from .trainee import Case, build
 
 log = logging.getLogger(__name__)
 

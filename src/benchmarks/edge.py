@@ -7,16 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from src.backbones import image_spec
-from src.benchmarks.edge_files import PICTURE, Bundle, write_bundles, write_photographs
-from src.benchmarks.edge_goals import MB, summarise
-from src.benchmarks.edge_latency import THREADS, time_decisions
-from src.benchmarks.edge_process import start_bundles
-from src.benchmarks.edge_serving import time_serving
-from src.benchmarks.methods import ALPHA, RANK
-from src.benchmarks.roofline import SIDE
-from src.benchmarks.suite import Column, Options, Row, Suite, failure
-from src.benchmarks.table import ratio
+from ..backbones import image_spec
+from .edge_files import PICTURE, Bundle, write_bundles, write_photographs
+from .edge_goals import MB, summarise
+from .edge_latency import THREADS, time_decisions
+from .edge_process import start_bundles
+from .edge_serving import time_serving
+from .methods import ALPHA, RANK
+from .roofline import SIDE
+from .suite import Column, Options, Row, Suite, failure
+from .table import ratio
 
 log = logging.getLogger(__name__)
 MODELS = ("tf_efficientnet_lite0", "resnet18")

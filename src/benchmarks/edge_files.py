@@ -13,26 +13,26 @@ import torch
 from PIL import Image
 from torch import nn
 
-from src.backbones import create_backbone
-from src.benchmarks.methods import ALPHA, RANK
-from src.benchmarks.roofline import operations
-from src.benchmarks.trainee import CLASSES, draw_zeros
-from src.deploy.bundle import write_bundle
-from src.deploy.fp16 import to_fp16
-from src.deploy.gate import Verdict
-from src.deploy.graph import export_onnx
-from src.deploy.layers import find_layers
-from src.deploy.limits import PRECISIONS, Limits
-from src.deploy.model_file import write_model
-from src.deploy.parity import judge
-from src.deploy.quantise import quantisable, quantiser
-from src.deploy.self_test import choose_golden
-from src.deploy.stages import onnx_stage, run_stages
-from src.edge.golden import GOLDEN
-from src.edge.manifest import MODEL, Manifest
-from src.edge.preprocess import load
-from src.lora import inject, merge
-from src.spec import ImageSpec, TaskSpec
+from ..backbones import create_backbone
+from ..deploy.bundle import write_bundle
+from ..deploy.fp16 import to_fp16
+from ..deploy.gate import Verdict
+from ..deploy.graph import export_onnx
+from ..deploy.layers import find_layers
+from ..deploy.limits import PRECISIONS, Limits
+from ..deploy.model_file import write_model
+from ..deploy.parity import judge
+from ..deploy.quantise import quantisable, quantiser
+from ..deploy.self_test import choose_golden
+from ..deploy.stages import onnx_stage, run_stages
+from ..edge.golden import GOLDEN
+from ..edge.manifest import MODEL, Manifest
+from ..edge.preprocess import load
+from ..lora import inject, merge
+from ..spec import ImageSpec, TaskSpec
+from .methods import ALPHA, RANK
+from .roofline import operations
+from .trainee import CLASSES, draw_zeros
 
 PICTURE = (1280, 960)  # width and height, as many cameras give them
 TASK = TaskSpec("classification", tuple(f"class{number}" for number in range(CLASSES)))

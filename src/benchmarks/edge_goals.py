@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from src.benchmarks.suite import Options, Row, Summary
+from .suite import Options, Row, Summary
 
 MB = 1e6
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from src.benchmarks.edge_files import Bundle
-from src.benchmarks.measure import PICKS, timed
-from src.benchmarks.roofline import OPERATIONS, product
-from src.benchmarks.suite import Row
-from src.edge.preprocess import decode
-from src.edge.runtime import Runtime
-from src.edge.session import INPUT, SPINNING, open_session
+from ..edge.preprocess import decode
+from ..edge.runtime import Runtime
+from ..edge.session import INPUT, SPINNING, open_session
+from .edge_files import Bundle
+from .measure import PICKS, timed
+from .roofline import OPERATIONS, product
+from .suite import Row
 
 THREADS, WARM_UP = 1, 3
 PRODUCTS = {"fp32": "fp32", "fp16": "fp32", "int8": "int8"}  # a CPU computes fp16 in fp32

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from src.benchmarks.edge_files import Bundle
-from src.benchmarks.measure import PICKS
-from src.benchmarks.suite import Row
+from .edge_files import Bundle
+from .measure import PICKS
+from .suite import Row
 
 ROOT = Path(__file__).parents[2]
 BARE = ("-c", "import numpy, onnxruntime, PIL.Image; print('loaded', flush=True)")

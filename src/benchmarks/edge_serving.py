@@ -14,17 +14,17 @@ from typing import Any
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from src.benchmarks.edge_files import Bundle
-from src.benchmarks.edge_latency import THREADS
-from src.benchmarks.measure import PICKS, timed
-from src.benchmarks.suite import Row
-from src.edge.decide import decide
-from src.edge.frames import Frame, Source
-from src.edge.inputs import Pictures
-from src.edge.preprocess import Pixels
-from src.edge.runtime import Runtime
-from src.edge.session import INPUT, open_session
-from src.edge.writers import open_lines
+from ..edge.decide import decide
+from ..edge.frames import Frame, Source
+from ..edge.inputs import Pictures
+from ..edge.preprocess import Pixels
+from ..edge.runtime import Runtime
+from ..edge.session import INPUT, open_session
+from ..edge.writers import open_lines
+from .edge_files import Bundle
+from .edge_latency import THREADS
+from .measure import PICKS, timed
+from .suite import Row
 
 
 class Fitted(Runtime):

@@ -6,10 +6,10 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
-from src.backbones import Backbone, create_backbone
-from src.lora.heads import head_state
-from src.spec import ImageSpec, TaskSpec
-from src.tasks.build import build, network_input
+from ..backbones import Backbone, create_backbone
+from ..lora.heads import head_state
+from ..spec import ImageSpec, TaskSpec
+from ..tasks.build import build, network_input
 
 
 @torch.no_grad()

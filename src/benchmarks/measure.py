@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.benchmarks.suite import failure
-from src.benchmarks.trainee import Case, build
-from src.tasks.memory import keep_freed_memory
+from ..tasks.memory import keep_freed_memory
+from .suite import failure
+from .trainee import Case, build
 
 # How the times of one step become a figure, and what such a figure's name begins with.
 PICKS: dict[str, Callable[[Sequence[float]], float]] = {"": statistics.median, "min_": min}

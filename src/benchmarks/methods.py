@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.lora import inject
-from src.lora.surgery import freeze_norm, make_adaptable
-from src.lora.targets import classifiers, select, sites
+from ..lora import inject
+from ..lora.surgery import freeze_norm, make_adaptable
+from ..lora.targets import classifiers, select, sites
 
 RANK, ALPHA = 8, 8.0
 

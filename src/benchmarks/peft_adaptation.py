@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from src.benchmarks.methods import ALPHA, RANK, peft
-from src.lora.adapter_file import write_tensors
-from src.lora.heads import head_state
+from ..lora.adapter_file import write_tensors
+from ..lora.heads import head_state
+from .methods import ALPHA, RANK, peft
 
 FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from src.deploy.model_file import IR_VERSION
-from src.edge.session import load_model
+from ..deploy.model_file import IR_VERSION
+from ..edge.session import load_model
 
 SIDE = 1024
 OPERATIONS = 2 * SIDE**3  # of one product; a multiplication and an addition are two

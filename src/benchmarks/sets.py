@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
-from src.data import ElpvData, FolderData, ImageData
-from src.data.elpv import package_root
-from src.data.loading import Loading
+from ..data import ElpvData, FolderData, ImageData
+from ..data.elpv import package_root
+from ..data.loading import Loading
 
 ELPV = "elpv"
 SETS = (ELPV, "plantvillage_apple", "tomato_freshness", "xsdd")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from src.backbones import image_spec
-from src.benchmarks.measure import interleaved, measured, peak_memory, saved_bytes
-from src.benchmarks.methods import ALPHA, METHODS, RANK
-from src.benchmarks.suite import Column, Options, Row, Suite, choose
-from src.benchmarks.table import count, ratio
-from src.benchmarks.trainee import CLASSES, PRECISIONS, Case, Trainee, build
-from src.tasks.build import best_device
-from src.tasks.memory import keep_freed_memory
+from ..backbones import image_spec
+from ..tasks.build import best_device
+from ..tasks.memory import keep_freed_memory
+from .measure import interleaved, measured, peak_memory, saved_bytes
+from .methods import ALPHA, METHODS, RANK
+from .suite import Column, Options, Row, Suite, choose
+from .table import count, ratio
+from .trainee import CLASSES, PRECISIONS, Case, Trainee, build
 
 log = logging.getLogger(__name__)
 MODELS = ("vit_small_patch16_224", "convnext_tiny", "resnet50", "tf_efficientnet_lite0")

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from src.backbones import create_backbone
-from src.benchmarks.methods import ALPHA, RANK, shared_layers
-from src.benchmarks.suite import Column, Options, Row, Suite
-from src.benchmarks.table import count, ratio
-from src.benchmarks.trainee import CLASSES
-from src.lora import Shelf, inject, save_adapter, save_peft
+from ..backbones import create_backbone
+from ..lora import Shelf, inject, save_adapter, save_peft
+from .methods import ALPHA, RANK, shared_layers
+from .suite import Column, Options, Row, Suite
+from .table import count, ratio
+from .trainee import CLASSES
 
 MODELS = ("vit_small_patch16_224", "convnext_tiny", "resnet50", "tf_efficientnet_lite0")
 ADAPTERS = 12

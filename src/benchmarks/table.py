@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from src.benchmarks.suite import Row, Suite
+from .suite import Row, Suite
 
 MISSING = "\N{EN DASH}"
 

@@ -9,13 +9,13 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from src.backbones import create_backbone
-from src.benchmarks.methods import ALPHA, RANK
-from src.benchmarks.suite import Column, Options, Row, Suite
-from src.benchmarks.table import count
-from src.benchmarks.trainee import CLASSES
-from src.lora import inject, remove
-from src.lora.targets import ROLES, sites
+from ..backbones import create_backbone
+from ..lora import inject, remove
+from ..lora.targets import ROLES, sites
+from .methods import ALPHA, RANK
+from .suite import Column, Options, Row, Suite
+from .table import count
+from .trainee import CLASSES
 
 CONFIGS = Path(__file__).parents[2] / "conf" / "backbone"
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from src.backbones import create_backbone
-from src.benchmarks.methods import METHODS
-from src.tasks.build import best_device, is_conv_net
+from ..backbones import create_backbone
+from ..tasks.build import best_device, is_conv_net
+from .methods import METHODS
 
 CLASSES = 5
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

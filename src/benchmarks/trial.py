@@ -17,18 +17,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from torch import Tensor
 from torch.optim import AdamW
 
-from src.backbones import Backbone
-from src.benchmarks.contenders import CONTENDERS
-from src.benchmarks.forgetting import forgetting
-from src.benchmarks.measure import held, peaks
-from src.benchmarks.sets import open_set
-from src.benchmarks.suite import Row
-from src.data import ImageData
-from src.data.transforms import defects
-from src.metrics import compute
-from src.remarks import ignore_remarks
-from src.report import tabulate
-from src.tasks import (
+from ..backbones import Backbone
+from ..data import ImageData
+from ..data.transforms import defects
+from ..metrics import compute
+from ..remarks import ignore_remarks
+from ..report import tabulate
+from ..tasks import (
     ClassificationTask,
     Setting,
     TrainerOptions,
@@ -39,8 +34,13 @@ from src.tasks import (
     specify,
     warmup_cosine,
 )
-from src.tasks.build import best_device
-from src.tasks.progress import last_checkpoint
+from ..tasks.build import best_device
+from ..tasks.progress import last_checkpoint
+from .contenders import CONTENDERS
+from .forgetting import forgetting
+from .measure import held, peaks
+from .sets import open_set
+from .suite import Row
 
 WEIGHT_DECAY, WARM_UP, LABEL_SMOOTHING = 0.01, 0.2, 0.05
 FIXED_IMAGES = 8

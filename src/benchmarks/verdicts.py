@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from src.benchmarks.suite import Row
+from .suite import Row
 
 CLAIMANT = "graft"
 ALL = "all"  # sets together

@@ -1,12 +1,12 @@
 """Where images come from, how they are split, and how they reach the network."""
 
-from src.data.datamodule import ImageData
-from src.data.elpv import ElpvData
-from src.data.folder import FolderData
-from src.data.huggingface import HuggingFaceData
-from src.data.listing import Listing, Sample
-from src.data.seedlings import SeedlingsData
-from src.data.table import TableData
+from .datamodule import ImageData
+from .elpv import ElpvData
+from .folder import FolderData
+from .huggingface import HuggingFaceData
+from .listing import Listing, Sample
+from .seedlings import SeedlingsData
+from .table import TableData
 
 __all__ = [
     "ElpvData",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.listing import Sample, Target
-from src.data.naming import near
-from src.spec import JOINT
+from ..spec import JOINT
+from .listing import Sample, Target
+from .naming import near
 
 LARGEST = float(np.finfo(np.float32).max)  # what figures and the network can hold
 _NOWHERE = Path()

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from src.data.contents import NOWHERE, Contents
-from src.data.store import PixelStore
-from src.edge.preprocess import ImageError, load
-from src.spec import ImageSpec
+from ..edge.preprocess import ImageError, load
+from ..spec import ImageSpec
+from .contents import NOWHERE, Contents
+from .store import PixelStore
 
 log = logging.getLogger(__name__)
 

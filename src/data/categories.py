@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.data.listing import Sample
+from .listing import Sample
 
 NO_LABEL = "(none)"
 RANGES = 5

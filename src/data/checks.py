@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from src.data.aims import names_of
-from src.data.listing import Sample
-from src.data.naming import near
+from .aims import names_of
+from .listing import Sample
+from .naming import near
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.quality.facts import FACTS, measure
-from src.data.shards import INDEX, Shard
-from src.data.store import PixelStore
-from src.edge.preprocess import ImageError, Pixels, read_picture, resize
-from src.spec import ImageSpec
+from ..edge.preprocess import ImageError, Pixels, read_picture, resize
+from ..spec import ImageSpec
+from .quality.facts import FACTS, measure
+from .shards import INDEX, Shard
+from .store import PixelStore
 
 log = logging.getLogger(__name__)
 

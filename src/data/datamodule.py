@@ -16,23 +16,23 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from src.data.aims import names_of
-from src.data.broken import STOPPING, OnError, require_readable, sort_out
-from src.data.dataset import ImageDataset, Item
-from src.data.listing import SPLITS, Listing, Sample, inside
-from src.data.quality.collection import Collection
-from src.data.quality.duplicates import Duplicates
-from src.data.quality.gate import allowed_kinds
-from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
-from src.data.sampler import EpochSampler
-from src.data.selection import STAGES, Selection
-from src.data.sizes import input_size
-from src.data.splits import Fold
-from src.data.splitting import Splitting
-from src.data.targets import soft_targets, targets, weights
-from src.data.transforms import Augment, none
-from src.edge.unread import describe
-from src.spec import ImageSpec
+from ..edge.unread import describe
+from ..spec import ImageSpec
+from .aims import names_of
+from .broken import STOPPING, OnError, require_readable, sort_out
+from .dataset import ImageDataset, Item
+from .listing import SPLITS, Listing, Sample, inside
+from .quality.collection import Collection
+from .quality.duplicates import Duplicates
+from .quality.gate import allowed_kinds
+from .quality.label_errors import NOT_LOOKED_FOR, LabelCheck
+from .sampler import EpochSampler
+from .selection import STAGES, Selection
+from .sizes import input_size
+from .splits import Fold
+from .splitting import Splitting
+from .targets import soft_targets, targets, weights
+from .transforms import Augment, none
 
 log = logging.getLogger(__name__)
 

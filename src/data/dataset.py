@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from src.data.cache import PixelCache
-from src.data.sampler import Draw, mix
-from src.data.transforms import Augment
-from src.draws import Draws
+from ..draws import Draws
+from .cache import PixelCache
+from .sampler import Draw, mix
+from .transforms import Augment
 
 Target = int | Tensor
 Item = tuple[Tensor, Target, int] | tuple[Tensor, Target, int, Tensor]

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Unpack
 
-from src.data.datamodule import ImageData
-from src.data.listing import Listing, Sample
-from src.data.loading import Loading
+from .datamodule import ImageData
+from .listing import Listing, Sample
+from .loading import Loading
 
 LEVELS = ("functional", "likely-functional", "likely-defective", "defective")
 TARGETS = {"defective": ("functional", "defective"), "level": LEVELS, "probability": ("probability",)}

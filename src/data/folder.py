@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from src.data.checks import require_learnable, require_one_spelling
-from src.data.datamodule import ImageData
-from src.data.layout import Content, Layout, guess_layout, parse_layout
-from src.data.listing import Listing, Sample
-from src.data.loading import Loading
-from src.data.naming import arranged, nfc, positive_class, split_of
-from src.edge.unread import describe
-from src.edge.walk import UNREADABLE, Found, Skip, sort_out, walk
-from src.errors import LinesError
+from ..edge.unread import describe
+from ..edge.walk import UNREADABLE, Found, Skip, sort_out, walk
+from ..errors import LinesError
+from .checks import require_learnable, require_one_spelling
+from .datamodule import ImageData
+from .layout import Content, Layout, guess_layout, parse_layout
+from .listing import Listing, Sample
+from .loading import Loading
+from .naming import arranged, nfc, positive_class, split_of
 
 NO_SOURCE = """\
 no images are given: name a folder with one folder of images a class by data.root=DIR,

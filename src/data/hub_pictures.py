@@ -10,11 +10,11 @@ from typing import Any
 
 from PIL import UnidentifiedImageError
 
-from src.atomic import write_bytes
-from src.data.naming import nfc
-from src.edge.formats import open_picture, suffix_of
-from src.edge.silence import pillow_silent
-from src.edge.walk import Skip, sort_out, walk
+from ..atomic import write_bytes
+from ..edge.formats import open_picture, suffix_of
+from ..edge.silence import pillow_silent
+from ..edge.walk import Skip, sort_out, walk
+from .naming import nfc
 
 
 @dataclass(frozen=True)

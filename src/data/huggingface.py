@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from src.atomic import is_unwritable
-from src.data.checks import require_learnable, require_one_spelling, require_whole_groups
-from src.data.datamodule import ImageData
-from src.data.hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
-from src.data.listing import SPLITS, Listing, Sample
-from src.data.loading import Loading
-from src.data.naming import SPLIT_NAMES, arranged, near, nfc, positive_class
+from ..atomic import is_unwritable
+from .checks import require_learnable, require_one_spelling, require_whole_groups
+from .datamodule import ImageData
+from .hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
+from .listing import SPLITS, Listing, Sample
+from .loading import Loading
+from .naming import SPLIT_NAMES, arranged, near, nfc, positive_class
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from src.data.naming import DEFECT_NAMES, near, split_of
+from .naming import DEFECT_NAMES, near, split_of
 
 Layout = tuple[str, ...]
 LEVELS = ("split", "group", "folder", "class")

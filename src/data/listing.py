@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from src.data.naming import nfc
-from src.edge.walk import Skip
-from src.spec import JOINT
+from ..edge.walk import Skip
+from ..spec import JOINT
+from .naming import nfc
 
 Target = Literal["label", "labels", "value"]
 SPLITS = ("train", "val", "test")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Required, TypedDict
 
-from src.data.broken import OnError
-from src.data.transforms import Augment
-from src.spec import ImageSpec
+from ..spec import ImageSpec
+from .broken import OnError
+from .transforms import Augment
 
 
 class Loading(TypedDict, total=False):

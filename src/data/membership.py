@@ -9,9 +9,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from src.atomic import make_folder, write_text
-from src.data.listing import SPLITS, Listing
-from src.data.naming import nfc
+from ..atomic import make_folder, write_text
+from .listing import SPLITS, Listing
+from .naming import nfc
 
 HEADER = ["path", "sha256", "split"]
 Row = tuple[str, str, str]

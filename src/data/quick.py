@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
-from src.data.listing import Sample
-from src.data.splits import draw, ranking
+from .listing import Sample
+from .splits import draw, ranking
 
 
 def subset(samples: Sequence[Sample], root: Path, limit: int, *, seed: int = 0) -> list[int]:

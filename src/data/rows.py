@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.data.naming import nfc
+from .naming import nfc
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Unpack
 import numpy as np
 from PIL import Image, ImageFilter
 
-from src.atomic import write_bytes
-from src.data.datamodule import ImageData
-from src.data.listing import Listing, Sample
-from src.data.loading import Loading
-from src.data.plants import SPECIES, draw_litter, draw_plant
-from src.data.soil import draw_soil, draw_tray, expose
+from ..atomic import write_bytes
+from .datamodule import ImageData
+from .listing import Listing, Sample
+from .loading import Loading
+from .plants import SPECIES, draw_litter, draw_plant
+from .soil import draw_soil, draw_tray, expose
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from src.data.cache import PixelCache
-from src.data.listing import Listing, Sample
-from src.data.quality.duplicates import Duplicates, find_duplicates
-from src.data.quick import require_cells, subset, without_parted
-from src.data.splits import together
-from src.data.splitting import Splitting
-from src.edge.preprocess import decode
-from src.errors import TooFewImages
-from src.spec import ImageSpec
+from ..edge.preprocess import decode
+from ..errors import TooFewImages
+from ..spec import ImageSpec
+from .cache import PixelCache
+from .listing import Listing, Sample
+from .quality.duplicates import Duplicates, find_duplicates
+from .quick import require_cells, subset, without_parted
+from .splits import together
+from .splitting import Splitting
 
 
 class Selection:

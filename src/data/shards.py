@@ -15,8 +15,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
-from src.atomic import whole_file
-from src.data.quality.facts import FACTS
+from ..atomic import whole_file
+from .quality.facts import FACTS
 
 INDEX = np.dtype([("digest", "S32"), ("facts", FACTS)])  # the SHA-256 of an image file, raw, and what it is like
 SUFFIX = ".shard"

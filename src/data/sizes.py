@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from src.edge.preprocess import MAX_PIXELS
+from ..edge.preprocess import MAX_PIXELS
 
 
 def input_size(asked: int | Sequence[int]) -> tuple[int, int]:

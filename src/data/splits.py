@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from src.data.listing import SPLITS, Sample, inside
-from src.errors import TooFewImages
+from ..errors import TooFewImages
+from .listing import SPLITS, Sample, inside
 
 Unit = list[int]  # positions of images that stay together
 Rank = Callable[[int], tuple[str, str, str]]  # sort key of a position

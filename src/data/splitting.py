@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.data.listing import Listing
-from src.data.membership import read_membership, write_membership
-from src.data.splits import Fold, split
+from .listing import Listing
+from .membership import read_membership, write_membership
+from .splits import Fold, split
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ import PIL
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from src.atomic import PART
-from src.data.shards import INDEX, SUFFIX, Shape, Shard, read_shard, write_shard
-from src.spec import ImageSpec
+from ..atomic import PART
+from ..spec import ImageSpec
+from .shards import INDEX, SUFFIX, Shape, Shard, read_shard, write_shard
 
 log = logging.getLogger(__name__)
 

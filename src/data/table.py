@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from src.data.aims import LARGEST, names_of, read_aim
-from src.data.categories import by_range, by_rarest, require_unlike
-from src.data.checks import require_learnable, require_one_spelling, require_whole_groups
-from src.data.datamodule import ImageData
-from src.data.listing import Listing, Sample, Target
-from src.data.loading import Loading
-from src.data.naming import SPLIT_NAMES, near, nfc, positive_class, spelled_on_disk
-from src.data.rows import Cell, Odd, read_rows, require_table
-from src.spec import JOINT
+from ..spec import JOINT
+from .aims import LARGEST, names_of, read_aim
+from .categories import by_range, by_rarest, require_unlike
+from .checks import require_learnable, require_one_spelling, require_whole_groups
+from .datamodule import ImageData
+from .listing import Listing, Sample, Target
+from .loading import Loading
+from .naming import SPLIT_NAMES, near, nfc, positive_class, spelled_on_disk
+from .rows import Cell, Odd, read_rows, require_table
 
 AIMS: tuple[Target, ...] = ("label", "labels", "value")
 COLUMNS = ("path", *AIMS, "group", "split", "weight")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from src.data.dataset import Target
-from src.data.listing import Sample
+from .dataset import Target
+from .listing import Sample
 
 
 def targets(samples: Sequence[Sample], classes: Sequence[str]) -> Sequence[Target]:

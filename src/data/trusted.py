@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Set
 from typing import Any
 
-import src.data
-from src.data import transforms
+from .. import data
+from . import transforms
 
 SOURCES = frozenset(
-    f"src.data.{name}"
-    for name, value in inspect.getmembers(src.data, inspect.isclass)
-    if name in src.data.__all__ and issubclass(value, src.data.ImageData) and not inspect.isabstract(value)
+    f"{data.__name__}.{name}"
+    for name, value in inspect.getmembers(data, inspect.isclass)
+    if name in data.__all__ and issubclass(value, data.ImageData) and not inspect.isabstract(value)
 )
 AUGMENTS = frozenset(
     f"{transforms.__name__}.{name}"

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from src.atomic import write_bytes, write_json, write_text
-from src.deploy.exchange import put_in_place
-from src.edge.manifest import MANIFEST, Manifest, sha256
-from src.edge.signature import SIGNATURE, Signer
+from ..atomic import write_bytes, write_json, write_text
+from ..edge.manifest import MANIFEST, Manifest, sha256
+from ..edge.signature import SIGNATURE, Signer
+from .exchange import put_in_place
 
 PARITY, README = "parity.json", "README.md"
 

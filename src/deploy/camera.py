@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from src.backbones.outputs import interpret
-from src.backbones.pixels import average_views, normalise
-from src.edge.preprocess import resized
-from src.spec import ImageSpec, TaskSpec
+from ..backbones.outputs import interpret
+from ..backbones.pixels import average_views, normalise
+from ..edge.preprocess import resized
+from ..spec import ImageSpec, TaskSpec
 
 # What onnx and torch have beside Pillow, with its coefficients.
 GRAPH_FILTERS = ("bilinear", "bicubic")

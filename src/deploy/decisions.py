@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from src.spec import JOINT, TaskSpec
+from ..spec import JOINT, TaskSpec
 
 Samples = Sequence[tuple[Path, str]]
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from src.deploy.layers import find_layers
+from .layers import find_layers
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.deploy.openvino import NAME as OPENVINO
-from src.deploy.parity import Parity
-from src.deploy.search import Search
-from src.deploy.speed import Speed
+from .openvino import NAME as OPENVINO
+from .parity import Parity
+from .search import Search
+from .speed import Speed
 
 _FIGURES = ("max_abs_logit_diff", "mean_abs_logit_diff", "changed_decisions", "passed", "limits")
 

@@ -13,12 +13,12 @@ import torch
 from timm.utils.model import reparameterize_model
 from torch import nn
 
-from src.deploy.camera import GRAPH_FILTERS, Camera, FloatCamera, MatMulCamera, ResizedCamera
-from src.deploy.model_file import write_model
-from src.deploy.resize_nodes import prepend_resize
-from src.edge.profile import PROFILES
-from src.edge.session import INPUT, output_names
-from src.spec import ImageSpec, TaskSpec
+from ..edge.profile import PROFILES
+from ..edge.session import INPUT, output_names
+from ..spec import ImageSpec, TaskSpec
+from .camera import GRAPH_FILTERS, Camera, FloatCamera, MatMulCamera, ResizedCamera
+from .model_file import write_model
+from .resize_nodes import prepend_resize
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from src.deploy.camera import CAMERA_CONSTANTS
+from .camera import CAMERA_CONSTANTS
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from src.atomic import write_bytes
+from ..atomic import write_bytes
 
 # IR 8 is the newest that onnxruntime 1.15 to 1.17 load; opset 18 needs no newer one.
 IR_VERSION = 8

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from src.deploy.stages import Pictures, Stage, in_parts, joined
-from src.edge.profile import FITS
-from src.edge.session import INPUT, Outputs
+from ..edge.profile import FITS
+from ..edge.session import INPUT, Outputs
+from .stages import Pictures, Stage, in_parts, joined
 
 NAME = "openvino"
 

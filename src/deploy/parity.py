@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.deploy.decisions import Samples, accuracy, auroc, changed, named, recall, targets_of
-from src.deploy.limits import Limits
-from src.edge.session import Outputs
-from src.spec import TaskSpec
+from ..edge.session import Outputs
+from ..spec import TaskSpec
+from .decisions import Samples, accuracy, auroc, changed, named, recall, targets_of
+from .limits import Limits
 
 WORST = 5
 FREE = 0.02  # where any difference of logits is allowed, a value counts as changed from this part of the scale on

@@ -18,9 +18,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.calibrate import MinMaxCalibrater, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from src.deploy.layers import WEIGHTED, Layer, has_attention
-from src.edge.memory import release_freed_memory
-from src.edge.session import INPUT
+from ..edge.memory import release_freed_memory
+from ..edge.session import INPUT
+from .layers import WEIGHTED, Layer, has_attention
 
 # Without weights, and in int8 at no loss or next to none; left in fp32 they would part two int8 layers.
 _CARRIERS = ("Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Relu")

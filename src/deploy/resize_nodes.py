@@ -10,8 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from src.edge.session import INPUT
-from src.spec import ImageSpec
+from ..edge.session import INPUT
+from ..spec import ImageSpec
 
 _MODES = {"bilinear": "linear", "bicubic": "cubic"}
 _RESIZED = "camera.resized"

@@ -13,11 +13,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from src.deploy.layers import Layer, find_layers
-from src.deploy.model_file import write_model
-from src.deploy.parity import Parity
-from src.deploy.quantise import Quantise, quantisable, quantiser
-from src.edge.session import open_session, run_each
+from ..edge.session import open_session, run_each
+from .layers import Layer, find_layers
+from .model_file import write_model
+from .parity import Parity
+from .quantise import Quantise, quantisable, quantiser
 
 RANKING_PICTURES, THREADS = 16, 2
 log = logging.getLogger(__name__)

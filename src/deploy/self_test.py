@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.deploy.stages import Pictures
-from src.edge.golden import Golden
-from src.edge.preprocess import load
-from src.edge.profile import FITS
-from src.edge.session import Outputs
-from src.spec import ImageSpec, TaskSpec
+from ..edge.golden import Golden
+from ..edge.preprocess import load
+from ..edge.profile import FITS
+from ..edge.session import Outputs
+from ..spec import ImageSpec, TaskSpec
+from .stages import Pictures
 
 # Two pictures hold the start of the camera up by two decisions, no more.
 LOOKED_AT, KEPT = 16, 2

@@ -14,11 +14,11 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from src.deploy.camera import Camera
-from src.deploy.graph import Shape, as_camera, finish, trace
-from src.deploy.thin import add_thin_products
-from src.lora import Inputs, give
-from src.spec import ImageSpec, TaskSpec
+from ..lora import Inputs, give
+from ..spec import ImageSpec, TaskSpec
+from .camera import Camera
+from .graph import Shape, as_camera, finish, trace
+from .thin import add_thin_products
 
 FILE_VERSION = 1  # of the adapter files, by this project's own count
 _RANK = 4  # while the graph is traced: no other size of a network

@@ -12,27 +12,27 @@ from typing import Any
 
 from torch import nn
 
-from src.atomic import make_folder
-from src.deploy.bundle import is_empty, require_replaceable, write_bundle, write_refusal
-from src.deploy.decisions import Samples, targets_of
-from src.deploy.gate import Verdict
-from src.deploy.graph import Shape, export_onnx
-from src.deploy.limits import Budget, limits
-from src.deploy.parity import judge
-from src.deploy.self_test import choose_golden
-from src.deploy.shared_graph import export_base, write_line
-from src.deploy.shipping import camera_size
-from src.deploy.speed import measure_speed
-from src.deploy.stages import Stage, onnx_stage, run_stages, torch_stage
-from src.edge.golden import Golden
-from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
-from src.edge.manifest import MODEL, Line, Manifest
-from src.edge.preprocess import load
-from src.edge.profile import FITS
-from src.edge.session import Outputs
-from src.edge.signature import Signer
-from src.lora import Inputs, inputs_of, merge
-from src.spec import ImageSpec, TaskSpec
+from ..atomic import make_folder
+from ..edge.golden import Golden
+from ..edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
+from ..edge.manifest import MODEL, Line, Manifest
+from ..edge.preprocess import load
+from ..edge.profile import FITS
+from ..edge.session import Outputs
+from ..edge.signature import Signer
+from ..lora import Inputs, inputs_of, merge
+from ..spec import ImageSpec, TaskSpec
+from .bundle import is_empty, require_replaceable, write_bundle, write_refusal
+from .decisions import Samples, targets_of
+from .gate import Verdict
+from .graph import Shape, export_onnx
+from .limits import Budget, limits
+from .parity import judge
+from .self_test import choose_golden
+from .shared_graph import export_base, write_line
+from .shipping import camera_size
+from .speed import measure_speed
+from .stages import Stage, onnx_stage, run_stages, torch_stage
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 

@@ -15,27 +15,27 @@ import onnx
 from numpy.typing import NDArray
 from torch import nn
 
-from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
-from src.deploy.decisions import Samples, has_score, targets_of
-from src.deploy.fp16 import to_fp16
-from src.deploy.gate import Verdict
-from src.deploy.graph import Shape, export_onnx
-from src.deploy.limits import Budget, limits, require_precision
-from src.deploy.model_file import write_model
-from src.deploy.openvino import openvino_stage, require_openvino
-from src.deploy.parity import Parity, judge
-from src.deploy.search import Search, find_int8
-from src.deploy.self_test import choose_golden
-from src.deploy.speed import measure_speed
-from src.deploy.stages import Stage, onnx_stage, run_stages, torch_stage
-from src.edge.golden import GOLDEN, Golden
-from src.edge.manifest import MODEL, Manifest
-from src.edge.memory import release_freed_memory
-from src.edge.preprocess import load
-from src.edge.profile import FITS
-from src.edge.session import Outputs
-from src.edge.signature import Signer
-from src.spec import ImageSpec, TaskSpec
+from ..edge.golden import GOLDEN, Golden
+from ..edge.manifest import MODEL, Manifest
+from ..edge.memory import release_freed_memory
+from ..edge.preprocess import load
+from ..edge.profile import FITS
+from ..edge.session import Outputs
+from ..edge.signature import Signer
+from ..spec import ImageSpec, TaskSpec
+from .bundle import require_replaceable, write_bundle, write_refusal
+from .decisions import Samples, has_score, targets_of
+from .fp16 import to_fp16
+from .gate import Verdict
+from .graph import Shape, export_onnx
+from .limits import Budget, limits, require_precision
+from .model_file import write_model
+from .openvino import openvino_stage, require_openvino
+from .parity import Parity, judge
+from .search import Search, find_int8
+from .self_test import choose_golden
+from .speed import measure_speed
+from .stages import Stage, onnx_stage, run_stages, torch_stage
 
 CALIBRATION_PICTURES = 128
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from src.edge.lines import ActiveAdapter
-from src.edge.session import open_session, run_session
+from ..edge.lines import ActiveAdapter
+from ..edge.session import open_session, run_session
 
 ROUNDS, WARM_UP, THREADS = 30, 3, 1
 

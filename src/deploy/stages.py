@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from src.backbones.outputs import interpret
-from src.backbones.pixels import average_views, normalise
-from src.edge.lines import ActiveAdapter
-from src.edge.memory import release_freed_memory
-from src.edge.preprocess import load, resize
-from src.edge.profile import FITS, Fit
-from src.edge.session import Outputs, open_session, run_pictures
-from src.spec import ImageSpec, TaskSpec
+from ..backbones.outputs import interpret
+from ..backbones.pixels import average_views, normalise
+from ..edge.lines import ActiveAdapter
+from ..edge.memory import release_freed_memory
+from ..edge.preprocess import load, resize
+from ..edge.profile import FITS, Fit
+from ..edge.session import Outputs, open_session, run_pictures
+from ..spec import ImageSpec, TaskSpec
 
 BATCH, THREADS = 16, 2  # images that a file sees at once, each view of a picture being one
 SLICE = 2  # images that torch sees at once: it keeps what onnxruntime fuses

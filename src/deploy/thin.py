@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
-from src.lora import adding_is_cheaper
+from ..lora import adding_is_cheaper
 
 _GEOMETRY = ("strides", "pads", "dilations", "auto_pad")
 

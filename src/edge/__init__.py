@@ -1,16 +1,16 @@
 """What runs on the camera: pictures in, decisions out, with numpy, Pillow and onnxruntime only (and PyAV for video)."""
 
-from src.edge.annotate import Annotator
-from src.edge.decide import Decided, decide
-from src.edge.formats import IMAGE_SUFFIXES
-from src.edge.frames import Frame, Source
-from src.edge.inputs import find_images, find_source
-from src.edge.manifest import Manifest, find_bundle
-from src.edge.memory import release_freed_memory
-from src.edge.preprocess import ImageError, decode, load, resize
-from src.edge.runtime import Runtime
-from src.edge.signature import Signer, read_signer
-from src.edge.writers import open_lines
+from .annotate import Annotator
+from .decide import Decided, decide
+from .formats import IMAGE_SUFFIXES
+from .frames import Frame, Source
+from .inputs import find_images, find_source
+from .manifest import Manifest, find_bundle
+from .memory import release_freed_memory
+from .preprocess import ImageError, decode, load, resize
+from .runtime import Runtime
+from .signature import Signer, read_signer
+from .writers import open_lines
 
 __all__ = [
     "IMAGE_SUFFIXES",

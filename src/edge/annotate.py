@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from src.atomic import named, write_bytes
-from src.edge.decide import Decided
-from src.edge.frames import Source
-from src.edge.preprocess import Pixels
-from src.spec import Decision, Measurement
+from ..atomic import named, write_bytes
+from ..spec import Decision, Measurement
+from .decide import Decided
+from .frames import Source
+from .preprocess import Pixels
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
-from src.edge.ahead import ReadAhead
-from src.edge.frames import Prepared, Source, prepare
-from src.edge.preprocess import ImageError
-from src.edge.runtime import Runtime
-from src.spec import Decision, Measurement
+from ..spec import Decision, Measurement
+from .ahead import ReadAhead
+from .frames import Prepared, Source, prepare
+from .preprocess import ImageError
+from .runtime import Runtime
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import IO
 
 from PIL import Image, ImageFile
 
-from src.edge.silence import pillow_silent
+from .silence import pillow_silent
 
 with suppress(ImportError):  # the extra `heif`
     from pillow_heif import register_heif_opener

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from src.edge.preprocess import ImageError, Pixels
+from .preprocess import ImageError, Pixels
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from src.edge.frames import Frame, Source
-from src.edge.stream import Camera, Video, is_camera, is_video
-from src.edge.unread import Unread
-from src.edge.walk import Found, sort_out, walk
-from src.edge.watch import Watch
+from .frames import Frame, Source
+from .stream import Camera, Video, is_camera, is_video
+from .unread import Unread
+from .walk import Found, sort_out, walk
+from .watch import Watch
 
 
 @dataclass(frozen=True)

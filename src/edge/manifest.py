@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from src.edge.files import read_file
-from src.edge.signature import SIGNATURE, require_signature
-from src.spec import ImageSpec, TaskSpec
+from ..spec import ImageSpec, TaskSpec
+from .files import read_file
+from .signature import SIGNATURE, require_signature
 
 FORMAT = 2
 MODEL, MANIFEST = "model.onnx", "manifest.json"

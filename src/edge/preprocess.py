@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from src.edge.bayer import is_bayer
-from src.edge.formats import jpeg2000_bits, open_picture, unread_kind
-from src.edge.silence import pillow_silent
-from src.spec import ImageSpec
+from ..spec import ImageSpec
+from .bayer import is_bayer
+from .formats import jpeg2000_bits, open_picture, unread_kind
+from .silence import pillow_silent
 
 MAX_PIXELS = 100_000_000
 

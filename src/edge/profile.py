@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.edge.preprocess import Pixels, require_picture, resize
-from src.spec import ImageSpec
+from ..spec import ImageSpec
+from .preprocess import Pixels, require_picture, resize
 
 _GREY = (0.299, 0.587, 0.114)
 Fit = Callable[[Pixels, ImageSpec], NDArray[Any]]

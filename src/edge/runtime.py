@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.edge.golden import GOLDEN, Golden
-from src.edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
-from src.edge.manifest import MODEL, Manifest, find_bundle
-from src.edge.memory import Watermark, release_freed_memory
-from src.edge.preprocess import ImageError, Pixels, load, scale_grey
-from src.edge.profile import FITS
-from src.edge.session import THREADS, Outputs, open_session, read_specs, run_each, run_pictures
-from src.spec import JOINT, Decision, Measurement, TaskSpec
+from ..spec import JOINT, Decision, Measurement, TaskSpec
+from .golden import GOLDEN, Golden
+from .lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
+from .manifest import MODEL, Manifest, find_bundle
+from .memory import Watermark, release_freed_memory
+from .preprocess import ImageError, Pixels, load, scale_grey
+from .profile import FITS
+from .session import THREADS, Outputs, open_session, read_specs, run_each, run_pictures
 
 _OF_LINES = (ADAPTER_SUFFIX, GOLDEN_SUFFIX)
 _LIKE = 2**23  # bytes of decoded pixels by which two pictures may always differ

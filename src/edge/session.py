@@ -13,9 +13,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from src.edge.lines import ActiveAdapter
-from src.edge.memory import Watermark, release_freed_memory
-from src.spec import ImageSpec, TaskSpec
+from ..spec import ImageSpec, TaskSpec
+from .lines import ActiveAdapter
+from .memory import Watermark, release_freed_memory
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from src.edge.files import read_file
+from .files import read_file
 
 SIGNATURE = "manifest.sig"
 

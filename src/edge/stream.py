@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from src.edge.ahead import ReadAhead
-from src.edge.formats import IMAGE_SUFFIXES
-from src.edge.frames import Frame, Source
-from src.edge.preprocess import ImageError, Pixels, scale_grey
+from .ahead import ReadAhead
+from .formats import IMAGE_SUFFIXES
+from .frames import Frame, Source
+from .preprocess import ImageError, Pixels, scale_grey
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from src.edge.preprocess import Pixels, read_picture
-from src.edge.walk import Found, Skip, sort_out
+from .preprocess import Pixels, read_picture
+from .walk import Found, Skip, sort_out
 
 log = logging.getLogger(__name__)
 

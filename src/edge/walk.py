@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from src.edge.formats import is_picture, why_unread
+from .formats import is_picture, why_unread
 
 UNREADABLE = "a folder that cannot be read"
 

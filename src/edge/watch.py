@@ -12,9 +12,9 @@ from pathlib import Path
 from threading import Event
 from typing import ClassVar
 
-from src.edge.frames import Frame, Source
-from src.edge.unread import Unread
-from src.edge.walk import walk
+from .frames import Frame, Source
+from .unread import Unread
+from .walk import walk
 
 INTERVAL = 0.5  # seconds between two looks
 

@@ -13,10 +13,10 @@ from io import FileIO, StringIO
 from pathlib import Path
 from typing import Any
 
-from src.atomic import LineFile, cut_half_line, named
-from src.edge.formats import IMAGE_SUFFIXES
-from src.edge.stream import VIDEO_SUFFIXES
-from src.spec import TaskSpec
+from ..atomic import LineFile, cut_half_line, named
+from ..spec import TaskSpec
+from .formats import IMAGE_SUFFIXES
+from .stream import VIDEO_SUFFIXES
 
 Line = dict[str, Any]
 log = logging.getLogger(__name__)

@@ -1,17 +1,17 @@
 """LoRA for the weights of vision backbones: inject, merge, remove, and the adapter file."""
 
-from src.lora.adapter_file import load_adapter, read_adapter, save_adapter
-from src.lora.eva import eva
-from src.lora.given import Inputs, give, inputs_of
-from src.lora.groups import apply_ratios, parameter_groups
-from src.lora.header import AdapterError, AdapterHeader
-from src.lora.inject import Injection, Layer, adapters, inject, injection_of
-from src.lora.merge import merge, remove
-from src.lora.peft_load import load_peft
-from src.lora.peft_save import save_peft
-from src.lora.products import adding_is_cheaper
-from src.lora.settings import LoraSettings
-from src.lora.shelf import Shelf
+from .adapter_file import load_adapter, read_adapter, save_adapter
+from .eva import eva
+from .given import Inputs, give, inputs_of
+from .groups import apply_ratios, parameter_groups
+from .header import AdapterError, AdapterHeader
+from .inject import Injection, Layer, adapters, inject, injection_of
+from .merge import merge, remove
+from .peft_load import load_peft
+from .peft_save import save_peft
+from .products import adding_is_cheaper
+from .settings import LoraSettings
+from .shelf import Shelf
 
 __all__ = [
     "AdapterError",

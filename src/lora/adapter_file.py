@@ -11,13 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from src.atomic import make_folder, write_bytes
-from src.lora.adapters import Blend
-from src.lora.fold import folds, is_folded
-from src.lora.hashing import fingerprint
-from src.lora.header import AdapterError, AdapterHeader, parse_header
-from src.lora.heads import head_state
-from src.lora.inject import (
+from ..atomic import make_folder, write_bytes
+from .adapters import Blend
+from .fold import folds, is_folded
+from .hashing import fingerprint
+from .header import AdapterError, AdapterHeader, parse_header
+from .heads import head_state
+from .inject import (
     Graft,
     Injection,
     adapters,
@@ -29,9 +29,9 @@ from src.lora.inject import (
     shapes,
     thaw,
 )
-from src.lora.look import Example
-from src.lora.settings import LoraSettings
-from src.lora.undo import undone_on_error
+from .look import Example
+from .settings import LoraSettings
+from .undo import undone_on_error
 
 ADAPTER, WEIGHTS = "adapter.safetensors", "weights.safetensors"  # what a training leaves in its run folder
 

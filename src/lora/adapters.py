@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.lora.modes import is_recorded
-from src.lora.pissa import principal
-from src.lora.products import LOW, merged
-from src.lora.weight import AdaptedWeight
+from .modes import is_recorded
+from .pissa import principal
+from .products import LOW, merged
+from .weight import AdaptedWeight
 
 INITS = ("default", "pissa", "eva")
 

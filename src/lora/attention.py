@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from src.lora.autocast import autocast_dtype
-from src.lora.modes import differentiable
-from src.lora.products import full_precision
+from .autocast import autocast_dtype
+from .modes import differentiable
+from .products import full_precision
 
 MOST_SCORES = 4_000_000  # of all heads of a batch: above, they leave the cache and torch's blocks win
 

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.lora.modes import differentiable
-from src.lora.onednn import ACTIVATIONS as ACTIVATIONS
-from src.lora.onednn import Geometry, activate, convolve
-from src.lora.products import (
+from .modes import differentiable
+from .onednn import ACTIVATIONS as ACTIVATIONS
+from .onednn import Geometry, activate, convolve
+from .products import (
     LOW,
     adding_is_cheaper,
     full_precision,
@@ -24,7 +24,7 @@ from src.lora.products import (
     merged,
     thin_gradients_are_cheaper,
 )
-from src.lora.recompute import Origin
+from .recompute import Origin
 
 
 class LeanConv2d(torch.autograd.Function):

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
-from src.lora.adapters import LowRank
-from src.lora.inject import injection_of
-from src.lora.look import in_eval
+from .adapters import LowRank
+from .inject import injection_of
+from .look import in_eval
 
 log = logging.getLogger(__name__)
 SPARE = 8  # directions kept from batch to batch beside the wanted ones

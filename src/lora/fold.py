@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.lora.fusion import fuse, part
-from src.lora.heads import what_heads_read
-from src.lora.look import Example, agree, look, looking, most, read, run
-from src.lora.notes import forget, note, noted
-from src.lora.surgery import FOLD, act_once, pass_through, restore_class
-from src.lora.trace import Pair, Trace, is_foldable
+from .fusion import fuse, part
+from .heads import what_heads_read
+from .look import Example, agree, look, looking, most, read, run
+from .notes import forget, note, noted
+from .surgery import FOLD, act_once, pass_through, restore_class
+from .trace import Pair, Trace, is_foldable
 
 log = logging.getLogger(__name__)
 SMALLEST_ROW = 1e-6  # of the largest: such a channel is off

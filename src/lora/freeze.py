@@ -5,9 +5,9 @@ from __future__ import annotations
 from timm.layers.activations import GELU, GELUTanh, QuickGELU, Swish
 from torch import nn
 
-from src.lora.fold import is_folded
-from src.lora.surgery import freeze_norm, make_adaptable, make_recomputable, speed_attention
-from src.lora.targets import adaptable, classifiers
+from .fold import is_folded
+from .surgery import freeze_norm, make_adaptable, make_recomputable, speed_attention
+from .targets import adaptable, classifiers
 
 RECOMPUTABLE = (nn.LayerNorm, nn.GroupNorm, nn.GELU, nn.SiLU, nn.Hardswish, GELU, GELUTanh, QuickGELU, Swish)
 SURE = (*RECOMPUTABLE, nn.Identity, nn.ReLU)  # gives the same again: no dropout inside

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from src.lora.look import Example, Unseen, agree, look, looking, most, read
-from src.lora.notes import forget, note, noted
+from .look import Example, Unseen, agree, look, looking, most, read
+from .notes import forget, note, noted
 
 NOTE = "fusion"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

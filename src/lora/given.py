@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.lora.heads import head_parameters
-from src.lora.inject import adapters, detach, injection_of
-from src.lora.look import in_eval
-from src.lora.products import merged
-from src.lora.surgery import slot
+from .heads import head_parameters
+from .inject import adapters, detach, injection_of
+from .look import in_eval
+from .products import merged
+from .surgery import slot
 
 Place = tuple[str, str]  # a module's name, and its weight's
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from src.lora.adapters import LowRank
+from .adapters import LowRank
 
 
 def parameter_groups(model: nn.Module, ratio: float = 1.0) -> list[dict[str, Any]]:

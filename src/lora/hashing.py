@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from src.lora.structure import Structure, structure_of
-from src.lora.targets import classifiers
+from .structure import Structure, structure_of
+from .targets import classifiers
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.lora.hashing import Fingerprint
-from src.lora.settings import LoraSettings
-from src.lora.structure import Structure, difference
-from src.lora.targets import MARK, ROLES
+from .hashing import Fingerprint
+from .settings import LoraSettings
+from .structure import Structure, difference
+from .targets import MARK, ROLES
 
 log = logging.getLogger(__name__)
 FORMAT, READABLE = 2, (1, 2)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.lora.targets import classifiers
+from .targets import classifiers
 
 
 def head_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -8,18 +8,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from src.lora.adapters import Adapter, Dense, choose
-from src.lora.fold import fold_norms as fold
-from src.lora.fold import folds
-from src.lora.freeze import freeze
-from src.lora.fusion import check_fusions
-from src.lora.hashing import Fingerprint, fingerprint
-from src.lora.look import Example
-from src.lora.notes import note, noted
-from src.lora.settings import LoraSettings
-from src.lora.surgery import Grafted, slot
-from src.lora.targets import Site, select
-from src.lora.undo import undone_on_error
+from .adapters import Adapter, Dense, choose
+from .fold import fold_norms as fold
+from .fold import folds
+from .freeze import freeze
+from .fusion import check_fusions
+from .hashing import Fingerprint, fingerprint
+from .look import Example
+from .notes import note, noted
+from .settings import LoraSettings
+from .surgery import Grafted, slot
+from .targets import Site, select
+from .undo import undone_on_error
 
 NOTE = "injection"
 

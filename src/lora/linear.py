@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.lora.modes import differentiable
-from src.lora.products import LOW, adding_is_cheaper, full_precision, low_rank_gradients, merged
-from src.lora.recompute import Origin
+from .modes import differentiable
+from .products import LOW, adding_is_cheaper, full_precision, low_rank_gradients, merged
+from .recompute import Origin
 
 
 class LowRankLinear(torch.autograd.Function):

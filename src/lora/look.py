@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from src.lora.heads import what_heads_read
-from src.lora.seeded import seeded
-from src.lora.trace import tensors
-from src.lora.undo import State
+from .heads import what_heads_read
+from .seeded import seeded
+from .trace import tensors
+from .undo import State
 
 Example = Tensor | Mapping[str, Any] | tuple[Any, ...] | list[Any]  # keywords, arguments, or the one argument itself
 

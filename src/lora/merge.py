@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from src.lora.fold import folds, unfold
-from src.lora.inject import NOTE, Injection, adapters, detach, injection_of
-from src.lora.look import in_eval
-from src.lora.notes import forget
-from src.lora.surgery import is_held, restore_class
-from src.lora.undo import undone_on_error
+from .fold import folds, unfold
+from .inject import NOTE, Injection, adapters, detach, injection_of
+from .look import in_eval
+from .notes import forget
+from .surgery import is_held, restore_class
+from .undo import undone_on_error
 
 
 def merge(model: nn.Module) -> nn.Module:

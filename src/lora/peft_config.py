@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.lora.header import AdapterError
-from src.lora.settings import LoraSettings
+from .header import AdapterError
+from .settings import LoraSettings
 
 CONFIG = "adapter_config.json"
 PLAIN_INITS = (True, False, None, "gaussian", "eva", "orthogonal")  # the other words mean that W was changed

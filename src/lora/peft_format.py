@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
-from src.lora.header import AdapterError
+from .header import AdapterError
 
 WEIGHTS, PREFIX = "adapter_model.safetensors", "base_model.model."
 UPDATABLE = (nn.Linear.forward, nn.Conv2d.forward, Conv2dSame.forward)  # linear in the weight, and called by parents

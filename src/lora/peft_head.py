@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
-from src.lora.adapters import Adapter
-from src.lora.targets import classifiers
+from .adapters import Adapter
+from .targets import classifiers
 
 
 def names_to_save(model: nn.Module, adapted: Iterable[str]) -> list[str]:

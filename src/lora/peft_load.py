@@ -13,19 +13,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from src.lora.adapter_file import check, counts, fill
-from src.lora.fold import Fold, folds
-from src.lora.hashing import fingerprint
-from src.lora.header import AdapterError
-from src.lora.heads import head_state
-from src.lora.inject import Graft, Injection, attach, grow, is_adapted, prepare, thaw
-from src.lora.look import Example
-from src.lora.peft_config import is_target, read_config, settings_of
-from src.lora.peft_format import PREFIX, WEIGHTS, refuse_layers
-from src.lora.peft_head import is_saved, saved
-from src.lora.settings import LoraSettings
-from src.lora.targets import sites
-from src.lora.undo import undone_on_error
+from .adapter_file import check, counts, fill
+from .fold import Fold, folds
+from .hashing import fingerprint
+from .header import AdapterError
+from .heads import head_state
+from .inject import Graft, Injection, attach, grow, is_adapted, prepare, thaw
+from .look import Example
+from .peft_config import is_target, read_config, settings_of
+from .peft_format import PREFIX, WEIGHTS, refuse_layers
+from .peft_head import is_saved, saved
+from .settings import LoraSettings
+from .targets import sites
+from .undo import undone_on_error
 
 Pair = tuple[Tensor, Tensor]  # A and B
 

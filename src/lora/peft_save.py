@@ -14,16 +14,16 @@ from typing import Any
 from safetensors.torch import save
 from torch import nn
 
-from src.atomic import WriteError, make_folder, named, write_bytes
-from src.lora.adapter_file import folded_names
-from src.lora.adapters import Dora, LowRank
-from src.lora.fold import folds
-from src.lora.inject import adapters, injection_of
-from src.lora.look import Example, Unseen, look, run
-from src.lora.peft_config import CONFIG
-from src.lora.peft_format import PREFIX, WEIGHTS, refuse_layers
-from src.lora.peft_head import names_to_save, saved
-from src.lora.settings import LoraSettings
+from ..atomic import WriteError, make_folder, named, write_bytes
+from .adapter_file import folded_names
+from .adapters import Dora, LowRank
+from .fold import folds
+from .inject import adapters, injection_of
+from .look import Example, Unseen, look, run
+from .peft_config import CONFIG
+from .peft_format import PREFIX, WEIGHTS, refuse_layers
+from .peft_head import names_to_save, saved
+from .settings import LoraSettings
 
 log = logging.getLogger(__name__)
 

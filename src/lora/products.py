@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from src.lora.autocast import autocast_dtype
-from src.lora.onednn import product
+from .autocast import autocast_dtype
+from .onednn import product
 
 
 def merged(weight: Tensor, b: Tensor, a: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from src.lora.autocast import autocast_dtype
-from src.lora.products import full_precision
+from .autocast import autocast_dtype
+from .products import full_precision
 
 
 @dataclass(frozen=True)

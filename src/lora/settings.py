@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from src.lora.adapters import INITS, KINDS, Recipe
+from .adapters import INITS, KINDS, Recipe
 
 SCALINGS = ("lora", "rslora")
 Number = TypeVar("Number", int, float)

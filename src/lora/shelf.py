@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.lora.adapter_file import (
+from .adapter_file import (
     check,
     counts,
     expected,
@@ -19,10 +19,10 @@ from src.lora.adapter_file import (
     head_of,
     read_tensors,
 )
-from src.lora.hashing import fingerprint
-from src.lora.header import AdapterError
-from src.lora.heads import head_state
-from src.lora.inject import (
+from .hashing import fingerprint
+from .header import AdapterError
+from .heads import head_state
+from .inject import (
     Rootstock,
     attach,
     detach,
@@ -32,10 +32,10 @@ from src.lora.inject import (
     refreeze,
     thaw,
 )
-from src.lora.look import Example
-from src.lora.merge import remove
-from src.lora.shelved import Mixed, Shelved
-from src.lora.undo import undone_on_error
+from .look import Example
+from .merge import remove
+from .shelved import Mixed, Shelved
+from .undo import undone_on_error
 
 
 class Shelf:

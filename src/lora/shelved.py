@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from src.lora.adapter_file import fill, other_folds, parameters, refuse_folded
-from src.lora.adapters import Adapter, Blend
-from src.lora.inject import Graft, Rootstock, grow
-from src.lora.settings import LoraSettings
-from src.lora.targets import Site
+from .adapter_file import fill, other_folds, parameters, refuse_folded
+from .adapters import Adapter, Blend
+from .inject import Graft, Rootstock, grow
+from .settings import LoraSettings
+from .targets import Site
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from src.lora.targets import classifiers
+from .targets import classifiers
 
 Structure = dict[str, dict[str, Any]]  # settings by attribute, by the module's name
 

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.lora.attention import FastAttention
-from src.lora.fusion import fused_activation, is_hooked
-from src.lora.modes import is_recorded, is_transformed
-from src.lora.notes import forget, note, noted
-from src.lora.readonly import ReadOnly
-from src.lora.recompute import remember
-from src.lora.weight import AdaptedWeight, LeanWeight, is_activated
+from .attention import FastAttention
+from .fusion import fused_activation, is_hooked
+from .modes import is_recorded, is_transformed
+from .notes import forget, note, noted
+from .readonly import ReadOnly
+from .recompute import remember
+from .weight import AdaptedWeight, LeanWeight, is_activated
 
 Trait = tuple[str, tuple[str, ...]]  # a key of `_MEMBERS`, and the attributes that it is about
 Made = tuple[type[nn.Module], tuple[Trait, ...]]

@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn.modules.utils import _pair
 from torch.utils._pytree import tree_map
 
-from src.lora.autocast import autocast_dtype
-from src.lora.convolution import LeanConv2d
-from src.lora.linear import LowRankLinear
-from src.lora.products import merged
-from src.lora.readonly import ReadOnly
-from src.lora.recompute import origin_of
+from .autocast import autocast_dtype
+from .convolution import LeanConv2d
+from .linear import LowRankLinear
+from .products import merged
+from .readonly import ReadOnly
+from .recompute import origin_of
 
 
 def activated(output: Tensor, name: str) -> Tensor:

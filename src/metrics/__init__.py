@@ -1,10 +1,10 @@
 """The figures of a split: training steers by them, and train, evaluate and the report give them: the same numbers."""
 
-from src.metrics.classes import Outcomes, confusion, outcomes
-from src.metrics.figures import LABELS, Intervals, compute, headline, intervals
-from src.metrics.rows import Decided, Rows
-from src.metrics.undefined import why_undefined
-from src.metrics.weighted import Array, Figures
+from .classes import Outcomes, confusion, outcomes
+from .figures import LABELS, Intervals, compute, headline, intervals
+from .rows import Decided, Rows
+from .undefined import why_undefined
+from .weighted import Array, Figures
 
 __all__ = [
     "LABELS",

@@ -16,8 +16,8 @@ from torchmetrics.functional.classification import (
     binary_recall,
 )
 
-from src.metrics.rows import Rows
-from src.metrics.weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
+from .rows import Rows
+from .weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
 
 
 @dataclass(frozen=True)

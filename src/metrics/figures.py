@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from src.metrics import classes, grades, labels, values
-from src.metrics.rows import Rows
-from src.metrics.weighted import Array, Figures, resamples
+from . import classes, grades, labels, values
+from .rows import Rows
+from .weighted import Array, Figures, resamples
 
 Intervals = dict[str, tuple[float, float]]
 Point = Callable[[Rows, str | None], Figures]

@@ -7,9 +7,9 @@ import torch
 from torchmetrics.functional.classification import multiclass_cohen_kappa
 from torchmetrics.functional.regression import mean_absolute_error
 
-from src.metrics import classes
-from src.metrics.rows import Rows
-from src.metrics.weighted import Array, Figures, total
+from . import classes
+from .rows import Rows
+from .weighted import Array, Figures, total
 
 
 def point(predictions: Rows, positive: str | None) -> Figures:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_f1_score
 
-from src.metrics.rows import Rows
-from src.metrics.weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
+from .rows import Rows
+from .weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
 
 
 def point(predictions: Rows, positive: str | None) -> Figures:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from src.metrics.rows import Rows
-from src.metrics.weighted import Figures
+from .rows import Rows
+from .weighted import Figures
 
 _RANKED = ("auroc", "average_precision")
 

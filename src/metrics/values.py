@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error, pearson_corrcoef, r2_score
 
-from src.metrics.rows import Rows
-from src.metrics.weighted import Array, Figures, total
+from .rows import Rows
+from .weighted import Array, Figures, total
 
 
 def point(predictions: Rows, positive: str | None) -> Figures:

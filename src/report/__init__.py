@@ -1,13 +1,13 @@
 """What a run leaves for people: its figures, its HTML page, its terminal summary and the table of a sweep."""
 
-from src.report.about import About
-from src.report.audit_page import print_audit, write_audit
-from src.report.judge import tabulate
-from src.report.page import write_report
-from src.report.predictions import Predictions
-from src.report.record import record
-from src.report.terminal import print_figures, summary
-from src.report.views import describe_views
+from .about import About
+from .audit_page import print_audit, write_audit
+from .judge import tabulate
+from .page import write_report
+from .predictions import Predictions
+from .record import record
+from .terminal import print_figures, summary
+from .views import describe_views
 
 __all__ = [
     "About",

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.atomic import write_json, write_text
-from src.data.listing import Listing
-from src.data.quality.collection import OPEN
-from src.data.quality.findings import Finding
-from src.data.quality.gate import Audit
-from src.report.environment import environment
-from src.report.thumbnails import thumbnail
+from ..atomic import write_json, write_text
+from ..data.listing import Listing
+from ..data.quality.collection import OPEN
+from ..data.quality.findings import Finding
+from ..data.quality.gate import Audit
+from .environment import environment
+from .thumbnails import thumbnail
 
 TEMPLATE = "audit.html.j2"
 SHOWN = 12

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
-from src.metrics import Array, outcomes
-from src.report.figures import FEW, INK, MUTED, short, style, svg
-from src.report.predictions import Predictions
+from ..metrics import Array, outcomes
+from .figures import FEW, INK, MUTED, short, style, svg
+from .predictions import Predictions
 
 MOST_CURVES = 10
 GRID = np.linspace(0, 1, 201)

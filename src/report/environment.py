@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from src.report import units
+from . import units
 
 
 def environment(*folders: Path) -> Environment:

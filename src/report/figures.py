@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from src.metrics import Array, confusion
-from src.report.history import History
-from src.report.predictions import Predictions
+from ..metrics import Array, confusion
+from .history import History
+from .predictions import Predictions
 
 INK, MUTED, GRID, ACCENT, SECOND = "#1d2a2f", "#6b7980", "#e5eaea", "#1f7a5c", "#c8722a"
 COLOURS = (ACCENT, SECOND, "#3f6fb0", "#a8456b", "#7765b0", "#8a8b2a", "#2b93a3", "#8c5a3c", "#5c7482", "#d08fb4")

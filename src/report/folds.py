@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 from scipy.stats import t as student
 
-from src.atomic import write_json, write_text
-from src.metrics import LABELS, headline
-from src.report import units
-from src.report.environment import environment
-from src.report.sweep_run import SweepRun
+from ..atomic import write_json, write_text
+from ..metrics import LABELS, headline
+from . import units
+from .environment import environment
+from .sweep_run import SweepRun
 
 KEY = "data.fold"
 BOUNDS = {

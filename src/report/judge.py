@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from src.backbones.outputs import interpret
-from src.data import Sample
-from src.report.predictions import Predictions
-from src.spec import JOINT, TaskSpec
+from ..backbones.outputs import interpret
+from ..data import Sample
+from ..spec import JOINT, TaskSpec
+from .predictions import Predictions
 
 
 def tabulate(logits: Mapping[str, Tensor], samples: Mapping[str, list[Sample]], task: TaskSpec) -> Predictions:

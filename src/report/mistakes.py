@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src.report.predictions import Predictions
-from src.report.thumbnails import thumbnail
+from .predictions import Predictions
+from .thumbnails import thumbnail
 
 MOST = 12
 

@@ -9,18 +9,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from src.atomic import write_text
-from src.metrics import LABELS, Intervals, compute, intervals, outcomes, why_undefined
-from src.report import units
-from src.report.about import About
-from src.report.curves import precision_recall, roc
-from src.report.environment import environment
-from src.report.figures import FEW, confusion_matrix, learning_curves
-from src.report.history import read_history
-from src.report.mistakes import worst_mistakes
-from src.report.predictions import SPLITS, Predictions, read_predictions
-from src.report.record import read_metrics
-from src.report.scatter import errors, scatter
+from ..atomic import write_text
+from ..metrics import LABELS, Intervals, compute, intervals, outcomes, why_undefined
+from . import units
+from .about import About
+from .curves import precision_recall, roc
+from .environment import environment
+from .figures import FEW, confusion_matrix, learning_curves
+from .history import read_history
+from .mistakes import worst_mistakes
+from .predictions import SPLITS, Predictions, read_predictions
+from .record import read_metrics
+from .scatter import errors, scatter
 
 NAME = "report.html"
 TEMPLATE = "page.html.j2"

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.atomic import write_text
-from src.spec import JOINT
+from ..atomic import write_text
+from ..spec import JOINT
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("path", "split", "target", "predicted")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.atomic import make_folder, write_json
-from src.metrics import compute, intervals, why_undefined
-from src.report.predictions import SPLITS, Predictions, write_predictions
+from ..atomic import make_folder, write_json
+from ..metrics import compute, intervals, why_undefined
+from .predictions import SPLITS, Predictions, write_predictions
 
 
 def record(folder: Path, predictions: Predictions, positive: str | None, costs: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from src.atomic import write_text
-from src.metrics import LABELS, headline
-from src.report import units
-from src.report.folds import merge_folds, write_folds
-from src.report.sweep_run import SweepRun, read_runs
+from ..atomic import write_text
+from ..metrics import LABELS, headline
+from . import units
+from .folds import merge_folds, write_folds
+from .sweep_run import SweepRun, read_runs
 
 WRITTEN = ("trainable_parameters", "adapter_bytes", "train_seconds")
 SHORT = {"balanced_accuracy": "bal. acc.", "auroc": "AUROC", "mean_absolute_error": "mean abs. error", "r2": "R2"}

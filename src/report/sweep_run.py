@@ -10,8 +10,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from src.metrics import headline
-from src.report.record import read_metrics
+from ..metrics import headline
+from .record import read_metrics
 
 UNFINISHED = "did not finish: the run left neither metrics.json nor error.txt"
 

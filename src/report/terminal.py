@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.metrics import LABELS
-from src.report import units
-from src.report.about import About
+from ..metrics import LABELS
+from . import units
+from .about import About
 
 SPLIT_NAMES = {"val": "validation", "test": "test"}
 

@@ -8,7 +8,7 @@ import os
 
 from PIL import Image
 
-from src.edge.preprocess import ImageError, decode
+from ..edge.preprocess import ImageError, decode
 
 SIDE = 160
 

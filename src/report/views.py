@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from src.metrics import LABELS, compute, headline
-from src.report import units
-from src.report.predictions import Predictions
-from src.report.terminal import SPLIT_NAMES
+from ..metrics import LABELS, compute, headline
+from . import units
+from .predictions import Predictions
+from .terminal import SPLIT_NAMES
 
 
 def describe_views(own: Predictions, chosen: Predictions, positive: str | None, passes: tuple[int, int]) -> str:

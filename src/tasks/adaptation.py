@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from src.lora import Injection, LoraSettings, eva, inject, injection_of, merge, save_adapter
-from src.lora.adapter_file import ADAPTER, WEIGHTS, write_tensors
+from ..lora import Injection, LoraSettings, eva, inject, injection_of, merge, save_adapter
+from ..lora.adapter_file import ADAPTER, WEIGHTS, write_tensors
 
 EVA_BATCHES = 4
 

@@ -15,18 +15,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from src.backbones import Backbone
-from src.backbones.pixels import average_views
-from src.data import ImageData
-from src.lora import Layer, apply_ratios, injection_of, parameter_groups
-from src.metrics import Figures
-from src.spec import SCORES, ImageSpec, TaskSpec
-from src.tasks.adaptation import Adaptation
-from src.tasks.build import build, network_input
-from src.tasks.head import PENALTIES, features, fit_head, linear_head
-from src.tasks.probe import require_alive
-from src.tasks.score import SplitFigures, figures, standard_error
-from src.tasks.views import require_turnable
+from ..backbones import Backbone
+from ..backbones.pixels import average_views
+from ..data import ImageData
+from ..lora import Layer, apply_ratios, injection_of, parameter_groups
+from ..metrics import Figures
+from ..spec import SCORES, ImageSpec, TaskSpec
+from .adaptation import Adaptation
+from .build import build, network_input
+from .head import PENALTIES, features, fit_head, linear_head
+from .probe import require_alive
+from .score import SplitFigures, figures, standard_error
+from .views import require_turnable
 
 log = logging.getLogger(__name__)
 START = -1  # the fitted head alone, as an epoch before the first

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from src.backbones import Backbone
-from src.backbones.pixels import average_views, normalise
-from src.spec import ImageSpec, TaskSpec
+from ..backbones import Backbone
+from ..backbones.pixels import average_views, normalise
+from ..spec import ImageSpec, TaskSpec
 
 AT_ONCE = 32  # images in a forward, each view of a picture being one: eight views of a batch of 16 took 3 GB
 

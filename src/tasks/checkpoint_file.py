@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from src.atomic import make_folder, write_bytes
+from ..atomic import make_folder, write_bytes
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -15,14 +15,14 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger
 
-from src.data.naming import near
-from src.metrics import LABELS
-from src.tasks.base import START, VisionTask
-from src.tasks.history import History
-from src.tasks.kept import KeptEpoch
-from src.tasks.memory import keep_freed_memory
-from src.tasks.progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
-from src.tasks.trainer import AUTO, TrainerOptions
+from ..data.naming import near
+from ..metrics import LABELS
+from .base import START, VisionTask
+from .history import History
+from .kept import KeptEpoch
+from .memory import keep_freed_memory
+from .progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
+from .trainer import AUTO, TrainerOptions
 
 
 class EpochCheckpoint(ModelCheckpoint):

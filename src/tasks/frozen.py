@@ -16,16 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from src.atomic import write_bytes
-from src.backbones import Backbone
-from src.backbones.pixels import show
-from src.data import ImageData
-from src.data.dataset import Target
-from src.data.quality.label_errors import LabelCheck, check_labels
-from src.data.quality.symmetry import Symmetry, find_symmetry
-from src.data.targets import targets
-from src.lora.hashing import base_hash
-from src.tasks.build import best_device, is_conv_net, network_input
+from ..atomic import write_bytes
+from ..backbones import Backbone
+from ..backbones.pixels import show
+from ..data import ImageData
+from ..data.dataset import Target
+from ..data.quality.label_errors import LabelCheck, check_labels
+from ..data.quality.symmetry import Symmetry, find_symmetry
+from ..data.targets import targets
+from ..lora.hashing import base_hash
+from .build import best_device, is_conv_net, network_input
 
 log = logging.getLogger(__name__)
 MOST = 20_000  # images whose labels are examined: 100 MB of features

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.lora.targets import classifiers
+from ..lora.targets import classifiers
 
 PENALTIES = (1e-1, 1e-2, 1e-3)
 LEAST_SPREAD = 1e-3  # of the mean spread: a feature that hardly moves in training says nothing, and may leap later

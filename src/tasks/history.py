@@ -10,9 +10,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from src.atomic import write_text
-from src.spec import SCORES
-from src.tasks.base import START, VisionTask
+from ..atomic import write_text
+from ..spec import SCORES
+from .base import START, VisionTask
 
 
 class History(Callback):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from src.tasks.base import START, VisionTask
+from .base import START, VisionTask
 
 _STATE = ("epoch", "top", "error", "whole", "short")
 

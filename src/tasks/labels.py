@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from src.tasks.base import Setting, VisionTask
-from src.tasks.imbalance import Imbalance
+from .base import Setting, VisionTask
+from .imbalance import Imbalance
 
 
 class LabelTask(VisionTask):

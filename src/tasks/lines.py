@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from src.lora import read_adapter
-from src.tasks.adaptation import Full
-from src.tasks.restore import Trained, read_trained
+from ..lora import read_adapter
+from .adaptation import Full
+from .restore import Trained, read_trained
 
 
 def read_lines(

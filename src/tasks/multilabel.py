@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.tasks.labels import LabelTask
+from .labels import LabelTask
 
 
 class MultilabelTask(LabelTask):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.tasks.base import Setting
-from src.tasks.classification import ClassificationTask
+from .base import Setting
+from .classification import ClassificationTask
 
 
 class OrdinalTask(ClassificationTask):

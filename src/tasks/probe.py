@@ -11,8 +11,8 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from src.lora.adapters import Adapter
-from src.lora.heads import heads_that_read
+from ..lora.adapters import Adapter
+from ..lora.heads import heads_that_read
 
 BATCHES = 3
 SCALE = 1024.0  # of the loss, so that a small gradient does not vanish in fp16; liveness has no scale

@@ -7,8 +7,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.tasks.base import Setting, VisionTask
-from src.tasks.head import PENALTIES
+from .base import Setting, VisionTask
+from .head import PENALTIES
 
 
 class RegressionTask(VisionTask):

@@ -13,15 +13,15 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from src.backbones import Backbone
-from src.data.naming import nfc
-from src.lora import AdapterError, load_adapter, read_adapter
-from src.lora.adapter_file import ADAPTER, WEIGHTS
-from src.spec import ImageSpec, TaskSpec
-from src.tasks.adaptation import Adaptation, Full, Lora
-from src.tasks.base import Setting
-from src.tasks.build import build
-from src.tasks.views import read_views
+from ..backbones import Backbone
+from ..data.naming import nfc
+from ..lora import AdapterError, load_adapter, read_adapter
+from ..lora.adapter_file import ADAPTER, WEIGHTS
+from ..spec import ImageSpec, TaskSpec
+from .adaptation import Adaptation, Full, Lora
+from .base import Setting
+from .build import build
+from .views import read_views
 
 
 @dataclass(frozen=True)

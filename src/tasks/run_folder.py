@@ -12,9 +12,9 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from src.atomic import make_folder, new_folder
-from src.lora.adapter_file import ADAPTER, WEIGHTS
-from src.tasks.progress import CHECKPOINTS, can_resume
+from ..atomic import make_folder, new_folder
+from ..lora.adapter_file import ADAPTER, WEIGHTS
+from .progress import CHECKPOINTS, can_resume
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from src.backbones.outputs import interpret
-from src.data import Sample
-from src.metrics import Decided, Figures, compute
-from src.spec import SCORES, TaskSpec
+from ..backbones.outputs import interpret
+from ..data import Sample
+from ..metrics import Decided, Figures, compute
+from ..spec import SCORES, TaskSpec
 
 PARTS = 10
 

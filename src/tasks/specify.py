@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import torch
 
-from src.data import ImageData
-from src.data.targets import soft_targets, weights
-from src.spec import TaskSpec
-from src.tasks.score import require_score
+from ..data import ImageData
+from ..data.targets import soft_targets, weights
+from ..spec import TaskSpec
+from .score import require_score
 
 log = logging.getLogger(__name__)
 

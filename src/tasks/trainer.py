@@ -13,8 +13,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from src.tasks.checkpoint_file import WholeCheckpoints
-from src.tasks.precision import choose_precision
+from .checkpoint_file import WholeCheckpoints
+from .precision import choose_precision
 
 
 class LastStep(Callback):

@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from src.atomic import write_text
-from src.data import ImageData
-from src.tasks.restore import Trained
+from ..atomic import write_text
+from ..data import ImageData
+from .restore import Trained
 
 log = logging.getLogger(__name__)
 

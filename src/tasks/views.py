@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from src.data.naming import near
-from src.spec import QUARTER_TURNS, VIEWS, ImageSpec
+from ..data.naming import near
+from ..spec import QUARTER_TURNS, VIEWS, ImageSpec
 
 
 def read_views(wanted: object, image: ImageSpec) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 """The data gate: what one decoding tells of a picture, and what a set of pictures may not hold."""
 
-from src.data.quality.gate import STOPS, Audit, check
+from .gate import STOPS, Audit, check
 
 __all__ = ["STOPS", "Audit", "check"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from src.edge.preprocess import Pixels
+from ...edge.preprocess import Pixels
 
 SIDE = 64
 MARGIN = 5  # what an alignment may push out of the picture, in pixels of the thumbnail

@@ -10,12 +10,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from src.data.aims import names_of
-from src.data.categories import NO_LABEL
-from src.data.listing import SPLITS, Sample
-from src.data.quality.duplicates import Duplicates
-from src.data.quality.label_errors import NOT_LOOKED_FOR, LabelCheck
-from src.edge.walk import Skip
+from ...edge.walk import Skip
+from ..aims import names_of
+from ..categories import NO_LABEL
+from ..listing import SPLITS, Sample
+from .duplicates import Duplicates
+from .label_errors import NOT_LOOKED_FOR, LabelCheck
 
 OPEN = "no split"  # in place of the name of one
 

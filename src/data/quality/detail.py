@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from src.edge.preprocess import Pixels
+from ...edge.preprocess import Pixels
 
 SIDE = 256
 MARGIN, BLOCK = 24, 16  # in pixels of the look

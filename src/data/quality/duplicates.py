@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.atomic import write_text
-from src.data.quality.alignment import Thumbnail, match, thumbnail
-from src.data.quality.detail import Look, look, same_detail
-from src.edge.preprocess import Pixels
+from ...atomic import write_text
+from ...edge.preprocess import Pixels
+from .alignment import Thumbnail, match, thumbnail
+from .detail import Look, look, same_detail
 
 log = logging.getLogger(__name__)
 

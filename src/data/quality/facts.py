@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from src.edge.preprocess import Picture
+from ...edge.preprocess import Picture
 
 FACTS = np.dtype(
     [

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from src.data.naming import listed
-from src.data.quality.collection import OPEN, Collection
-from src.edge.unread import describe
+from ...edge.unread import describe
+from ..naming import listed
+from .collection import OPEN, Collection
 
 FEW = 5  # images of a class in a split, below which its figures say nothing
 RARE = 0.1  # the smallest class as part of the largest

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from src.data.naming import near
-from src.data.quality.collection import Collection
-from src.data.quality.findings import CHECKS, Finding
+from ..naming import near
+from .collection import Collection
+from .findings import CHECKS, Finding
 
 # What stops a training, and can be allowed; nothing helps where a class is missing from a split.
 STOPS = ("exact_duplicates_across_splits", "near_duplicates_across_splits", "groups_across_splits")
