@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "backbones": {"atomic", "draws", "spec"},
     "data": {"atomic", "draws", "edge", "errors", "spec"},
     "metrics": set(),
+    "decision": {"spec"},
     "tasks": {"atomic", "backbones", "data", "lora", "metrics", "spec"},
     "deploy": {"atomic", "backbones", "edge", "lora", "spec"},
     "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
@@ -46,7 +47,10 @@ MAY_IMPORT = {
     "predict": {"command", "edge", "spec"},
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
-TORCH_FREE = ("atomic", "remarks", "edge", "spec", "errors", "flags", "mistyped", "overrides", "command", "predict")
+TORCH_FREE = (
+    *("atomic", "remarks", "decision", "edge", "spec", "errors", "flags", "mistyped", "overrides", "command"),
+    "predict",
+)
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))
 
