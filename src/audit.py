@@ -18,7 +18,7 @@ with requires("train"):
     from rich.console import Console
 
     from .data import ImageData
-    from .data.quality import STOPS, check
+    from .data.quality import check
     from .folders import output_folder
     from .report import print_audit, write_audit
     from .tasks import examine_labels
@@ -41,7 +41,7 @@ def main(config: DictConfig) -> None:
     print_audit(Console(), audit, folder)
     if audit.stopping:
         kinds = [finding.kind for finding in audit.stopping]
-        known = ",".join(kind for kind in kinds if kind in STOPS)
+        known = ",".join(audit.allowable)
         allow = f"; what is known and wanted can be allowed: 'data.allow=[{known}]'" if known else ""
         raise PromiseError(f"a training would stop ({', '.join(kinds)}){allow}")
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
-from typing import Any
 
-from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
 
 PATHS = frozenset(
     "adapter annotate backbone.weights data.cache_dir data.files_dir data.path data.root data.split_file data.table "
@@ -17,7 +12,6 @@ PATHS = frozenset(
 )
 NAMES = frozenset("data.group_column data.image_column data.label_column data.name data.positive name".split())
 LISTS = frozenset("adapters data.allow data.classes data.columns data.splits datasets lora.targets views".split())
-_WORDS = ("true", "false", "null", "nan", "inf")  # which Hydra reads as something other than text
 _CLOSED = {"[": "]", "{": "}"}
 _STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _QUOTED = re.compile(_STRING, re.DOTALL)
@@ -59,64 +53,10 @@ def as_typed(word: str) -> str:
     return shorter if literal(shorter) == word else word
 
 
-def command_line(verb: str, config: DictConfig, unseen: tuple[str, ...]) -> str:
-    """Return the short command line of `verb` that composes the data and the backbone of `config`, ready to paste.
-
-    Call it while Hydra runs, which composes what the verb would take without overrides.
-
-    Args:
-        verb: Name of the command and of its config.
-        config: What another command composed, or read from a run.
-        unseen: Keys of both groups that the verb makes no use of.
-    """
-    words = ["python", "-m", f"src.{verb}"]
-    for group in ("data", "backbone"):
-        wanted = _contents(config, group, unseen)
-        ways = [
-            [*choice, *_differences(group, wanted, _contents(compose(verb, choice), group, unseen))]
-            for choice in ([], *([f"{group}={name}"] for name in options(group)))
-        ]
-        shortest: list[str] = min(ways, key=len)
-        words += [as_typed(literal(word)) for word in shortest]
-    return shlex.join(words)
-
-
 def options(group: str) -> list[str]:
     """Return the choices of a config group; call it while Hydra runs."""
     names = GlobalHydra.instance().config_loader().get_group_options(group)
     return [name for name in names if not name.startswith("_")]
-
-
-def _contents(config: DictConfig, group: str, unseen: tuple[str, ...]) -> dict[str, Any]:
-    content = OmegaConf.to_container(config[group], resolve=True)
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items() if key not in unseen}
-
-
-def _differences(place: str, wanted: dict[str, Any], default: dict[str, Any]) -> Iterator[str]:
-    """Yield the overrides that make `wanted` of `default`."""
-    for name in {**default, **wanted}:
-        key, old, new = f"{place}.{name}", default.get(name), wanted.get(name)
-        if name not in wanted:
-            yield f"~{key}"
-        elif name not in default:
-            yield f"+{key}={_written(new)}"
-        elif isinstance(old, dict) and isinstance(new, dict):
-            yield from _differences(key, new, old)
-        elif old != new:
-            yield f"{key}={_written(new)}"
-
-
-def _written(value: Any) -> str:
-    """Return a value in Hydra's grammar."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
-    if isinstance(value, str):
-        plain = re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in _WORDS
-        return value if plain else _quoted(value)
-    return "null" if value is None else str(value).lower()
 
 
 def _text(value: str) -> str:

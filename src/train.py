@@ -25,17 +25,15 @@ from .command import (
     run,
     versions,
 )
-from .overrides import as_typed, command_line
+from .overrides import as_typed
 
 with requires("train"):
     from hydra.utils import instantiate
     from lightning.pytorch import seed_everything
     from rich.console import Console
 
-    from .backbones import Backbone
     from .data import ImageData
     from .data.moved import OWN_DATA
-    from .data.quality import check
     from .folders import is_named
     from .recipe import plan, settle_symmetry
     from .report import About, record, summary, tabulate, write_report
@@ -48,7 +46,6 @@ with requires("train"):
         TrainerOptions,
         VisionTask,
         can_resume,
-        examine_labels,
         fit,
         frequencies,
         layers,
@@ -66,13 +63,12 @@ with requires("train"):
         specify,
         used_data,
     )
+    from .training import audit_data, remove_refusal, write_refusal
     from .typed import require_types
 
 log = logging.getLogger(__name__)
 
 RAISED = ("class_weights", "logit_adjustment")  # what would count a rare class twice beside a balanced draw
-# What of the data and the backbone an audit makes no use of.
-TRAINING_ONLY = ("augment", "batch_size", "num_workers", "seed")
 
 
 def main(config: DictConfig) -> float | None:
@@ -113,13 +109,18 @@ def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = 
     require_types(config)
     trainer: TrainerOptions = instantiate(config.trainer)
     data, task = compose(config)
-    pass_gate(task.setting.backbone, data, config)
+    audit = audit_data(task.setting.backbone, data)
+    if audit.stopping:
+        with run_folder(folder, named, resume) as folder:
+            refusal = write_refusal(folder, audit, data, command_line(overrides))
+        raise PromiseError(refusal)
     settle_symmetry(config, task.setting.backbone, data)
     trainer = plan(config, trainer, data)
     if resume:
         require_same_cut(folder, data)
     with run_folder(folder, named, resume) as folder:
         config.run_dir = str(folder)
+        remove_refusal(folder)
         data.keep_splits()
         score = _train(config, folder, data, task, trainer, overrides)
         if latest:
@@ -205,25 +206,6 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     return data, task
 
 
-def pass_gate(backbone: Backbone, data: ImageData, config: DictConfig) -> None:
-    """Look at the data before the first step, and say what warns.
-
-    Raises:
-        PromiseError: Something was found with which no training may begin.
-    """
-    labels = examine_labels(backbone, data)
-    log.info("labels: %s", labels.describe())
-    audit = check(data.collection(labels), data.allow)
-    for finding in audit.findings:
-        log.warning("data: %s (%s)", finding.text, finding.kind)
-    if audit.stopping:
-        look = command_line("audit", config, unseen=TRAINING_ONLY)
-        raise PromiseError(
-            f"the data gate stops this training ({', '.join(finding.kind for finding in audit.stopping)}): see "
-            f"{look}, or allow it by name: data.allow=[KIND]"
-        )
-
-
 def describe(
     config: DictConfig, data: ImageData, task: VisionTask, provenance: dict[str, Any], overrides: list[str]
 ) -> About:
@@ -245,11 +227,16 @@ def describe(
         versions=provenance["versions"],
         date=provenance["date"],
         left_out=tuple(f"{path}: {reason}" for path, reason in data.left_out),
-        command=shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)]),
+        command=command_line(overrides),
         bit_depth=setting.image.bit_depth,
         kind=setting.task.kind,
         views=setting.task.views,
     )
+
+
+def command_line(overrides: list[str]) -> str:
+    """Return the command line of the training, ready to paste."""
+    return shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)])
 
 
 def next_commands(folder: Path, picture: str) -> list[str]:

@@ -1,8 +1,6 @@
 """The data gate by its command, and before a training."""
 
 import json
-import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -122,15 +120,35 @@ def test_a_training_does_not_begin_on_what_the_gate_stops(invoke, faulty, tmp_pa
     ended = invoke("train", *asked)
     assert ended.code == 1 and "the data gate stops this training" in ended.err
     assert "labels: none examined (the backbone has random weights)" in caplog.text
-    assert not run.exists()
-    look = re.search(r"see (python -m src\.audit .*), or allow it", ended.err).group(1)
-    assert look == (
-        f"python -m src.audit data.split_file={kept} data.image_size=64 data.cache_dir=null data.root={faulty} "
-        "backbone.name=test_efficientnet backbone.weights=none"
-    )
-    ended = invoke("audit", *shlex.split(look)[3:], f"output={tmp_path / 'audit'}")
-    assert ended.code == 1 and json.loads((tmp_path / "audit/audit.json").read_text())["images"] > 100
-    assert not kept.exists()
+    assert f"see {run / 'audit.html'}, or allow" in ended.err and "'data.allow=[exact_dup" in ended.err
+    content = json.loads((run / "audit.json").read_text())
+    assert not content["passed"] and content["images"] > 100
+    assert "A training would stop" in (page := (run / "audit.html").read_text()) and "python -m src.train" in page
+    assert {path.name for path in run.glob("[!.]*")} == {"audit.html", "audit.json"}
+    assert not kept.exists() and not (tmp_path / "latest").exists()
+    for command, words in (("train", (f"resume={run}",)), ("evaluate", (f"adapter={run}",))):
+        ended = invoke(command, *words)
+        assert ended.code == 2 and "give the" in ended.err, ended.err  # it is no run
+
+
+def test_a_refused_training_is_begun_again_in_the_same_folder(invoke, plates, tmp_path):
+    root = shutil.copytree(plates, tmp_path / "set")
+    for split in ("train", "val", "test"):
+        for label in ("good", "defect"):
+            (root / split / label).mkdir(parents=True)
+    for number, path in enumerate(sorted(root.glob("[gd]*/*.png"))):
+        path.rename(root / ("train", "train", "val", "test")[number % 4] / path.parent.name / path.name)
+    for label in ("good", "defect"):
+        (root / label).rmdir()
+    copied = min((root / "train/good").iterdir())
+    leak = Path(shutil.copy(copied, root / "test/good/leak.png"))
+    run = tmp_path / "run"
+    asked = ("data=folder", f"data.root={root}", f"run_dir={run}", *TINY, "trainer.max_epochs=1")
+    ended = invoke("train", *asked)
+    assert ended.code == 1 and (run / "audit.html").exists(), ended.err
+    leak.unlink()
+    assert invoke("train", *asked).code == 0
+    assert (run / "report.html").exists() and not list(run.glob("audit.*"))
 
 
 def test_what_is_not_used_is_on_the_page_and_stops_nothing(audit, clean, tmp_path):

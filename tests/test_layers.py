@@ -14,7 +14,7 @@ BELOW = {
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
     *("atomic", "backbones", "command", "data", "deploy", "evaluate", "folders", "lora", "overrides", "report"),
-    *("recipe", "resumed", "spec", "tasks", "typed"),
+    *("recipe", "resumed", "spec", "tasks", "training", "typed"),
 }
 MAY_IMPORT = {
     "atomic": set(),
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "tasks": {"atomic", "backbones", "data", "lora", "metrics", "spec"},
     "deploy": {"atomic", "backbones", "edge", "lora", "spec"},
     "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
+    "training": {"backbones", "data", "report", "tasks"},
     "benchmarks": {
         *("atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "remarks", "report", "spec", "tasks"),
     },

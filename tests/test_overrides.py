@@ -1,19 +1,14 @@
 """What people type reaches the config in their own spelling, and is shown to them as they typed it."""
 
 import shlex
-from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
-from src.overrides import LISTS, NAMES, PATHS, as_typed, command_line, literal
+from src.overrides import LISTS, NAMES, PATHS, as_typed, literal
 
-CONF = Path(__file__).parents[1] / "conf"
-UNSEEN = ("augment", "batch_size", "seed")
 HARD = "'\"\\,=[]{}():$ \t\n#~+-.01_eaé"
 TEXTS = st.one_of(st.text(), st.text(HARD), st.sampled_from(["null", "true", "1_0", "0.10", "1e3", "nan", "[é]"]))
 UNQUOTED = TEXTS.filter(lambda text: text not in ("", "null") and not (text[0] in "'\"" and text[-1] == text[0]))
@@ -97,52 +92,3 @@ def test_names_are_read_in_their_own_spelling(word, expected):
 def test_a_sweep_goes_over_names(word, expected):
     override = OverridesParser.create().parse_override(literal(word, multirun=True))
     assert list(override.sweep_string_iterator()) == expected
-
-
-def seen(config):
-    parts = OmegaConf.to_container(OmegaConf.create({"data": config.data, "backbone": config.backbone, "seed": 0}))
-    return {
-        group: {key: parts[group][key] for key in parts[group] if key not in UNSEEN}
-        for group in parts
-        if group != "seed"
-    }
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        (["data.root='parts'"], "data.root=parts"),
-        (["+experiment=defects", "seed=3"], "data=elpv"),
-        (["+experiment=crops", "data.root='a b/é=1'"], "'data.root=a b/é=1'"),
-        (["+experiment=crops", "data=seedlings", "data.count=9"], "data=seedlings data.count=9"),
-        (["data.root='it\\'s'", "data.cache_dir=null"], "data.cache_dir=null " + shlex.quote("data.root=it's")),
-        (["data.root='\\'q\\''"], None),
-        (["data=table", "data.table='t.csv'", "data.columns={label: 3, group: null}", "data.classes=[0,'a b']"], None),
-        (["data=table", "data.table='t.csv'", "data.classes=['true','1','no','null']", "data.positive='1'"], None),
-        (["data.root=x", "data.positive=défaut"], "data.root=x 'data.positive=défaut'"),
-        (["data.root=x", "data.classes=[1_0,défaut]"], "data.root=x 'data.classes=[1_0,défaut]'"),
-        (["data=huggingface", "data.path=u/n", "data.splits={all: train}", "data.bit_depth=12"], None),
-        (
-            ["backbone=resnet50", "data.allow=[groups_across_splits]"],
-            "'data.allow=[groups_across_splits]' backbone=resnet50",
-        ),
-        (["backbone.name=vit.x", "backbone.weights='w=1.pth'", "~data.crop_pct"], None),
-        (["data.folds=5", "data.fold=0", "data.limit=40", "data.crop_pct=0.875", "data.split_seed=-1"], None),
-    ],
-)
-def test_the_command_line_of_an_audit_composes_the_same_data_and_backbone(asked, expected):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        asked = compose("train", list(map(literal, asked)))
-        line = command_line("audit", asked, UNSEEN)
-        words = shlex.split(line)
-        again = compose("audit", list(map(literal, words[3:])))
-    assert words[:3] == ["python", "-m", "src.audit"]
-    assert expected is None or line == f"python -m src.audit {expected}"
-    assert seen(again) == seen(asked)
-
-
-def test_the_command_line_of_a_run_that_was_read_from_its_folder_is_the_same():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        asked = compose("train", ["+experiment=crops", "data=table", "data.table='t é.csv'", "backbone=resnet50"])
-        resumed = OmegaConf.create(OmegaConf.to_yaml(asked, resolve=True))
-        assert command_line("audit", resumed, UNSEEN) == command_line("audit", asked, UNSEEN)

@@ -37,6 +37,11 @@ class Audit:
         """The findings with which no training may begin."""
         return tuple(finding for finding in self.findings if finding.stops and finding.kind not in self.allowed)
 
+    @property
+    def allowable(self) -> tuple[str, ...]:
+        """Kinds of `stopping` that `data.allow` takes; a class that is missing from a split is mended by images alone."""
+        return tuple(finding.kind for finding in self.stopping if finding.kind in STOPS)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready values; images are named by their path."""
         data = self.collection

@@ -1,0 +1,60 @@
+"""The data gate before a training, and the page that a refused training leaves in its run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from pathlib import Path
+
+from ..backbones import Backbone
+from ..data import ImageData
+from ..data.quality import Audit, check
+from ..report import write_audit
+from ..tasks import examine_labels
+
+log = logging.getLogger(__name__)
+
+PAGE, CONTENT = "audit.html", "audit.json"
+
+
+def audit_data(backbone: Backbone, data: ImageData) -> Audit:
+    """Run the checks of the data gate, and log every finding.
+
+    Args:
+        backbone: Its frozen features are what labels are compared with.
+        data: The images, after `setup`.
+    """
+    labels = examine_labels(backbone, data)
+    log.info("labels: %s", labels.describe())
+    audit = check(data.collection(labels), data.allow)
+    for finding in audit.findings:
+        log.warning("data: %s (%s)", finding.text, finding.kind)
+    return audit
+
+
+def write_refusal(folder: Path, audit: Audit, data: ImageData, command: str) -> str:
+    """Write the page of an audit that stops a training, and return the one line that refuses the training.
+
+    Args:
+        folder: The run folder.
+        audit: What the gate found.
+        data: The images.
+        command: The command line of the training.
+    """
+    date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"
+    write_audit(folder, audit, data.listing, data.image.bit_depth, date, command)
+    kinds = ", ".join(finding.kind for finding in audit.stopping)
+    allow = f", or allow what is known and wanted: 'data.allow=[{','.join(audit.allowable)}]'" * bool(audit.allowable)
+    return f"the data gate stops this training ({kinds}): see {folder / PAGE}{allow}"
+
+
+def remove_refusal(folder: Path) -> None:
+    """Remove the page of an earlier training that was refused here: it is not about the one that begins now."""
+    try:
+        refused = not json.loads((folder / CONTENT).read_text(encoding="utf-8"))["passed"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or not written by an audit
+        return
+    if refused:
+        for name in (PAGE, CONTENT):
+            (folder / name).unlink(missing_ok=True)
