@@ -6,7 +6,7 @@ import json
 import logging
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,8 @@ def _train(
 ) -> float:
     settings = OmegaConf.to_container(config, resolve=True)
     write_text(folder / "overrides.json", json.dumps(list(map(as_typed, overrides))))
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+    yaml = OmegaConf.to_yaml(OmegaConf.create(settings))
+    write_text(folder / "config.yaml", yaml)
     note_data(folder, data)
     fitted = _fit(config, folder, task, data, trainer)
     spec, adaptation = task.setting.task, task.setting.adaptation
@@ -152,10 +153,10 @@ def _train(
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
     }
     saved = adaptation.save(folder, task.model, metadata(task.setting, provenance))
-    costs = {**task.parameter_counts(), "adapter_bytes": saved.stat().st_size, **asdict(fitted)}
+    costs = {**task.parameter_counts(), "adapter_bytes": saved.stat().st_size, **fitted.costs}
     metrics = record(folder, predictions, spec.positive, costs)
-    about = describe(config, data, task, provenance, overrides)
-    write_report(folder, about)
+    about = replace(describe(config, data, task, provenance, overrides), config=yaml)
+    write_report(folder, about, predictions, metrics, fitted.history)
     summary(Console(), folder, metrics, about, next_commands(folder, predictions.paths[-1]))
     score = metrics["val"][SCORES[spec.kind]]
     return float("nan") if score is None else float(score)

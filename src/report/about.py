@@ -47,6 +47,7 @@ class About:
         bit_depth: What white is in grey images, as in `ImageSpec`.
         kind: Kind of the task, one of `src.spec.KINDS`.
         views: Flips and quarter turns whose logits are averaged, a forward pass each.
+        config: The settings of the training, as YAML.
     """
 
     experiment: str
@@ -68,3 +69,4 @@ class About:
     bit_depth: int = 16
     kind: str = "classification"
     views: tuple[str, ...] = ("identity",)
+    config: str = ""

@@ -1,9 +1,8 @@
-"""`history.csv`: one row of figures per epoch."""
+"""What each epoch of a training brought, as the columns that curves are drawn from."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +10,7 @@ from numpy.typing import NDArray
 History = dict[str, NDArray[np.float64]]
 
 
-def read_history(path: Path) -> History:
-    """Read every column of `history.csv`, one value per epoch, NaN where the cell is empty.
-
-    Raises:
-        ValueError: The file has no `epoch` column, or a cell is not a number.
-    """
-    with open(path, newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    if "epoch" not in header or any(len(row) != len(header) for row in rows):
-        raise ValueError(f"{path} is not a history of Graft: it needs an epoch column and rows as long as its header")
-    return {name: np.array([_cell(path, row[place]) for row in rows]) for place, name in enumerate(header)}
-
-
-def _cell(path: Path, text: str) -> float:
-    try:
-        return float(text) if text.strip() else float("nan")
-    except ValueError:
-        raise ValueError(f"{path} holds {text!r} where a number belongs: train again or mend the file") from None
+def columns(rows: Sequence[Mapping[str, float]]) -> History:
+    """Return every column of the rows of a training, one value per row, NaN where a row has none."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}

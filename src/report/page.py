@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,15 @@ from typing import Any
 from markupsafe import Markup
 
 from ..atomic import write_text
-from ..metrics import LABELS, Intervals, compute, intervals, outcomes, why_undefined
+from ..metrics import LABELS, outcomes
 from . import units
 from .about import About
 from .curves import precision_recall, roc
 from .environment import environment
 from .figures import FEW, confusion_matrix, learning_curves
-from .history import read_history
+from .history import columns
 from .mistakes import worst_mistakes
-from .predictions import SPLITS, Predictions, read_predictions
-from .record import read_metrics
+from .predictions import SPLITS, Predictions
 from .scatter import errors, scatter
 
 NAME = "report.html"
@@ -58,23 +57,31 @@ class ClassRow:
     f1: float | None
 
 
-def write_report(run: Path, about: About) -> Path:
+def write_report(
+    run: Path,
+    about: About,
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]] = (),
+) -> Path:
     """Write `report.html` into a run folder, whole or not at all.
 
-    It reads `metrics.json` and `predictions.csv`, and `history.csv` and `config.yaml` where they exist. The headline
-    figures are those of the test split, or of the validation split when there is no other.
+    The headline metrics are those of the test split, or of the validation split when there is no other.
 
     Args:
         run: The run folder.
         about: What was trained on what.
+        predictions: Rows of every split that was judged.
+        metrics: What `record` returned for them: metrics and intervals by split, and costs.
+        history: What each epoch brought, by the column names of `history.csv`.
 
     Returns:
         Path of the page.
 
     Raises:
-        ValueError: A file of the run is not what train writes, or holds neither val nor test images.
+        ValueError: There are neither val nor test images.
     """
-    page = environment().get_template(TEMPLATE).render(_context(run, about))
+    page = environment().get_template(TEMPLATE).render(_context(about, predictions, metrics, history))
     write_text(run / NAME, page, errors="replace")
     return run / NAME
 
@@ -89,25 +96,24 @@ def class_rows(predictions: Predictions) -> list[ClassRow]:
     ]
 
 
-def _context(run: Path, about: About) -> dict[str, Any]:
-    predictions = read_predictions(run / "predictions.csv", about.kind)
+def _context(
+    about: About, predictions: Predictions, metrics: Mapping[str, Any], history: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
     measured = [split for split in MEASURED if split in predictions.splits]
     if not measured:
-        raise ValueError(
-            f"{run / 'predictions.csv'} holds no val or test images to report: run train or evaluate again"
-        )
-    metrics = read_metrics(run / "metrics.json")
+        raise ValueError("there are no val or test images to report: run train or evaluate again")
     parts = {split: predictions.of(split) for split in measured}
-    headline = parts[measured[-1]]
+    split = measured[-1]
+    headline = parts[split]
     return {
         "about": about,
         "metrics": metrics,
         "split": {"val": "validation", "test": "test"},
-        "headline": measured[-1],
+        "headline": split,
         "images": len(headline),
-        "cards": _cards(headline, about.positive),
+        "cards": _cards(metrics, split),
         "outcomes": outcomes(headline, about.positive) if about.positive else None,
-        "figures": _figures(run, headline, about.positive, metrics),
+        "figures": _figures(headline, about.positive, metrics, history),
         "learnt": LEARNT[about.kind].format(len(about.classes)),
         "mistakes": worst_mistakes(headline, bit_depth=about.bit_depth),
         "wrong": sum(target != decided for target, decided in zip(headline.targets, headline.predicted, strict=True)),
@@ -116,7 +122,7 @@ def _context(run: Path, about: About) -> dict[str, Any]:
         "measured": measured,
         "classes": _class_table(about, parts),
         "few": FEW,
-        "config": _text(run / "config.yaml"),
+        "config": about.config,
     }
 
 
@@ -127,35 +133,36 @@ def _class_table(about: About, parts: Mapping[str, Predictions]) -> list[tuple[s
     return list(zip(about.classes, zip(*map(class_rows, parts.values()), strict=True), strict=True))
 
 
-def _cards(predictions: Predictions, positive: str | None) -> list[Card]:
-    figures, ends = compute(predictions, positive), intervals(predictions, positive)
-    why = why_undefined(predictions, positive, figures)
-    return [_card(name, label, figures[name], ends, why) for name, label in LABELS.items() if name in figures]
+def _cards(metrics: Mapping[str, Any], split: str) -> list[Card]:
+    """Return a card for each metric of a split, in the order of `LABELS`."""
+    values, ends = metrics[split], metrics["intervals"][split]
+    why = metrics.get("undefined", {}).get(split, {})
+    return [_card(name, values[name], ends.get(name), why.get(name, "")) for name in LABELS if name in values]
 
 
-def _card(name: str, label: str, value: float | None, ends: Intervals, why: dict[str, str]) -> Card:
-    if value is None:
-        return Card(label, units.MISSING, why[name])
-    return Card(label, units.figure(name, value), units.interval(name, ends.get(name)))
+def _card(name: str, value: float | None, ends: tuple[float, float] | None, why: str) -> Card:
+    remark = why if value is None else units.interval(name, ends)
+    return Card(LABELS[name], units.figure(name, value), remark)
 
 
-def _figures(run: Path, predictions: Predictions, positive: str | None, metrics: dict[str, Any]) -> dict[str, Markup]:
+def _figures(
+    predictions: Predictions,
+    positive: str | None,
+    metrics: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]],
+) -> dict[str, Markup]:
     """Draw the figures by name; those without data are left out. Their text is escaped where it is drawn."""
     drawn: dict[str, str] = {}
     if predictions.kind == "regression":
         drawn |= {"scatter": scatter(predictions), "errors": errors(predictions)}
     elif predictions.kind != "multilabel":
         drawn["confusion"] = confusion_matrix(predictions)
-    if (run / "history.csv").exists():
-        drawn["curves"] = learning_curves(read_history(run / "history.csv"), metrics.get("best_epoch"))
-    if compute(predictions, positive).get("auroc") is not None:
+    if history:
+        drawn["curves"] = learning_curves(columns(history), metrics.get("best_epoch"))
+    if metrics[predictions.splits[0]].get("auroc") is not None:
         drawn |= {"roc": roc(predictions, positive), "precision": precision_recall(predictions, positive)}
     return {name: Markup(text) for name, text in drawn.items() if text}
 
 
 def _share(part: int, whole: int) -> float | None:
     return float(part / whole) if whole else None
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -57,6 +57,7 @@ class Fitted:
         stopped_early: Whether it ended before the last epoch asked for.
         train_seconds: Time of this fit, the head's start included.
         seconds_per_epoch: Mean time of an epoch, its validation included.
+        history: The rows of `history.csv`.
     """
 
     epochs: int
@@ -64,6 +65,12 @@ class Fitted:
     stopped_early: bool
     train_seconds: float
     seconds_per_epoch: float
+    history: tuple[dict[str, float], ...] = ()
+
+    @property
+    def costs(self) -> dict[str, Any]:
+        """What `metrics.json` holds of it."""
+        return {name: value for name, value in vars(self).items() if name != "history"}
 
 
 def require_monitored(callbacks: Sequence[Callback]) -> None:
@@ -138,4 +145,5 @@ def fit(
     task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"], strict=False)
     times = [row["seconds"] for row in rows]
     early = len(rows) < (built.max_epochs or 0) and not 0 < built.max_steps <= built.global_step
-    return Fitted(len(rows), epoch, early, seconds, sum(times) / len(times) if times else 0.0)
+    mean = sum(times) / len(times) if times else 0.0
+    return Fitted(len(rows), epoch, early, seconds, mean, tuple(history.rows))

@@ -8,8 +8,9 @@ from sklearn import metrics as reference
 from src.metrics import compute, intervals, outcomes
 from src.report import units
 from src.report.page import class_rows, write_report
+from src.report.record import measure
 
-from .fakes import about, grades, labels, predictions, values, write_images, write_run
+from .fakes import COSTS, HISTORY, about, grades, labels, predictions, values, write_images
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "\"'&</td></style>", "fine")
 
@@ -34,21 +35,21 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def run(tmp_path):
-    rows = predictions(images=90, splits=("val", "test", "test"), paths=write_images(tmp_path / "images", 90))
-    write_run(tmp_path / "run", rows)
-    return tmp_path / "run", rows.of("test")
+def rows(tmp_path):
+    return predictions(images=90, splits=("val", "test", "test"), paths=write_images(tmp_path / "images", 90))
 
 
-def report(folder, said):
-    path = write_report(folder, said)
+def report(folder, rows, positive="bad", costs=COSTS, history=HISTORY, **said):
+    """Write the page of a run into a new folder, and return its source."""
+    folder.mkdir(exist_ok=True)
+    told = about(rows.classes, positive, kind=rows.kind, **{"config": "lora:\n  rank: 8\n", **said})
+    path = write_report(folder, told, rows, {**measure(rows, positive), **costs}, history)
     assert path == folder / "report.html"
     return path.read_text(encoding="utf-8")
 
 
-def test_the_page_says_the_figures_of_the_test_split(run):
-    folder, test = run
-    text = Page(report(folder, about())).text
+def test_the_page_says_the_figures_of_the_test_split(rows, tmp_path):
+    test, text = rows.of("test"), Page(report(tmp_path, rows)).text
     counts, ends = outcomes(test, "bad"), intervals(test, "bad")
     assert f"{counts.missed} of {counts.missed + counts.found} bad images were let pass" in text
     assert f"{counts.alarms} of {counts.alarms + counts.passed} other images were called bad" in text
@@ -61,9 +62,8 @@ def test_the_page_says_the_figures_of_the_test_split(run):
         assert said in text
 
 
-def test_the_page_needs_nothing_outside_itself(run):
-    folder, _ = run
-    source = report(folder, about())
+def test_the_page_needs_nothing_outside_itself(rows, tmp_path):
+    source = report(tmp_path / "run", rows)
     page = Page(source)
     assert not {"script", "link", "iframe", "base"} & {tag for tag, _ in page.tags}
     for tag, attributes in page.tags:
@@ -75,28 +75,25 @@ def test_the_page_needs_nothing_outside_itself(run):
     }
     assert len(source) < 2_000_000
     assert [tag for tag, _ in page.tags].count("img") > 3
-    assert {path.name for path in folder.iterdir()} == {
-        "report.html",
-        "metrics.json",
-        "predictions.csv",
-        "history.csv",
-        "config.yaml",
-    }
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["report.html"]
 
 
-def test_the_same_run_gives_the_same_page(run):
-    folder, _ = run
-    assert report(folder, about()) == report(folder, about())
+def test_the_same_run_gives_the_same_page(rows, tmp_path):
+    assert report(tmp_path, rows) == report(tmp_path, rows)
+
+
+def test_the_page_says_what_was_computed_and_computes_nothing_again(rows, tmp_path):
+    metrics = measure(rows, "bad")
+    metrics["test"]["accuracy"], metrics["intervals"]["test"]["accuracy"] = 0.123, (0.121, 0.125)
+    write_report(tmp_path, about(), rows, metrics)
+    assert "12.3 % 12.1 to 12.5 %" in Page((tmp_path / "report.html").read_text()).text
 
 
 def test_hostile_names_are_shown_never_obeyed(tmp_path):
     paths = [f"<b onclick='x'>{number}\"&.png" for number in range(60)]
-    write_run(tmp_path / "run", predictions(HOSTILE, 60, paths=paths), None)
-    (tmp_path / "run/config.yaml").write_text("</pre><script>alert(2)</script>")
-    said = about(
-        HOSTILE, None, experiment="<u>x</u>", method=("<s>m</s>",), left_out=("<i>gone</i>",), command="a && b <c>"
-    )
-    page = Page(report(tmp_path / "run", said))
+    said = {"experiment": "<u>x</u>", "method": ("<s>m</s>",), "left_out": ("<i>gone</i>",), "command": "a && b <c>"}
+    said["config"] = "</pre><script>alert(2)</script>"
+    page = Page(report(tmp_path, predictions(HOSTILE, 60, paths=paths), None, **said))
     assert not {"script", "u", "s"} & {tag for tag, _ in page.tags}
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     for text in (*HOSTILE, "<u>x</u>", "<s>m</s>", "<i>gone</i>", "a && b <c>", "</pre><script>alert(2)</script>"):
@@ -105,46 +102,38 @@ def test_hostile_names_are_shown_never_obeyed(tmp_path):
 
 
 def test_what_views_cost_on_the_camera_is_said_where_there_are_some(tmp_path):
-    write_run(tmp_path / "run", predictions(images=40))
-    text = Page(report(tmp_path / "run", about(views=("identity", "both")))).text
+    rows = predictions(images=40)
+    text = Page(report(tmp_path, rows, views=("identity", "both"))).text
     assert "identity, both: 2 forward passes a picture" in text and "adapter=RUN 'views=[identity]' ships one" in text
-    assert "forward pass" not in Page(report(tmp_path / "run", about())).text
+    assert "forward pass" not in Page(report(tmp_path, rows)).text
 
 
 def test_a_lost_image_is_said_in_its_tile(tmp_path):
     rows = predictions(images=60, paths=[str(tmp_path / f"gone {number}.png") for number in range(60)])
-    write_run(tmp_path / "run", rows)
-    page = Page(report(tmp_path / "run", about()))
+    page = Page(report(tmp_path, rows))
     assert "image cannot be opened" in page.text
     assert "img" not in {tag for tag, _ in page.tags}
 
 
 def test_a_path_that_is_no_utf8_does_not_stop_the_page(tmp_path):
-    write_run(tmp_path / "run", predictions(images=40, paths=[f"caf\udce9 {number}.png" for number in range(40)]))
-    assert "caf?" in report(tmp_path / "run", about())
+    rows = predictions(images=40, paths=[f"caf\udce9 {number}.png" for number in range(40)])
+    assert "caf?" in report(tmp_path, rows)
 
 
 def test_without_a_test_split_validation_is_the_headline(tmp_path):
-    write_run(tmp_path / "run", predictions(images=40, splits=("train", "val")))
-    text = Page(report(tmp_path / "run", about())).text
+    text = Page(report(tmp_path, predictions(images=40, splits=("train", "val")))).text
     assert "validation split, 20 images" in text
 
 
-def test_a_folder_of_an_evaluation_has_neither_history_nor_costs(tmp_path):
-    folder = tmp_path / "evaluation"
-    write_run(folder, predictions(images=40))
-    (folder / "history.csv").unlink()
-    (folder / "config.yaml").unlink()
-    (folder / "metrics.json").write_text("{}")
-    text = Page(report(folder, about(layers=()))).text
+def test_without_history_and_costs_nothing_is_said_of_them(tmp_path):
+    text = Page(report(tmp_path, predictions(images=40), costs={}, history=(), layers=())).text
     assert "Training Loss" not in text and "Trained parameters" not in text and "Adapted layers" not in text
 
 
 def test_a_split_of_one_class_and_no_mistakes_still_has_a_page(tmp_path):
     rows = predictions(images=300)
     right = [row for row in range(300) if rows.targets[row] == rows.predicted[row] == "good"]
-    write_run(tmp_path / "run", rows.take(right))
-    text = Page(report(tmp_path / "run", about())).text
+    text = Page(report(tmp_path, rows.take(right))).text
     assert "every image is good" in text and "was decided right" in text
     assert "False-alarm rate" not in text
 
@@ -172,15 +161,13 @@ def test_a_class_that_never_occurs_has_no_figures():
 
 
 def test_a_run_without_val_and_test_is_refused(tmp_path):
-    write_run(tmp_path / "run", predictions(images=10, splits=("train",)))
     with pytest.raises(ValueError, match="no val or test images"):
-        write_report(tmp_path / "run", about())
-    assert not (tmp_path / "run/report.html").exists()
+        report(tmp_path, predictions(images=10, splits=("train",)))
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_the_title_is_escaped_once(tmp_path):
-    write_run(tmp_path / "run", predictions(images=20))
-    source = report(tmp_path / "run", about(data="R&D <1>"))
+    source = report(tmp_path, predictions(images=20), data="R&D <1>")
     assert html.unescape(source.split("<title>")[1].split("</title>")[0]).endswith("on R&D <1>")
 
 
@@ -190,12 +177,9 @@ def test_the_page_of_grades_labels_and_values_says_what_they_are(tmp_path):
         (labels(), ("3 labels, any number", "Exact match", "Average precision", "ROC", "rust"), "Confusion matrix"),
         (values(), ("a number", "Mean absolute error", "Largest errors", "Decided over true values"), "Precision"),
     ):
-        folder = tmp_path / rows.kind
-        write_run(folder, rows, None)
         counts = {"train": {"4 to 9": 7, "9 to 20": 8}} if rows.kind == "regression" else None
         more = {"counts": counts} if counts else {}
-        source = report(folder, about(rows.classes, None, kind=rows.kind, **more))
-        text = Page(source).text
+        text = Page(report(tmp_path, rows, None, **more)).text
         for words in said:
             assert words in text, (rows.kind, words)
         assert missing not in text, (rows.kind, missing)
