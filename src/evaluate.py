@@ -91,8 +91,8 @@ def judge(trained: Trained, model: nn.Module, data: ImageData, splits: Sequence[
         data: The images.
         splits: Names of those to judge.
     """
-    logits = {split: predict_logits(model, data.loader(split), trained.image, trained.task) for split in splits}
-    return tabulate(logits, {split: data.samples(split) for split in splits}, trained.task)
+    logits = predict_logits(model, data, splits, trained.image, trained.task)
+    return tabulate(logits, {split: data.samples(split) for split in logits}, trained.task)
 
 
 def compare_views(trained: Trained, model: nn.Module, data: ImageData, chosen: Predictions) -> str:

@@ -143,9 +143,8 @@ def _train(
     note_data(folder, data)
     fitted = _fit(config, folder, task, data, trainer)
     spec, adaptation = task.setting.task, task.setting.adaptation
-    splits = ("val", "test")
-    logits = {split: predict_logits(task.model, data.loader(split), data.image, spec) for split in splits}
-    predictions = tabulate(logits, {split: data.samples(split) for split in splits}, spec)
+    logits = predict_logits(task.model, data, ("val", "test"), data.image, spec)
+    predictions = tabulate(logits, {split: data.samples(split) for split in logits}, spec)
     provenance = {
         "config": settings,
         "data": used_data(data),

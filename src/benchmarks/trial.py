@@ -176,9 +176,9 @@ def _scores(task: ClassificationTask, data: ImageData) -> Row:
     """Return the figures of the kept epoch on test, and on val with a prefix."""
     spec = task.setting.task
     row: Row = {}
-    for split, prefix in (("test", ""), ("val", "val_")):
-        logits = predict_logits(task.model, data.loader(split), data.image, spec)
+    for split, logits in predict_logits(task.model, data, ("test", "val"), data.image, spec).items():
         figures = compute(tabulate({split: logits}, {split: data.samples(split)}, spec), spec.positive)
+        prefix = "val_" if split == "val" else ""
         row |= {f"{prefix}{name}": figures[name] for name in ("balanced_accuracy", "auroc")}
     return row
 

@@ -7,6 +7,7 @@ from .groups import apply_ratios, parameter_groups
 from .header import AdapterError, AdapterHeader
 from .inject import Injection, Layer, adapters, inject, injection_of
 from .merge import merge, remove
+from .once import weights_once
 from .peft_load import load_peft
 from .peft_save import save_peft
 from .products import adding_is_cheaper
@@ -37,4 +38,5 @@ __all__ = [
     "remove",
     "save_adapter",
     "save_peft",
+    "weights_once",
 ]

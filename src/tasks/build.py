@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch.utils.data import DataLoader
 
 from ..backbones import Backbone
 from ..backbones.pixels import average_views, normalise
+from ..data import ImageData
+from ..lora import weights_once
 from ..spec import ImageSpec, TaskSpec
 
 AT_ONCE = 32  # images in a forward, each view of a picture being one: eight views of a batch of 16 took 3 GB
@@ -37,13 +40,28 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@torch.no_grad()
-def predict_logits(model: nn.Module, loader: DataLoader[Any], image: ImageSpec, task: TaskSpec) -> Tensor:
-    """Return the shipped logits (the views' average) of every image of `loader`, in fp32 on the CPU: N x classes."""
-    device = best_device()
-    model.to(device).eval()
+def predict_logits(
+    model: nn.Module, data: ImageData, splits: Iterable[str], image: ImageSpec, task: TaskSpec
+) -> dict[str, Tensor]:
+    """Return the shipped logits (the views' average) of every image, in fp32 on the CPU: N x outputs for each split.
+
+    Adapted weights are computed once for all splits.
+
+    Args:
+        model: The network, which is moved to the GPU where there is one, and left in eval mode.
+        data: The images.
+        splits: Names of those to judge.
+        image: How pixels become the network's input.
+        task: Says the views.
+    """
+    model.to(best_device()).eval()
+    with torch.no_grad(), weights_once(model):
+        return {split: _logits(model, data.loader(split), image, task) for split in splits}
+
+
+def _logits(model: nn.Module, loader: DataLoader[Any], image: ImageSpec, task: TaskSpec) -> Tensor:
     logits = [
-        average_views(model, network_input(model, part.to(device), image), task.views).float().cpu()
+        average_views(model, network_input(model, part.to(best_device()), image), task.views).float().cpu()
         for pixels, _, _ in loader
         for part in pixels.split(max(1, AT_ONCE // len(task.views)))
     ]
