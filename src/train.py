@@ -109,7 +109,7 @@ def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = 
     require_types(config)
     trainer: TrainerOptions = instantiate(config.trainer)
     data, task = compose(config)
-    audit = audit_data(task.setting.backbone, data)
+    audit = audit_data(task.to(trainer.device), data, resume)
     if audit.stopping:
         with run_folder(folder, named, resume) as folder:
             refusal = write_refusal(folder, audit, data, command_line(overrides))

@@ -1,7 +1,7 @@
 """Tasks: what is trained, how it is scored, and how a trained file becomes a model again."""
 
-from .adaptation import Full, Lora
-from .base import START, Setting, VisionTask, layers
+from .adaptation import Full, Lora, layers
+from .base import START, VisionTask
 from .build import build, predict_logits
 from .classification import ClassificationTask
 from .fit import Fitted, fit
@@ -16,6 +16,7 @@ from .regression import RegressionTask
 from .restore import Trained, metadata, read_trained
 from .run_folder import is_trained, point_latest, require_name, require_new, run_folder
 from .schedule import warmup_cosine
+from .setting import Setting
 from .specify import frequencies, require_learnt, require_order, specify
 from .stopping import EarlyStopping
 from .trainer import AUTO, TrainerOptions

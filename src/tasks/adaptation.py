@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from ..lora import Injection, LoraSettings, eva, inject, injection_of, merge, save_adapter
+from ..lora import Injection, Layer, LoraSettings, eva, inject, injection_of, merge, save_adapter
 from ..lora.adapter_file import ADAPTER, WEIGHTS, write_tensors
 
 EVA_BATCHES = 4
@@ -101,3 +101,9 @@ class Full:
     def describe(self, model: nn.Module) -> tuple[str, ...]:
         """Say that nothing is frozen."""
         return ("full fine-tuning, every weight trained",)
+
+
+def layers(model: nn.Module) -> tuple[Layer, ...]:
+    """Return the adapted weights of `model`; none for a plain one."""
+    injection = injection_of(model)
+    return injection.layers if injection is not None else ()

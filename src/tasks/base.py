@@ -3,66 +3,38 @@
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from ..backbones import Backbone
 from ..backbones.pixels import average_views
 from ..data import ImageData
-from ..lora import Layer, apply_ratios, injection_of, parameter_groups
+from ..lora import apply_ratios, parameter_groups
 from ..metrics import Figures
-from ..spec import SCORES, ImageSpec, TaskSpec
-from .adaptation import Adaptation
+from ..spec import SCORES
 from .build import build, network_input
-from .head import PENALTIES, features, fit_head, linear_head
+from .head import PENALTIES, fit_head, linear_head
+from .head_start import FrozenFeatures, HeadStart, score_head
+from .learnt_state import LearntState
 from .probe import require_alive
-from .score import SplitFigures, figures, standard_error
-from .views import require_turnable
+from .score import ScoreWindow, SplitFigures, figures
+from .setting import Setting
 
 log = logging.getLogger(__name__)
 START = -1  # the fitted head alone, as an epoch before the first
-SCORED_EPOCHS = 3  # the window that an epoch is scored by: it and the two before it
 Batch = tuple[Tensor, ...]  # pixels, targets, indices, and weights where the training images have them
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a task is built on.
-
-    Attributes:
-        backbone: The network and its weights.
-        adaptation: How it is made to learn.
-        image: The network's input.
-        task: Classes, positive class and views.
-        seed: Decides the adapters' start and everything random in an epoch.
-        frequencies: Part of the training images that each class has, in their order; needed where rare ones are raised.
-    """
-
-    backbone: Backbone
-    adaptation: Adaptation
-    image: ImageSpec
-    task: TaskSpec
-    seed: int = 0
-    frequencies: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse views that the input's shape does not allow."""
-        require_turnable(self.task.views, self.image)
-
-
-class VisionTask(LightningModule, ABC):
+class VisionTask(LearntState, ABC):
     """One adapted backbone in training; a task subclasses it and says what its loss is."""
 
-    model: nn.Module
     kind: ClassVar[str]  # one of `src.spec.KINDS`
     penalties: ClassVar[tuple[float, ...]] = PENALTIES  # what the head's start chooses from
 
@@ -88,8 +60,9 @@ class VisionTask(LightningModule, ABC):
         self.setting, self._lora_plus_ratio = setting, lora_plus_ratio
         self._optimizer, self._scheduler, self._warm_start = optimizer, scheduler, warm_start
         self.val_figures = SplitFigures(setting.task)
-        self._scores: list[float] = []
-        self.start_figures: Figures | None = None  # of the fitted head on val, before the first epoch
+        self.window = ScoreWindow()
+        self._frozen: FrozenFeatures | None = None
+        self.head_start: HeadStart | None = None  # None where no head was fitted, or it cannot be compared
         self.score_error = 0.0  # standard error of the last epoch's score
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
 
@@ -160,48 +133,44 @@ class VisionTask(LightningModule, ABC):
         if self.trainer.sanity_checking:
             return
         self.score_error = error
-        # The loss is the training's own, which may weigh classes.
-        self.log_dict({f"val/{name}": _number(value) for name, value in found.items() if name != "loss"})
-        self._scores = [*self._scores, self._steering(found)][-SCORED_EPOCHS:]
-        self.log("val/score", self.window_score, prog_bar=True)
-
-    @property
-    def window_score(self) -> float:
-        """The mean score of the last `SCORED_EPOCHS` epochs that were scored, or of those that there are."""
-        return sum(self._scores) / len(self._scores)
-
-    @property
-    def window_is_whole(self) -> bool:
-        """Whether there are so many."""
-        return len(self._scores) == SCORED_EPOCHS
+        known = {name: value for name, value in found.items() if name != "loss"}  # the training's own may weigh classes
+        self.log_dict({f"val/{name}": math.nan if value is None else value for name, value in known.items()})
+        self.window.add(self._steering(found))
+        self.log("val/score", self.window.mean, prog_bar=True)
 
     def on_fit_start(self) -> None:
         """Start head and adapters from the data, then see that every adapter learns, unless training is resumed."""
         if self.trainer.ckpt_path is not None:
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        head = linear_head(self.model)
-        if self._warm_start and head is not None:
-            self._start_head(head, data)
+        self._start_head(data)
         self.setting.adaptation.start(self.model, (images for images, _ in self._batches(data.loader("train"))))
         require_alive(self.model, self._losses(data.train_dataloader()))
 
-    def _start_head(self, head: nn.Linear, data: ImageData) -> None:
+    def frozen_features(self, data: ImageData) -> FrozenFeatures | None:
+        """Return what the head's start will be fitted on, for others to look at; None where no head is fitted."""
+        head = linear_head(self.model) if self._warm_start else None
+        if head is not None and self._frozen is None:
+            self._frozen = FrozenFeatures(self.model, head, self.setting.image, data)
+        return self._frozen
+
+    def _start_head(self, data: ImageData) -> None:
         """Fit the head on the frozen features, and score it: what comes after must not be worse."""
-        train, val = (features(self.model, head, self._batches(data.loader(split))) for split in ("train", "val"))
+        head, frozen = linear_head(self.model), self.frozen_features(data)
+        if head is None or frozen is None:
+            return
+        train, val = frozen.split("train"), frozen.split("val")
+        self._frozen = None  # once fitted, nobody asks for them again
         score = fit_head(head, train, val, self.loss, self._score, data.weights(), self.penalties)
         log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
-        if self.trainer.limit_val_batches != 1.0:  # epochs are scored on other images, and nothing can be compared
-            return
-        with torch.no_grad():
-            logits = head(val[0].to(head.weight.device)).cpu()
-        self.start_figures = figures(logits, val[1], self.setting.task)
-        self.score_error = standard_error(logits, val[1], self.setting.task, SCORES[self.kind])
+        if self.trainer.limit_val_batches == 1.0:  # else epochs are scored on other images than the head
+            self.head_start = score_head(head, val, self.setting.task)
+            self.score_error = self.head_start.error
 
     @property
     def start_score(self) -> float | None:
         """The score of the fitted head on val before the first epoch; None where no head was fitted."""
-        return None if self.start_figures is None else self._steering(self.start_figures)
+        return None if self.head_start is None else self._steering(self.head_start.figures)
 
     def on_train_epoch_start(self) -> None:
         """Make an epoch's randomness a function of seed and epoch, so that a resumed training is an unbroken one."""
@@ -233,31 +202,14 @@ class VisionTask(LightningModule, ABC):
         return {"trainable_parameters": trained, "total_parameters": self.total_parameters}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen base out of the checkpoint."""
-        checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self._learnt()}
-        checkpoint["scores"] = list(self._scores)
-        checkpoint["base"] = self._base()
+        """Keep the scores that the next epoch is scored with."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["scores"] = list(self.window.scores)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another model."""
-        if set(checkpoint["state_dict"]) != set(self._learnt()):
-            raise ValueError("the checkpoint belongs to another model: resume with the run's own settings")
-        if checkpoint.get("base", self._base()) != self._base():  # an older checkpoint does not say
-            raise ValueError(
-                "the training began with other weights of the backbone: say where those lie by backbone.weights=FILE"
-            )
-        self._scores = list(checkpoint.get("scores", ()))  # an older checkpoint has none
-
-    def _base(self) -> str | None:
-        """Return the hash of what is frozen under the adapters; None where every weight is in the checkpoint."""
-        injection = injection_of(self.model)
-        return None if injection is None else injection.base.values  # how it is built, the run's own settings say
-
-    def _learnt(self) -> list[str]:
-        parameters = dict(self.named_parameters())
-        frozen = any(not parameter.requires_grad for parameter in parameters.values())
-        names = list(self.state_dict())
-        return [name for name in names if name in parameters and parameters[name].requires_grad] if frozen else names
+        """Refuse a checkpoint of another model, and take its scores up."""
+        super().on_load_checkpoint(checkpoint)
+        self.window.scores = list(checkpoint.get("scores", ()))  # an older checkpoint has none
 
     def _batches(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
         for pixels, targets, *_ in loader:
@@ -286,13 +238,3 @@ class VisionTask(LightningModule, ABC):
                 "give val more of them, and leave out trainer.limit_val_batches"
             )
         return value
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def layers(model: nn.Module) -> tuple[Layer, ...]:
-    """Return the adapted weights of `model`; none for a plain one."""
-    injection = injection_of(model)
-    return injection.layers if injection is not None else ()

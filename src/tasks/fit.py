@@ -55,7 +55,7 @@ class Fitted:
         epochs: Number of epochs that were trained, earlier parts of a resumed training included.
         best_epoch: The epoch whose weights were kept, -1 for the head alone that it began with.
         stopped_early: Whether it ended before the last epoch asked for.
-        train_seconds: Time of this fit, the head's start included.
+        train_seconds: Time of this fit, the head's start included, less features that the label check has computed.
         seconds_per_epoch: Mean time of an epoch, its validation included.
         history: The rows of `history.csv`.
     """

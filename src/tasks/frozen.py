@@ -26,6 +26,7 @@ from ..data.quality.symmetry import Symmetry, find_symmetry
 from ..data.targets import targets
 from ..lora.hashing import base_hash
 from .build import best_device, is_conv_net, network_input
+from .head_start import FrozenFeatures
 
 log = logging.getLogger(__name__)
 MOST = 20_000  # images whose labels are examined: 100 MB of features
@@ -33,12 +34,14 @@ FLIPPED = 250  # images that are flipped to see whether they keep their class
 KEPT = 8  # files of features in the cache, the newest: some sets with one backbone, or one set with some
 
 
-def examine_labels(backbone: Backbone, data: ImageData) -> LabelCheck:
+def examine_labels(backbone: Backbone, data: ImageData, frozen: FrozenFeatures | None = None) -> LabelCheck:
     """Find labels that a classifier on the frozen features of the other images contradicts.
 
     Args:
         backbone: The network, with pretrained weights: random ones see nothing.
         data: The images, after `setup`. Of more than `MOST`, every n-th is examined.
+        frozen: Features that a training will start its head from; where they are not in the cache, they are taken, so
+            that no image goes through the network twice. They differ from those of the plain network by rounding.
 
     Returns:
         The suspects by their position in `data.collection().samples`, or why nothing was examined.
@@ -52,7 +55,7 @@ def examine_labels(backbone: Backbone, data: ImageData) -> LabelCheck:
     positions = _examined(data)
     units = data.units()
     checked = check_labels(
-        _features(backbone, data, positions),
+        _features(backbone, data, positions, frozen=frozen),
         [collection.samples[position].label for position in positions],
         positions,
         [units[position] for position in positions],
@@ -109,16 +112,22 @@ def _columns(target: Target, classes: int) -> NDArray[np.float32]:
     return np.eye(classes, dtype=np.float32)[target] if isinstance(target, int) else target.numpy()
 
 
-def _features(backbone: Backbone, data: ImageData, positions: list[int], view: str = "identity") -> NDArray[np.float32]:
+def _features(
+    backbone: Backbone,
+    data: ImageData,
+    positions: list[int],
+    view: str = "identity",
+    frozen: FrozenFeatures | None = None,
+) -> NDArray[np.float32]:
     """Return the features of the images in one of `src.spec.VIEWS` (N x F), from the cache if they are there."""
     model = backbone.create(0, data.image.size)
     if data.cache is None:
-        return _computed(model, data, positions, view)
+        return _computed(model, data, positions, view) if frozen is None else frozen.at(positions)
     facts = [base_hash(model), data.image, [data.digests[position] for position in positions], view]
     path = data.cache / f"features-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.npy"
     found = _kept(path, len(positions))
     if found is None:
-        found = _computed(model, data, positions, view)
+        found = _computed(model, data, positions, view) if frozen is None else frozen.at(positions)
         _keep(path, found)
     return found
 

@@ -26,8 +26,8 @@ class History(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Note the fitted head as epoch -1, and start the clock where a training goes on inside an epoch."""
         self._start = time.perf_counter()
-        if isinstance(module, VisionTask) and module.start_figures is not None and not self.rows:
-            found = module.start_figures.items()  # but the loss, which the training may weigh otherwise
+        if isinstance(module, VisionTask) and module.head_start is not None and not self.rows:
+            found = module.head_start.figures.items()  # but the loss, which the training may weigh otherwise
             known = {name: value for name, value in found if value is not None and name != "loss"}
             self.rows = [{"epoch": START, **{f"val_{name}": value for name, value in known.items()}}]
             self.rows[0]["val_score"] = self.rows[0][f"val_{SCORES[module.kind]}"]

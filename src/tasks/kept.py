@@ -64,8 +64,8 @@ class KeptEpoch(Callback):
         assert isinstance(module, VisionTask)
         if trainer.sanity_checking:
             return
-        score, error = module.window_score, module.score_error
-        if module.window_is_whole:
+        score, error = module.window.mean, module.score_error
+        if module.window.is_whole:
             self.whole, self.short = True, None
             self._offer(trainer, trainer.current_epoch, score, error)
             self.path_of_short.unlink(missing_ok=True)

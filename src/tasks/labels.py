@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Setting, VisionTask
+from .base import VisionTask
+from .setting import Setting
 from .imbalance import Imbalance
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Setting
+from .setting import Setting
 from .classification import ClassificationTask
 
 

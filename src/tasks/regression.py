@@ -7,7 +7,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Setting, VisionTask
+from .base import VisionTask
+from .setting import Setting
 from .head import PENALTIES
 
 

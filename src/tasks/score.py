@@ -16,6 +16,33 @@ from ..metrics import Decided, Figures, compute
 from ..spec import SCORES, TaskSpec
 
 PARTS = 10
+SCORED_EPOCHS = 3  # the window that an epoch is scored by: it and the two before it
+
+
+class ScoreWindow:
+    """The scores of the last epochs: one epoch alone is lucky too often, where the validation split is small.
+
+    Attributes:
+        scores: Of the last `SCORED_EPOCHS` epochs that were scored, or of those that there are.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.scores: list[float] = []
+
+    def add(self, score: float) -> None:
+        """Add the score of an epoch, and drop that of the epoch before the window."""
+        self.scores = [*self.scores, score][-SCORED_EPOCHS:]
+
+    @property
+    def mean(self) -> float:
+        """What an epoch is judged by."""
+        return sum(self.scores) / len(self.scores)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are as many scores as the window takes."""
+        return len(self.scores) == SCORED_EPOCHS
 
 
 class SplitFigures(Metric):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
@@ -155,6 +156,11 @@ class TrainerOptions:
             own = self.accelerator in ("auto", "cpu")  # else this machine may lack it
             way = "" if own else f"; trainer.accelerator={self.accelerator}: leave it out to take what there is"
             raise ValueError(f"trainer: {str(error).rstrip('.!')}{way}") from error
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self().strategy.root_device
 
     @property
     def _devices(self) -> str | int | list[int]:

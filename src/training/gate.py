@@ -7,25 +7,25 @@ import logging
 from datetime import datetime
 from pathlib import Path
 
-from ..backbones import Backbone
 from ..data import ImageData
 from ..data.quality import Audit, check
 from ..report import write_audit
-from ..tasks import examine_labels
+from ..tasks import VisionTask, examine_labels
 
 log = logging.getLogger(__name__)
 
 PAGE, CONTENT = "audit.html", "audit.json"
 
 
-def audit_data(backbone: Backbone, data: ImageData) -> Audit:
+def audit_data(task: VisionTask, data: ImageData, resume: bool) -> Audit:
     """Run the checks of the data gate, and log every finding.
 
     Args:
-        backbone: Its frozen features are what labels are compared with.
+        task: What is to be trained; labels are compared with the frozen features that its head starts from.
         data: The images, after `setup`.
+        resume: Whether the training goes on, so that its head has started long ago.
     """
-    labels = examine_labels(backbone, data)
+    labels = examine_labels(task.setting.backbone, data, None if resume else task.frozen_features(data))
     log.info("labels: %s", labels.describe())
     audit = check(data.collection(labels), data.allow)
     for finding in audit.findings:

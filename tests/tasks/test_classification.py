@@ -10,7 +10,6 @@ from src.backbones import Backbone
 from src.lora import injection_of
 from src.spec import TaskSpec
 from src.tasks import ClassificationTask, Full, Lora, Setting, warmup_cosine
-from src.tasks.head import linear_head
 
 
 def task(adaptation=None, views=("identity",), name="test_efficientnet", **options):
@@ -137,7 +136,7 @@ def test_an_epoch_is_scored_with_the_two_before_it_also_after_a_resume(monkeypat
         found.append(logged["val/score"])
         checkpoint = {"state_dict": built.state_dict()}
         built.on_save_checkpoint(checkpoint)
-        built._scores = []
+        built.window.scores = []
         built.on_load_checkpoint(checkpoint)
     assert found == pytest.approx([1, 1 / 2, 2 / 3, 2 / 3]) and logged["val/balanced_accuracy"] == 1
 
@@ -171,7 +170,7 @@ def test_trying_validation_out_scores_no_epoch():
     built._trainer, built.score_error = SimpleNamespace(sanity_checking=True), 0.5  # of the fitted head
     built.val_figures.update(torch.eye(3), torch.tensor([0, 1, 2]))
     built.on_validation_epoch_end()
-    assert not built._scores and not built.val_figures.logits and built.score_error == 0.5
+    assert not built.window.scores and not built.val_figures.logits and built.score_error == 0.5
 
 
 @pytest.mark.parametrize(("limit", "scored"), [(1.0, True), (0.5, False), (2, False)])
@@ -180,5 +179,5 @@ def test_the_head_is_scored_only_on_what_the_epochs_are_scored_on(limit, scored)
     images, targets = pixels(6), torch.tensor([0, 1, 2, 0, 1, 2])
     data = SimpleNamespace(loader=lambda split: [(images, targets)], weights=lambda: None)
     built._trainer = SimpleNamespace(limit_val_batches=limit)
-    built._start_head(linear_head(built.model), data)
+    built._start_head(data)
     assert (built.start_score is not None) == scored

@@ -8,8 +8,11 @@ from safetensors.torch import save_file
 
 from src.backbones import Backbone, create_backbone
 from src.data import FolderData
-from src.tasks import examine_labels, examine_symmetry, frozen
+from src.spec import TaskSpec
+from src.tasks import ClassificationTask, Lora, Setting, examine_labels, examine_symmetry, frozen, warmup_cosine
 from src.tasks.build import network_input
+from src.tasks.head import linear_head
+from src.tasks.head_start import FrozenFeatures
 from tests.planted import TINTS, picture
 
 
@@ -52,6 +55,32 @@ def test_features_are_those_of_the_pooled_backbone(data):
     np.testing.assert_allclose(frozen._features(backbone, data, [5, 0]), expected, atol=1e-4)
 
 
+def test_the_label_check_and_the_heads_start_share_one_pass_and_no_bit_of_the_start_changes(data):
+    backbone = Backbone("tf_efficientnet_lite0")
+    setting = Setting(backbone, Lora(rank=2), data.image, TaskSpec("classification", data.classes))
+    built = ClassificationTask(setting, optimizer=torch.optim.AdamW, scheduler=warmup_cosine)
+    built.configure_model()
+    alone, seen = FrozenFeatures(built.model, linear_head(built.model), data.image, data), []
+    expected = [alone.split(name) for name in ("train", "val")]
+    plain = frozen._computed(backbone.create(0, (64, 64)), data, list(range(48)), "identity")
+    built.model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    shared = built.frozen_features(data)
+    checked = examine_labels(backbone, data, shared)
+    assert [data.collection().samples[each.position].path.name for each in checked.suspects] == ["wrong.png"]
+    assert sum(seen) == 48
+    for name, (features, targets) in zip(("train", "val"), expected, strict=True):
+        assert torch.equal(shared.split(name)[0], features) and torch.equal(shared.split(name)[1], targets)
+    assert built.frozen_features(data) is shared and sum(seen) == 48
+    np.testing.assert_allclose(frozen._features(backbone, data, list(range(48))), plain, atol=1e-4)  # kept for others
+
+
+def test_of_many_images_the_drawn_ones_are_taken_from_the_start(data):
+    model = Backbone("tf_efficientnet_lite0").create(2, (64, 64))
+    shared = FrozenFeatures(model, linear_head(model), data.image, data)
+    every = shared.at(list(range(48)))
+    np.testing.assert_array_equal(FrozenFeatures(model, linear_head(model), data.image, data).at([40, 3]), every[[40, 3]])
+
+
 def test_random_weights_see_nothing(data):
     checked = examine_labels(Backbone("test_efficientnet", "none"), data)
     assert checked.describe() == "none examined (the backbone has random weights)"
@@ -91,7 +120,7 @@ def test_arrows_may_not_be_mirrored(tmp_path):
 
 def test_of_many_images_as_many_are_drawn_as_may_be(data, monkeypatch):
     looked = []
-    monkeypatch.setattr(frozen, "_features", lambda _, data, at: looked.append(at) or np.zeros((len(at), 3)))
+    monkeypatch.setattr(frozen, "_features", lambda _, data, at, **more: looked.append(at) or np.zeros((len(at), 3)))
     for most, drawn in ((24, 24), (47, 24), (48, 48), (100, 48)):
         monkeypatch.setattr(frozen, "MOST", most)
         checked = examine_labels(Backbone("tf_efficientnet_lite0"), data)

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from src.tasks.head_start import HeadStart
 from src.tasks.history import History
 from tests.tasks.test_classification import task
 
@@ -29,7 +30,7 @@ def rows(path):
 
 def test_the_head_alone_is_epoch_minus_one_without_the_loss_of_the_report(tmp_path):
     built = task()
-    built.start_figures = {"balanced_accuracy": 0.75, "auroc": None, "loss": 0.3}
+    built.head_start = HeadStart({"balanced_accuracy": 0.75, "auroc": None, "loss": 0.3}, 0.0)
     history = History(tmp_path / "history.csv")
     history.on_train_start(trainer(0), built)
     run(history, 0)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from src.tasks.head_start import HeadStart
 from src.tasks.kept import START, KeptEpoch
 from src.tasks.score import PARTS, SplitFigures, standard_error
 from tests.tasks.test_classification import task
@@ -26,12 +27,12 @@ def built():
 def run(built, tmp_path, scores, start=None, error=0.02, resumed_after=None):
     """Return the callback after epochs with these scores."""
     trainer, kept = Trainer(), KeptEpoch(tmp_path / "best.ckpt")
-    built.start_figures = None if start is None else {"balanced_accuracy": start}
-    built.score_error, built._scores = error, []
+    built.head_start = None if start is None else HeadStart({"balanced_accuracy": start}, error)
+    built.score_error, built.window.scores = error, []
     kept.on_train_start(trainer, built)
     for epoch, score in enumerate(scores):
         trainer.current_epoch = epoch
-        built._scores = [*built._scores, score][-3:]
+        built.window.scores = [*built.window.scores, score][-3:]
         kept.on_validation_end(trainer, built)
         if epoch == resumed_after:
             again = KeptEpoch(tmp_path / "best.ckpt")
@@ -60,10 +61,10 @@ def test_the_latest_within_chance_of_the_best_is_kept(built, tmp_path, scores, s
 
 
 def test_a_head_without_a_mistake_is_judged_with_the_error_of_what_follows(built, tmp_path):
-    built.start_figures, built.score_error, built._scores = {"balanced_accuracy": 1.0}, 0.0, []
+    built.head_start, built.score_error, built.window.scores = HeadStart({"balanced_accuracy": 1.0}, 0.0), 0.0, []
     kept, trainer = KeptEpoch(tmp_path / "best.ckpt"), Trainer()
     kept.on_train_start(trainer, built)
-    built._scores, built.score_error = [0.95] * 3, 0.06
+    built.window.scores, built.score_error = [0.95] * 3, 0.06
     kept.on_validation_end(trainer, built)
     assert kept.epoch == 0
 
