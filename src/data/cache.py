@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..edge.preprocess import ImageError, load
@@ -23,35 +25,43 @@ class PixelCache:
     Memory holds a few numbers an image, and no pixels.
 
     Attributes:
-        errors: Why an image cannot be used, by its position.
-        facts: One record of `src.data.quality.facts.FACTS` for each image, zeros where it is broken.
+        errors: Why an image cannot be used, by its position; from `fill` on.
+        facts: One record of `src.data.quality.facts.FACTS` for each image, zeros where it is broken; from `fill` on.
     """
+
+    errors: dict[int, str]
+    facts: NDArray[Any]
 
     def __init__(
         self, paths: Sequence[Path], digests: Sequence[str], image: ImageSpec, folder: Path | None = None
     ) -> None:
-        """Find the images in the cache and decode those that are not there.
+        """Bind the images; nothing is read or written before `fill`.
 
         Args:
             paths: The image files.
             digests: SHA-256 of each file in hexadecimal, as in `Listing.digests`.
             image: How they become the network's input.
             folder: The cache, made when it is not there; None keeps no pixels and decodes at every access.
+        """
+        self._paths, self._digests, self._image, self._folder = paths, digests, image, folder
+        self._warned = False
+
+    def fill(self) -> Self:
+        """Find the images in the cache, decode those that are not there, and return the cache.
 
         Raises:
             ValueError: The cache cannot be written, or the disk is full.
         """
-        contents = Contents(paths, digests)
-        if folder is None:
-            contents.measure(image)
+        contents = Contents(self._paths, self._digests)
+        if self._folder is None:
+            contents.measure(self._image)
         else:
-            contents.find_or_fill(PixelStore(folder, image), image)
-        self._paths, self._image, self._shards = paths, image, contents.shards
-        self._places = contents.place[contents.of]
-        self._warned = False
+            contents.find_or_fill(PixelStore(self._folder, self._image), self._image)
+        self._shards, self._places = contents.shards, contents.place[contents.of]
         self.facts = contents.facts[contents.of]
         reasons = contents.reasons
         self.errors = {at: reasons[number] for at, number in enumerate(contents.of.tolist()) if number in reasons}
+        return self
 
     def __getitem__(self, position: int) -> Tensor:
         """Return a copy of the pixels, 3 x H x W, uint8.

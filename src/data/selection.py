@@ -135,7 +135,7 @@ class Selection:
         of = dict(zip((sample.path for sample in self._listing.samples), self._listing.digests, strict=True))
         self.paths = [sample.path for sample in samples]
         self.digests = [of[path] for path in self.paths]
-        self.pixels = PixelCache(self.paths, self.digests, self._image, self._cache)
+        self.pixels = PixelCache(self.paths, self.digests, self._image, self._cache).fill()
 
 
 def _named(samples: Sequence[Sample], names: Sequence[str]) -> list[Sample]:

@@ -31,7 +31,7 @@ def open_cache(image: ImageSpec) -> Callable[..., PixelCache]:
 
     def open_now(paths: Sequence[Path], folder: Path | None = None, image: ImageSpec = image) -> PixelCache:
         digests = [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path) for path in paths]
-        return PixelCache(paths, digests, image, folder)
+        return PixelCache(paths, digests, image, folder).fill()
 
     return open_now
 

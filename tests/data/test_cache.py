@@ -49,6 +49,11 @@ def test_pixels_are_those_of_the_camera_and_facts_those_of_the_file(tmp_path, im
         assert not cache.errors
 
 
+def test_making_one_reads_and_writes_nothing(tmp_path, image, decodings):
+    PixelCache([tmp_path / "gone.png"], ["00"], image, tmp_path / "cache")
+    assert not decodings and not list(tmp_path.iterdir())
+
+
 def test_the_second_opening_and_every_epoch_decode_nothing(tmp_path, paths, open_cache, decodings):
     first = open_cache(paths, tmp_path / "cache")
     again = open_cache(paths, tmp_path / "cache")
@@ -132,7 +137,7 @@ def test_broken_files_are_known_by_position_with_the_reason(tmp_path, paths, ope
 
 def test_a_file_that_changes_between_its_hash_and_its_decoding_is_not_kept(tmp_path, image, paths):
     digests = ["0" * 64, *(str(path) for path in paths[1:])]
-    cache = PixelCache(paths, digests, image, tmp_path / "cache")
+    cache = PixelCache(paths, digests, image, tmp_path / "cache").fill()
     assert set(cache.errors.values()) == {"it was changed while it was read: start again"}
     assert not list((tmp_path / "cache").rglob("*.shard"))
 
@@ -177,10 +182,10 @@ for number in range(2000):
     Image.fromarray(np.full((4, 4), number % 256, np.uint8)).resize((4 + number // 256, 5)).save(path)
     paths.append(path)
     digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
-PixelCache(paths[:100], digests[:100], image, folder / "warm")
+PixelCache(paths[:100], digests[:100], image, folder / "warm").fill()
 held = []
 for count in (200, 2000):
-    cache = PixelCache(paths[:count], digests[:count], image, folder / f"cache{count}")
+    cache = PixelCache(paths[:count], digests[:count], image, folder / f"cache{count}").fill()
     for epoch in range(2):
         for position in range(count):
             cache[position]

@@ -39,7 +39,7 @@ logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 paths = sorted(Path(sys.argv[1]).glob("*.png"))
 digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 image = ImageSpec((8, 8), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), "bilinear", 1.0, "squash")
-pixels = PixelCache(paths, digests, image, Path(sys.argv[1]) / "cache")
+pixels = PixelCache(paths, digests, image, Path(sys.argv[1]) / "cache").fill()
 rows = [hashlib.sha256(pixels[i].numpy().tobytes()).hexdigest() for i in range(len(paths))]
 print(json.dumps({"decoded": len(calls), "rows": rows, "errors": pixels.errors}))
 """
