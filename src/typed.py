@@ -113,12 +113,24 @@ def _parameters(target: Callable[..., Any]) -> list[str] | None:
             return None
         found |= {each.name for each in parameters}
         more = {each.name for each in parameters if each.kind is each.VAR_KEYWORD}
+        if unpacked := _unpacked(function):  # says all that there is
+            return sorted((found | unpacked) - more - {"self"})
         if not more:
             return sorted(found - {"self"})
         if not ours:
             return None
         found -= more
     return None
+
+
+def _unpacked(function: Callable[..., Any]) -> set[str]:
+    """Return the names in an `Unpack[...]` of what a function takes by keyword."""
+    try:
+        hints = typing.get_type_hints(function).values()
+    except (NameError, TypeError):
+        return set()
+    kinds = [typing.get_args(hint)[0] for hint in hints if typing.get_origin(hint) is typing.Unpack]
+    return {name for kind in kinds for name in typing.get_type_hints(kind)}
 
 
 def _functions(target: Callable[..., Any]) -> list[Callable[..., Any]]:

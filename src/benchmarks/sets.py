@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 from ..data import ElpvData, FolderData, ImageData
 from ..data.elpv import package_root
-from ..data.loading import Loading
 
 ELPV = "elpv"
 SETS = (ELPV, "plantvillage_apple", "tomato_freshness", "xsdd")
@@ -41,13 +40,19 @@ def find_sets(asked: Sequence[str], root: Path) -> tuple[tuple[str, ...], dict[s
     return tuple(name for name in wanted if name not in absent), absent
 
 
-def open_set(name: str, root: Path, **loading: Unpack[Loading]) -> ImageData:
-    """Return a data set as the experiments read it: the whole picture; soft labels where experts were in doubt."""
-    loading["crop_pct"] = 1.0
+def open_set(name: str, root: Path, **options: Any) -> ImageData:
+    """Return a data set as the experiments read it: the whole picture; soft labels where experts were in doubt.
+
+    Args:
+        name: One of `SETS`, or a folder in `root`.
+        root: The folder of folders.
+        options: As `DataOptions`, by keyword.
+    """
+    options["crop_pct"] = 1.0
     if name == ELPV:
-        return ElpvData(soft_labels=True, **loading)
-    loading["crop_mode"] = "squash"
-    return FolderData(root / name, **loading)
+        return ElpvData(soft_labels=True, **options)
+    options["crop_mode"] = "squash"
+    return FolderData(root / name, **options)
 
 
 def _absence(name: str, root: Path) -> str:

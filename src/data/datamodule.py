@@ -7,9 +7,9 @@ import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -19,24 +19,18 @@ from torch.utils.data import DataLoader
 from ..edge.unread import describe
 from ..spec import ImageSpec
 from .aims import names_of
-from .broken import STOPPING, OnError, require_readable, sort_out
+from .broken import STOPPING, require_readable, sort_out
 from .dataset import ImageDataset, Item
 from .listing import SPLITS, Listing, Sample, inside
+from .options import DataOptions
 from .quality.collection import Collection
 from .quality.duplicates import Duplicates
-from .quality.gate import allowed_kinds
 from .quality.label_errors import NOT_LOOKED_FOR, LabelCheck
 from .sampler import EpochSampler
 from .selection import STAGES, Selection
-from .sizes import input_size
-from .splits import Fold
-from .splitting import Splitting
 from .targets import soft_targets, targets, weights
-from .transforms import Augment, none
 
 log = logging.getLogger(__name__)
-
-_PLAIN = none()
 
 
 class ImageData(LightningDataModule, ABC):
@@ -61,80 +55,20 @@ class ImageData(LightningDataModule, ABC):
     left_out: list[tuple[Path, str]]
     _used: Selection
 
-    def __init__(
-        self,
-        *,
-        image: ImageSpec,
-        image_size: int | Sequence[int] | None = None,
-        crop_pct: float | None = None,
-        crop_mode: str | None = None,
-        bit_depth: int | None = None,
-        batch_size: int = 32,
-        num_workers: int = 0,
-        split_seed: int = 0,
-        seed: int = 0,
-        limit: int | None = None,
-        on_error: OnError = "auto",
-        allow: str | Sequence[str] = (),
-        augment: Augment = _PLAIN,
-        val_fraction: float = 0.15,
-        test_fraction: float = 0.25,
-        folds: int | None = None,
-        fold: int | None = None,
-        split_file: str | None = None,
-        cache_dir: str | None = None,
-        balanced: bool = False,
-    ) -> None:
+    def __init__(self, **options: Unpack[DataOptions]) -> None:  # type: ignore[misc]  # a dataclass, for its defaults
         """Choose how the images are split and loaded.
 
         Args:
-            image: The backbone's input.
-            image_size: Height and width in place of the backbone's, in pixels: one number for both, or two.
-            crop_pct: Crop in place of the backbone's.
-            crop_mode: Crop mode in place of the backbone's.
-            bit_depth: What white is in grey of more than 8 bits, 2**bit_depth - 1, in place of the backbone's.
-            batch_size: Images in a batch.
-            num_workers: Processes that prepare batches; 0 prepares them in the main one.
-            split_seed: Decides the splits.
-            seed: Decides the order of training and the augmentation.
-            limit: Use only so many images, for a quick run; every class stays in each split.
-            on_error: What a broken image does. `auto` leaves it out of training and stops evaluation, `skip` leaves
-                it out everywhere, `stop` stops everywhere.
-            allow: Findings of the data gate that are known and stop no training, some of `src.data.quality.STOPS`.
-            augment: Random change of training images, see `src.data.transforms`.
-            val_fraction: Part of the images outside test that becomes val, where the source has no split.
-            test_fraction: Part of the images that becomes test, where the source has no split.
-            folds: Cut so many test splits that share no image, and take one of them in place of `test_fraction`.
-            fold: Which one, from 0.
-            split_file: Keep the splits there: later runs extend them, and no old image ever moves.
-            cache_dir: Folder for decoded images, which later runs share; None decodes them anew in every epoch.
-            balanced: Draw every class equally often in training, images of a rare one several times an epoch.
+            options: As `DataOptions`, by keyword.
 
         Raises:
             ValueError: A value is out of range.
         """
         super().__init__()
-        if on_error not in STOPPING:
-            raise ValueError(f"unknown on_error {on_error!r}: choose one of {', '.join(STOPPING)}")
-        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("limit", limit, 1)):
-            if value is not None and value < least:
-                raise ValueError(f"data.{name}={value} must be {least} or more")
-        if (folds is None) != (fold is None):
-            raise ValueError("data.folds and data.fold belong together: folds=5 fold=0 is the first of five")
-        self.image = replace(
-            image,
-            size=image.size if image_size is None else input_size(image_size),
-            crop_pct=image.crop_pct if crop_pct is None else crop_pct,
-            crop_mode=image.crop_mode if crop_mode is None else crop_mode,
-            bit_depth=image.bit_depth if bit_depth is None else bit_depth,
-        )
-        self._batch_size, self._num_workers, self._balanced = batch_size, num_workers, balanced
-        self._seed, self._limit, self._on_error, self.augment = seed, limit, on_error, augment
-        self.allow = allowed_kinds(allow)
-        self.cache = None if cache_dir is None else Path(cache_dir).expanduser()
-        part = None if folds is None or fold is None else Fold(folds, fold)
-        file = None if split_file is None else Path(split_file).expanduser()
-        self._splitting = Splitting(split_seed, val_fraction, test_fraction, part, file)
+        self._options = DataOptions(**options)
+        self._splitting = self._options.splitting()
+        self.image, self.augment = self._options.image_spec(), self._options.augment
+        self.allow, self.cache = self._options.allowed(), self._options.cache()
         self._ready = False
 
     @abstractmethod
@@ -173,10 +107,10 @@ class ImageData(LightningDataModule, ABC):
             log.warning(
                 "%d files or folders are not used: %s", len(self.listing.skipped), describe(self.listing.skipped)
             )
-        self._used = Selection(self.listing, self._splitting, self.image, self._limit, self.cache)
+        self._used = Selection(self.listing, self._splitting, self.image, self._options.limit, self.cache)
         STAGES.get(stage, Selection.for_training)(self._used)
         samples, errors = self._used.samples, self._used.pixels.errors
-        self.left_out = sort_out(samples, errors, "skip" if stage == "audit" else self._on_error)
+        self.left_out = sort_out(samples, errors, "skip" if stage == "audit" else self._options.on_error)
         self.left_out += self.listing.skipped
         if stage != "audit":
             require_readable(samples, errors, each=not judged)
@@ -202,7 +136,7 @@ class ImageData(LightningDataModule, ABC):
         Raises:
             ValueError: As `write_membership`.
         """
-        if self._limit is None:
+        if self._options.limit is None:
             self._splitting.keep(self.listing, [str(sample.split) for sample in self._used.samples])
 
     @property
@@ -228,7 +162,7 @@ class ImageData(LightningDataModule, ABC):
             used.parted,
             used.uncut,
             labels,
-            STOPPING[self._on_error],
+            STOPPING[self._options.on_error],
             self.listing.skipped,
             self.listing.ignored,
             self.image.bit_depth,
@@ -240,8 +174,8 @@ class ImageData(LightningDataModule, ABC):
 
     def pixels(self, positions: Sequence[int]) -> Iterator[Tensor]:
         """Yield batches of images in use (N x 3 x H x W, uint8), by their positions."""
-        for start in range(0, len(positions), self._batch_size):
-            chosen = positions[start : start + self._batch_size]
+        for start in range(0, len(positions), self._options.batch_size):
+            chosen = positions[start : start + self._options.batch_size]
             yield torch.stack([self._used.pixels[position] for position in chosen])
 
     def positions(self, split: str) -> list[int]:
@@ -259,10 +193,10 @@ class ImageData(LightningDataModule, ABC):
         (N x classes, 0 or 1) or values (N x 1) where the source gives those. With `weights`, they come last in a batch.
         """
         positions, aims = self._positions["train"], soft_targets(self.samples("train"), self.classes)
-        dataset = ImageDataset(self._used.pixels, positions, aims, self.augment, self._seed, self.weights())
-        labels = [sample.label for sample in self.samples("train")] if self._balanced else None
-        sampler = EpochSampler(len(dataset), self._seed, labels)
-        return self._load(dataset, sampler, drop_last=len(dataset) > self._batch_size)
+        dataset = ImageDataset(self._used.pixels, positions, aims, self.augment, self._options.seed, self.weights())
+        labels = [sample.label for sample in self.samples("train")] if self._options.balanced else None
+        sampler = EpochSampler(len(dataset), self._options.seed, labels)
+        return self._load(dataset, sampler, drop_last=len(dataset) > self._options.batch_size)
 
     def weights(self) -> Tensor | None:
         """Return how much each image of train counts (float32, mean 1), or None where all count the same."""
@@ -292,11 +226,11 @@ class ImageData(LightningDataModule, ABC):
     ) -> DataLoader[Item]:
         return DataLoader(
             dataset,
-            batch_size=self._batch_size,
+            batch_size=self._options.batch_size,
             sampler=sampler,
             drop_last=drop_last,
-            num_workers=self._num_workers,
-            persistent_workers=self._num_workers > 0,
+            num_workers=self._options.num_workers,
+            persistent_workers=self._options.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else each pass takes a number from the one that dropout draws from
         )

@@ -6,11 +6,10 @@ import csv
 import difflib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 from .datamodule import ImageData
 from .listing import Listing, Sample
-from .loading import Loading
 
 LEVELS = ("functional", "likely-functional", "likely-defective", "defective")
 TARGETS = {"defective": ("functional", "defective"), "level": LEVELS, "probability": ("probability",)}
@@ -26,7 +25,7 @@ class ElpvData(ImageData):
     Splits keep the proportions of every level and module type. Source: Deitsch et al., Solar Energy 185 (2019).
     """
 
-    def __init__(self, target: str = "defective", soft_labels: bool = False, **loading: Unpack[Loading]) -> None:
+    def __init__(self, target: str = "defective", soft_labels: bool = False, **options: Any) -> None:
         """Choose what is to be learnt.
 
         Args:
@@ -34,12 +33,12 @@ class ElpvData(ImageData):
                 sound to defective; `probability` is the number itself.
             soft_labels: Aim the training at the experts' probability instead of the class. With `level` and
                 `probability` there is nothing to soften.
-            loading: Options of `ImageData`.
+            options: As `DataOptions`, by keyword.
 
         Raises:
             ValueError: The target is unknown.
         """
-        super().__init__(**loading)
+        super().__init__(**options)
         if target not in TARGETS:
             near = difflib.get_close_matches(target, TARGETS, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""

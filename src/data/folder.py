@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 from ..edge.unread import describe
 from ..edge.walk import UNREADABLE, Found, Skip, sort_out, walk
@@ -15,7 +15,6 @@ from .checks import require_learnable, require_one_spelling
 from .datamodule import ImageData
 from .layout import Content, Layout, guess_layout, parse_layout
 from .listing import Listing, Sample
-from .loading import Loading
 from .naming import arranged, nfc, positive_class, split_of
 
 NO_SOURCE = """\
@@ -37,7 +36,7 @@ class FolderData(ImageData):
         positive: str | None = None,
         classes: Sequence[str] | None = None,
         layout: str | None = None,
-        **loading: Unpack[Loading],
+        **options: Any,
     ) -> None:
         """Point to the folder.
 
@@ -48,12 +47,12 @@ class FolderData(ImageData):
             classes: The names of the class folders in the order of the target index, for grades; sorted by default.
             layout: What each level of folders means, the outermost first, such as `class`, `split/class` or
                 `folder/class`: `folder` says nothing, and the images in a `group` never part. Guessed by default.
-            loading: Options of `ImageData`.
+            options: As `DataOptions`, by keyword.
 
         Raises:
             ValueError: There is no such folder, or no such layout.
         """
-        super().__init__(**loading)
+        super().__init__(**options)
         if root is None or not str(root).strip():  # an empty name would mean the folder that the command runs in
             raise LinesError(NO_SOURCE)
         self.root = Path(root).expanduser()

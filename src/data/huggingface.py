@@ -7,14 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from ..atomic import is_unwritable
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
 from .hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
 from .listing import SPLITS, Listing, Sample
-from .loading import Loading
 from .naming import SPLIT_NAMES, arranged, near, nfc, positive_class
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ class HuggingFaceData(ImageData):
         files_dir: str | os.PathLike[str] = "data/huggingface",
         positive: str | None = None,
         classes: Sequence[str] | None = None,
-        **loading: Unpack[Loading],
+        **options: Any,
     ) -> None:
         """Point to the data set.
 
@@ -53,12 +52,12 @@ class HuggingFaceData(ImageData):
             files_dir: Where images are written out.
             positive: The class that counts as the defect, with two classes; as `FolderData`.
             classes: The labels in the order of the target index, for grades; by default as the data set lists them.
-            loading: Options of `ImageData`.
+            options: As `DataOptions`, by keyword.
 
         Raises:
             ValueError: No path is given, or `splits` names a split that there is not.
         """
-        super().__init__(**loading)
+        super().__init__(**options)
         if path is None:
             raise ValueError("no data set is given: set data.path=USER/NAME of the Hugging Face hub, or a local folder")
         # The command line reads 3 as a number.

@@ -6,7 +6,7 @@ import io
 import logging
 import os
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -14,7 +14,6 @@ from PIL import Image, ImageFilter
 from ..atomic import write_bytes
 from .datamodule import ImageData
 from .listing import Listing, Sample
-from .loading import Loading
 from .plants import SPECIES, draw_litter, draw_plant
 from .soil import draw_soil, draw_tray, expose
 
@@ -41,7 +40,7 @@ class SeedlingsData(ImageData):
         root: str | os.PathLike[str] = "data/seedlings",
         count: int = 60,
         drawing_seed: int = 0,
-        **loading: Unpack[Loading],
+        **options: Any,
     ) -> None:
         """Choose what is drawn.
 
@@ -49,12 +48,12 @@ class SeedlingsData(ImageData):
             root: Where the pictures are written, in a folder for each count and seed.
             count: Pictures of each species.
             drawing_seed: Decides every picture.
-            loading: Options of `ImageData`.
+            options: As `DataOptions`, by keyword.
 
         Raises:
             ValueError: There would be fewer than three trays, one for each split.
         """
-        super().__init__(**loading)
+        super().__init__(**options)
         if count <= 2 * PER_TRAY:
             raise ValueError(
                 f"data.count={count} is too few for three trays: draw {2 * PER_TRAY + 1} or more a species"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 from ..spec import JOINT
 from .aims import LARGEST, names_of, read_aim
@@ -15,7 +15,6 @@ from .categories import by_range, by_rarest, require_unlike
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
 from .listing import Listing, Sample, Target
-from .loading import Loading
 from .naming import SPLIT_NAMES, near, nfc, positive_class, spelled_on_disk
 from .rows import Cell, Odd, read_rows, require_table
 
@@ -41,7 +40,7 @@ class TableData(ImageData):
         classes: Sequence[str] | None = None,
         positive: str | None = None,
         target: Target | None = None,
-        **loading: Unpack[Loading],
+        **options: Any,
     ) -> None:
         """Point to the table.
 
@@ -54,12 +53,12 @@ class TableData(ImageData):
                 sorted.
             positive: The class that counts as the defect, with two classes; as `FolderData`.
             target: What is learnt, `label`, `labels` or `value`; by default the one that the table has.
-            loading: Options of `ImageData`.
+            options: As `DataOptions`, by keyword.
 
         Raises:
             ValueError: There is no such file or folder, or the mapping or the target is none of ours.
         """
-        super().__init__(**loading)
+        super().__init__(**options)
         if table is None:
             raise ValueError(
                 "no table is given: set data.table=FILE, a CSV or Parquet file with columns path and label"
