@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
 from ..data.naming import near
@@ -20,31 +19,10 @@ from ..metrics import LABELS
 from .base import START, VisionTask
 from .history import History
 from .kept import KeptEpoch
+from .latest_epoch import StaysStopped, latest_epoch
 from .memory import keep_freed_memory
 from .progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
 from .trainer import AUTO, TrainerOptions
-
-
-class EpochCheckpoint(ModelCheckpoint):
-    """Keep the last epoch's checkpoint, also in a run folder that was moved since."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where the checkpoint left off, with its files where the folder is now."""
-
-        def here(path: str) -> str:
-            return os.path.join(str(self.dirpath), os.path.basename(path)) if path else path
-
-        paths = {key: here(path) for key, path in state_dict.items() if key.endswith("_model_path")}
-        scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
-        super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": scores})
-
-
-class StaysStopped(Callback):
-    """Train no epoch more where early stopping had ended a training before it was resumed, unless it was left out."""
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Stop before the first epoch."""
-        trainer.should_stop = bool(trainer.early_stopping_callbacks)
 
 
 @dataclass(frozen=True)
@@ -111,23 +89,29 @@ def fit(
             figure that is not there; no epoch was scored.
         KeyboardInterrupt: It was stopped; what whole epochs left is in `folder`.
     """
-    if trainer.max_epochs == AUTO:
-        raise ValueError(f"trainer.max_epochs={AUTO} is still to be planned for the data: give a number")
+    _require_planned(trainer)
     require_monitored(callbacks)
     keep_freed_memory()
     done = read_progress(folder) if resume else NOTHING
-    checkpoint = last_checkpoint(folder) if done.epochs else None
-    kept = KeptEpoch(folder / CHECKPOINTS / "best.ckpt")
-    if checkpoint is not None:
+    kept, history = KeptEpoch(folder / CHECKPOINTS / "best.ckpt"), History(folder / "history.csv")
+    if done.epochs:
         kept.adopt()
-    # Lightning's own `save_last` writes it only when the best one changes, and a resumed training would lose epochs.
-    last = EpochCheckpoint(folder / CHECKPOINTS, "last", enable_version_counter=False, save_on_train_epoch_end=True)
-    history = History(folder / "history.csv")
-    own: list[Callback] = [*callbacks, kept, last, history, RichProgressBar(), *[StaysStopped()] * done.stopped]
-    built = trainer(own, loggers, folder)
+    own = [kept, latest_epoch(folder), history, RichProgressBar(), *[StaysStopped()] * done.stopped]
+    built = trainer([*callbacks, *own], loggers, folder)
+    seconds = _run(built, task, data, last_checkpoint(folder) if done.epochs else None)
+    return _summary(built, history.rows, _load_kept(task, kept), seconds)
+
+
+def _require_planned(trainer: TrainerOptions) -> None:
+    if trainer.max_epochs == AUTO:
+        raise ValueError(f"trainer.max_epochs={AUTO} is still to be planned for the data: give a number")
+
+
+def _run(trainer: Trainer, task: VisionTask, data: LightningDataModule, checkpoint: Path | None) -> float:
+    """Let Lightning train, return the seconds that it took, and say in our terms what it raises."""
     start = time.perf_counter()
     try:
-        built.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stopped:  # Lightning ends the process on Ctrl-C, as if it had failed
         raise KeyboardInterrupt from stopped
     except MisconfigurationException as error:  # what Lightning sees only when it begins
@@ -135,15 +119,21 @@ def fit(
     except RuntimeError as error:
         if "stopping conditioned on metric" not in str(error):
             raise
-        raise ValueError(str(error)) from error  # a figure of another kind of task
-    seconds = time.perf_counter() - start
-    rows = [row for row in history.rows if row["epoch"] != START]
+        raise ValueError(str(error)) from error  # a metric of another kind of task
+    return time.perf_counter() - start
+
+
+def _load_kept(task: VisionTask, kept: KeptEpoch) -> int:
+    """Put the weights of the epoch that is shipped into the task, and return its number."""
     shipped = kept.shipped()
     if shipped is None:
         raise ValueError("the training ended before an epoch was scored, so that none can be kept: give it more time")
     path, epoch = shipped
     task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"], strict=False)
-    times = [row["seconds"] for row in rows]
-    early = len(rows) < (built.max_epochs or 0) and not 0 < built.max_steps <= built.global_step
-    mean = sum(times) / len(times) if times else 0.0
-    return Fitted(len(rows), epoch, early, seconds, mean, tuple(history.rows))
+    return epoch
+
+
+def _summary(trainer: Trainer, rows: Sequence[dict[str, float]], best_epoch: int, seconds: float) -> Fitted:
+    times = [row["seconds"] for row in rows if row["epoch"] != START]
+    early = len(times) < (trainer.max_epochs or 0) and not 0 < trainer.max_steps <= trainer.global_step
+    return Fitted(len(times), best_epoch, early, seconds, sum(times) / len(times) if times else 0.0, tuple(rows))

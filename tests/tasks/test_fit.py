@@ -1,21 +1,10 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
 
-from src.tasks.fit import EpochCheckpoint, fit
+from src.tasks.fit import fit
 from src.tasks.progress import last_checkpoint
 from tests.tasks.test_classification import task
-
-
-def test_a_checkpoints_paths_follow_a_moved_folder(tmp_path):
-    before = EpochCheckpoint(tmp_path / "old", "last")
-    before.best_model_path = str(tmp_path / "old/last.ckpt")
-    before.best_k_models = {before.best_model_path: torch.tensor(0.8)}
-    after = EpochCheckpoint(tmp_path / "new", "last")
-    after.load_state_dict(before.state_dict())
-    assert after.best_model_path == str(tmp_path / "new/last.ckpt")
-    assert list(after.best_k_models) == [str(tmp_path / "new/last.ckpt")]
 
 
 def test_a_damaged_checkpoint_is_told_before_the_trainer_is_built(tmp_path):
