@@ -6,69 +6,48 @@ import json
 import logging
 import shlex
 import sys
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from .atomic import write_text
-from .command import (
-    DONE,
-    PROMISE_FAILED,
-    PromiseError,
-    one_line,
-    requires,
-    run,
-    versions,
-)
+from .command import DONE, PROMISE_FAILED, PromiseError, one_line, requires, run
 from .overrides import as_typed
 
 with requires("train"):
     from hydra.utils import instantiate
-    from lightning.pytorch import seed_everything
-    from rich.console import Console
 
-    from .data import ImageData
     from .data.moved import OWN_DATA
     from .folders import is_named
     from .recipe import plan, settle_symmetry
-    from .report import About, record, summary, tabulate, write_report
     from .resumed import resumed
-    from .spec import SCORES
     from .tasks import (
         START,
         Fitted,
-        Setting,
         TrainerOptions,
-        VisionTask,
         can_resume,
         fit,
-        frequencies,
-        layers,
-        metadata,
-        note_data,
         point_latest,
-        predict_logits,
-        read_views,
         require_name,
         require_new,
-        require_order,
         require_same_cut,
-        require_same_images,
         run_folder,
-        specify,
-        used_data,
     )
-    from .training import audit_data, remove_refusal, write_refusal
+    from .training import (
+        Run,
+        audit_data,
+        command_line,
+        compose,
+        compose_callbacks,
+        compose_loggers,
+        remove_refusal,
+        write_refusal,
+    )
     from .typed import require_types
 
 log = logging.getLogger(__name__)
-
-RAISED = ("class_weights", "logit_adjustment")  # what would count a rare class twice beside a balanced draw
 
 
 def main(config: DictConfig) -> float | None:
@@ -93,7 +72,7 @@ def main(config: DictConfig) -> float | None:
 
 
 def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = True) -> float:
-    """Compose and claim the run folder, fit, judge and write the run; return its score on validation.
+    """Compose, pass the data gate, plan, fit, and write the run; return its score on validation.
 
     Args:
         config: The settings; `run_dir` is where the run belongs.
@@ -122,54 +101,20 @@ def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = 
         config.run_dir = str(folder)
         remove_refusal(folder)
         data.keep_splits()
-        score = _train(config, folder, data, task, trainer, overrides)
+        made = Run(folder, config, overrides, data, task)
+        made.write_settings()
+        score = made.finish(fit_or_advise(made, trainer))
         if latest:
             point_latest(folder)
     return score
 
 
-def _train(
-    config: DictConfig,
-    folder: Path,
-    data: ImageData,
-    task: VisionTask,
-    trainer: TrainerOptions,
-    overrides: list[str],
-) -> float:
-    settings = OmegaConf.to_container(config, resolve=True)
-    write_text(folder / "overrides.json", json.dumps(list(map(as_typed, overrides))))
-    yaml = OmegaConf.to_yaml(OmegaConf.create(settings))
-    write_text(folder / "config.yaml", yaml)
-    note_data(folder, data)
-    fitted = _fit(config, folder, task, data, trainer)
-    spec, adaptation = task.setting.task, task.setting.adaptation
-    logits = predict_logits(task.model, data, ("val", "test"), data.image, spec)
-    predictions = tabulate(logits, {split: data.samples(split) for split in logits}, spec)
-    provenance = {
-        "config": settings,
-        "data": used_data(data),
-        "versions": versions(),
-        "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
-    }
-    saved = adaptation.save(folder, task.model, metadata(task.setting, provenance))
-    costs = {**task.parameter_counts(), "adapter_bytes": saved.stat().st_size, **fitted.costs}
-    metrics = record(folder, predictions, spec.positive, costs)
-    about = replace(describe(config, data, task, provenance, overrides), config=yaml)
-    write_report(folder, about, predictions, metrics, fitted.history)
-    summary(Console(), folder, metrics, about, next_commands(folder, predictions.paths[-1]))
-    score = metrics["val"][SCORES[spec.kind]]
-    return float("nan") if score is None else float(score)
-
-
-def _fit(config: DictConfig, folder: Path, task: VisionTask, data: ImageData, trainer: TrainerOptions) -> Fitted:
-    """Fit, and say how to go on where it was stopped."""
-    callbacks = [each for each in instantiate(config.callbacks or {}).values() if each is not None]
+def fit_or_advise(made: Run, trainer: TrainerOptions) -> Fitted:
+    """Fit, and say how to go on where the user stops it."""
+    config, folder = made.config, made.folder
+    callbacks, loggers = compose_callbacks(config), compose_loggers(config, folder)
     try:
-        loggers = [logger(save_dir=folder) for logger in instantiate(config.logger or {}).values()]
-    except ModuleNotFoundError as error:
-        raise ValueError(f"logger: {error}") from error
-    try:
-        fitted = fit(task, data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
+        fitted = fit(made.task, made.data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
     except KeyboardInterrupt:
         again = f"python -m src.train {shlex.quote(f'resume={folder}')}"
         log.warning(
@@ -179,72 +124,6 @@ def _fit(config: DictConfig, folder: Path, task: VisionTask, data: ImageData, tr
     if fitted.best_epoch == START:
         log.warning("every epoch is below the head alone on val: that head is kept, and the adapters change nothing")
     return fitted
-
-
-def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
-    """Build the data and the task that the config names."""
-    seed_everything(config.seed, workers=True, verbose=False)
-    backbone = instantiate(config.backbone)
-    data: ImageData = instantiate(config.data)(image=backbone.image_spec())
-    if config.resume is not None:
-        require_same_images(Path(config.run_dir), data)
-    data.setup()
-    make = instantiate(config.task)
-    if config.data.get("balanced") and any((config.task.get("imbalance") or {}).get(key) for key in RAISED):
-        raise ValueError(
-            "data.balanced draws rare classes often already: leave it out, or task.imbalance.class_weights"
-        )
-    if config.resume is None:  # an older run has its order
-        require_order(make.func.kind, data)
-    spec = specify(make.func.kind, data, read_views(config.views, data.image))
-    adaptation = instantiate(config.lora, _convert_="all")
-    setting = Setting(backbone, adaptation, data.image, spec, config.seed, frequencies(data))
-    parts = {"optimizer": instantiate(config.optimizer), "scheduler": instantiate(config.scheduler)}
-    task: VisionTask = make(setting, **parts)
-    task.configure_model()
-    task.require_steps()
-    return data, task
-
-
-def describe(
-    config: DictConfig, data: ImageData, task: VisionTask, provenance: dict[str, Any], overrides: list[str]
-) -> About:
-    """Say what was trained on what, for the report."""
-    setting = task.setting
-    return About(
-        experiment=config.name,
-        backbone=setting.backbone.name,
-        weights=setting.backbone.origin,
-        weights_licence=setting.backbone.known_licence,
-        data=data.listing.name,
-        data_licence=data.listing.licence,
-        fingerprint=data.fingerprint,
-        counts=data.counts,
-        classes=data.classes,
-        positive=data.positive,
-        method=(*setting.adaptation.describe(task.model), *(config.get("recipe") or {}).values()),
-        layers=layers(task.model),
-        versions=provenance["versions"],
-        date=provenance["date"],
-        left_out=tuple(f"{path}: {reason}" for path, reason in data.left_out),
-        command=command_line(overrides),
-        bit_depth=setting.image.bit_depth,
-        kind=setting.task.kind,
-        views=setting.task.views,
-    )
-
-
-def command_line(overrides: list[str]) -> str:
-    """Return the command line of the training, ready to paste."""
-    return shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)])
-
-
-def next_commands(folder: Path, picture: str) -> list[str]:
-    """Return the two commands that bring the run to the camera."""
-    return [
-        shlex.join(["python", "-m", "src.export", f"adapter={folder}", "precision=fp32"]),
-        shlex.join(["python", "-m", "src.predict", f"model={folder}", f"input={picture}"]),
-    ]
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "tasks": {"atomic", "backbones", "data", "lora", "metrics", "spec"},
     "deploy": {"atomic", "backbones", "edge", "lora", "spec"},
     "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
-    "training": {"data", "report", "tasks"},
+    "training": {"atomic", "command", "data", "overrides", "report", "spec", "tasks"},
     "benchmarks": {
         *("atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "remarks", "report", "spec", "tasks"),
     },

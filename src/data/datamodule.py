@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..edge.unread import describe
-from ..spec import ImageSpec
 from .aims import names_of
 from .broken import STOPPING, require_readable, sort_out
 from .dataset import ImageDataset, Item

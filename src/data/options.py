@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..spec import ImageSpec
 from .broken import STOPPING, OnError
@@ -87,9 +88,11 @@ class DataOptions:
         Raises:
             ValueError: A value is out of range.
         """
-        chosen = {"crop_pct": self.crop_pct, "crop_mode": self.crop_mode, "bit_depth": self.bit_depth}
-        size = {} if self.image_size is None else {"size": input_size(self.image_size)}
-        return replace(self.image, **size, **{name: value for name, value in chosen.items() if value is not None})
+        chosen: dict[str, Any] = {
+            "size": None if self.image_size is None else input_size(self.image_size),
+            **{name: getattr(self, name) for name in ("crop_pct", "crop_mode", "bit_depth")},
+        }
+        return replace(self.image, **{name: value for name, value in chosen.items() if value is not None})
 
     def allowed(self) -> tuple[str, ...]:
         """Return the findings that stop no training.

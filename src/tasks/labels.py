@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .base import VisionTask
-from .setting import Setting
 from .imbalance import Imbalance
+from .setting import Setting
 
 
 class LabelTask(VisionTask):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .setting import Setting
 from .classification import ClassificationTask
+from .setting import Setting
 
 
 class OrdinalTask(ClassificationTask):

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import VisionTask
-from .setting import Setting
 from .head import PENALTIES
+from .setting import Setting
 
 
 class RegressionTask(VisionTask):

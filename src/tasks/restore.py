@@ -19,8 +19,8 @@ from ..lora import AdapterError, load_adapter, read_adapter
 from ..lora.adapter_file import ADAPTER, WEIGHTS
 from ..spec import ImageSpec, TaskSpec
 from .adaptation import Adaptation, Full, Lora
-from .setting import Setting
 from .build import build
+from .setting import Setting
 from .views import read_views
 
 

@@ -78,7 +78,9 @@ def test_of_many_images_the_drawn_ones_are_taken_from_the_start(data):
     model = Backbone("tf_efficientnet_lite0").create(2, (64, 64))
     shared = FrozenFeatures(model, linear_head(model), data.image, data)
     every = shared.at(list(range(48)))
-    np.testing.assert_array_equal(FrozenFeatures(model, linear_head(model), data.image, data).at([40, 3]), every[[40, 3]])
+    np.testing.assert_array_equal(
+        FrozenFeatures(model, linear_head(model), data.image, data).at([40, 3]), every[[40, 3]]
+    )
 
 
 def test_random_weights_see_nothing(data):

@@ -39,7 +39,7 @@ class Audit:
 
     @property
     def allowable(self) -> tuple[str, ...]:
-        """Kinds of `stopping` that `data.allow` takes; a class that is missing from a split is mended by images alone."""
+        """Kinds of `stopping` that `data.allow` takes; nothing but images helps a class that a split lacks."""
         return tuple(finding.kind for finding in self.stopping if finding.kind in STOPS)
 
     def to_dict(self) -> dict[str, Any]:
