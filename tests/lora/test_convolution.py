@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import src.lora.convolution as convolution
 import src.lora.onednn as onednn
 from src.lora.convolution import LeanConv2d, convolution_input_gradient, convolution_weight_gradient
-from src.lora.products import merged
+from src.lora.products import LOW, merged, thin_gradients_are_cheaper
 from tests.lora.conftest import relative
 
 GEOMETRIES = [(1, 1, 0, 1, 1), (1, 2, 0, 1, 1), (3, 1, 1, 1, 1), (3, 2, 1, 1, 1), (3, 1, 2, 2, 1), (3, 1, 1, 1, 2)]
@@ -69,6 +69,30 @@ def test_the_activation_cuts_after_what_is_added():
     y = LeanConv2d.apply(x, weight, b, a, None, geometry, "ReLU")
     expected = F.relu(F.conv2d(x.double(), merged(weight.double(), b.double(), a.double()), None, *geometry))
     assert relative(y.double(), expected) <= 1e-2
+
+
+@pytest.mark.parametrize("dtype", LOW)
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (3, 1), (3, 2)])
+@pytest.mark.parametrize("channels", [32, 256])  # gradients by a dense dW, and through what the forward added
+def test_in_half_precision_gradients_of_what_is_added_are_the_exact_ones_but_for_rounding(
+    kernel, stride, channels, dtype
+):
+    torch.manual_seed(0)
+    geometry = ((stride,) * 2, (kernel // 2,) * 2, (1, 1), 1)
+    x, weight = torch.randn(1, channels, 4, 4), torch.randn(channels, channels, kernel, kernel)
+    b, a = torch.randn(channels, 2), torch.randn(2, channels * kernel * kernel)
+    x, weight, b, a = (t.to(dtype) for t in (x, weight, b, a))
+    assert convolution._adds(x, weight, geometry)
+    assert thin_gradients_are_cheaper(channels, a.shape[1], 2, x) == (channels == 256)
+    leaves = [t.requires_grad_() for t in (x, b, a)]
+    exact = [t.detach().double().requires_grad_() for t in leaves]
+    y = LeanConv2d.apply(x, weight, b, a, None, geometry)
+    expected = F.conv2d(exact[0], merged(weight.double(), *exact[1:]), None, *geometry)
+    upstream = torch.randn_like(y)
+    found = torch.autograd.grad(y, leaves, upstream)
+    for mine, true in zip(found, torch.autograd.grad(expected, exact, upstream.double()), strict=True):
+        assert mine.dtype == dtype
+        assert (mine.double() - true).norm() <= torch.finfo(dtype).eps * true.norm()  # two roundings of half an eps
 
 
 @settings(deadline=None, max_examples=40)

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from src.lora.linear import LowRankLinear
-from src.lora.products import merged
+from src.lora.products import LOW, adding_is_cheaper, merged, thin_gradients_are_cheaper
 from src.lora.recompute import origin_of, remember
 from tests.lora.conftest import relative
 
@@ -52,6 +52,28 @@ def test_in_bf16_what_is_added_is_the_pair():
     x, weight, b, a, bias = (t.bfloat16() for t in made(2, 400, 300))
     expected = F.linear(x.double(), merged(weight.double(), b.double(), a.double()), bias.double())
     assert relative(LowRankLinear.apply(x, weight, b, a, bias).double(), expected) <= 1e-2
+
+
+@pytest.mark.parametrize("dtype", LOW)
+# the pair is added in both passes, in the backward alone, in neither; the last weight is worth a dense dW
+@pytest.mark.parametrize(
+    ("rows", "out", "fan_in", "added", "thin"),
+    [(2, 400, 300, True, True), (300, 400, 300, False, True), (900, 400, 300, False, True), (2, 40, 30, True, False)],
+)
+def test_in_half_precision_gradients_are_the_exact_ones_but_for_rounding(rows, out, fan_in, added, thin, dtype):
+    x, weight, b, a, bias = (t.to(dtype) for t in made(rows, out, fan_in))
+    assert adding_is_cheaper(rows, out, fan_in, fan_in) == added
+    assert thin_gradients_are_cheaper(out, fan_in, 2, x) == thin
+    leaves = [t.requires_grad_() for t in (x, b, a, bias)]
+    exact = [t.detach().double().requires_grad_() for t in leaves]
+    y = LowRankLinear.apply(x, weight, b, a, bias)
+    assert (y.grad_fn.saved_tensors[4] is not None) == added  # A x, for the backward
+    expected = F.linear(exact[0], merged(weight.double(), *exact[1:3]), exact[3])
+    upstream = torch.randn_like(y)
+    found = torch.autograd.grad(y, leaves, upstream)
+    for mine, true in zip(found, torch.autograd.grad(expected, exact, upstream.double()), strict=True):
+        assert mine.dtype == dtype
+        assert (mine.double() - true).norm() <= torch.finfo(dtype).eps * true.norm()  # two roundings of half an eps
 
 
 def test_frozen_input_and_bias_get_no_gradient():

@@ -68,15 +68,20 @@ def test_an_output_may_be_changed_in_place():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_computes_in_its_dtype_and_returns_full_gradients(dtype):
-    weight, dense = adapted(5, 7)
-    x = torch.randn(3, 7, requires_grad=True)
+@pytest.mark.parametrize("shape", [(5, 7), (200, 150)])  # dB and dA come from a dense dW, and through the rank
+def test_autocast_computes_in_its_dtype_and_returns_the_full_gradients(shape, dtype):
+    (out, fan_in), (weight, dense) = shape, adapted(*shape)
+    x, upstream = torch.randn(3, fan_in, requires_grad=True), torch.randn(3, out)
     with torch.autocast("cpu", dtype=dtype):
         y = F.linear(x, weight)
     assert y.dtype == dtype
-    y.float().sum().backward()
-    assert x.grad.dtype == weight.b.grad.dtype == weight.a.grad.dtype == torch.float32
-    torch.testing.assert_close(x.grad, dense.detach().sum(0).expand(3, 7), rtol=0.05, atol=0.05)
+    (y.float() * upstream).sum().backward()
+    grad = (upstream.T @ x).detach()
+    exact = {x: upstream @ dense.detach(), weight.b: grad @ weight.a.detach().T, weight.a: weight.b.detach().T @ grad}
+    for leaf, expected in exact.items():
+        assert leaf.grad.dtype == torch.float32
+        # every factor and every product on the way is rounded by half an eps at most
+        assert (leaf.grad - expected).norm() <= 2 * torch.finfo(dtype).eps * expected.norm()
 
 
 def test_linear_function_is_the_one_used():
