@@ -1,16 +1,43 @@
-"""Decisions that somebody signs: thresholds with a promise.
+"""Decisions that somebody signs: thresholds with a promise, a band for a person, and what applies them.
 
-SciPy is imported where something is fitted, inside the functions of `binomial` and `temperature`: what applies a
-decision needs numpy alone.
+SciPy is imported inside the functions that fit, in `binomial` and `calibration`: what applies needs numpy alone.
 """
 
+from .apply import VERDICTS, certainties, defect_scores, pass_classes, tally, verdicts, words
+from .band import Evidence, certify_band, joint_confidence, measure
+from .chosen import choose_by_cost, choose_by_f1
+from .decided import CertifiedDecision, certify_decided, propose_limits
+from .labels import CertifiedLabels, certify_labels
+from .margin import CertifiedMargin, certify_margin
 from .promise import CannotPromise
+from .spec import DecisionSpec
 from .threshold import CertifiedRejection, CertifiedThreshold, certify_rejection, certify_threshold
 
 __all__ = [
+    "VERDICTS",
     "CannotPromise",
+    "CertifiedDecision",
+    "CertifiedLabels",
+    "CertifiedMargin",
     "CertifiedRejection",
     "CertifiedThreshold",
+    "DecisionSpec",
+    "Evidence",
+    "certainties",
+    "certify_band",
+    "certify_decided",
+    "certify_labels",
+    "certify_margin",
     "certify_rejection",
     "certify_threshold",
+    "choose_by_cost",
+    "choose_by_f1",
+    "defect_scores",
+    "joint_confidence",
+    "measure",
+    "pass_classes",
+    "propose_limits",
+    "tally",
+    "verdicts",
+    "words",
 ]

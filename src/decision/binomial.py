@@ -13,11 +13,13 @@ NEAR = 1e-9  # nearer than this, relative to the risk, floats do not say on whic
 LONGEST = 20_000  # draws up to which such a case is settled in whole numbers; above it counts as not proven
 
 
+@lru_cache(maxsize=4096)
 def exact(value: float) -> Fraction:
     """Return a rate as the decimal that was written: 0.95 is 19/20, where the float is a little less."""
     return Fraction(repr(float(value)))
 
 
+@lru_cache(maxsize=4096)
 def risk_of(confidence: float, tests: int = 1) -> Fraction:
     """Return the probability of a wrong promise that each of `tests` tests may spend (Bonferroni)."""
     return (1 - exact(confidence)) / tests
@@ -67,6 +69,7 @@ def needed(rate: Fraction, risk: Fraction) -> int:
     return draws
 
 
+@lru_cache(maxsize=4096)
 def upper_bound(failures: int, draws: int, risk: Fraction) -> float:
     """Return the one-sided upper bound of the rate at confidence 1 - risk, never rounded down; 1.0 without draws."""
     from scipy.special import betainccinv

@@ -58,6 +58,11 @@ def percent_above(bound: float) -> str:
     return f"{math.ceil(bound * 100 * 10**digits * (1 - 1e-12)) / 10**digits:.10g} %"
 
 
+def percent_below(confidence: Fraction) -> str:
+    """Return a confidence in percent, rounded down to two decimals: 59/60 as `98.33 %`."""
+    return f"{math.floor(10_000 * confidence) / 100:.10g} %"
+
+
 def refusal(draws: int, rate: Fraction, risk: Fraction, wording: Wording) -> CannotPromise:
     """Return the error that says what the draws prove at best, what is needed, and how many that is more.
 
@@ -67,7 +72,7 @@ def refusal(draws: int, rate: Fraction, risk: Fraction, wording: Wording) -> Can
         risk: The probability of a wrong promise that the test may spend.
         wording: What is tested.
     """
-    enough, confidence = needed(rate, risk), percent(1 - risk)
+    enough, confidence = needed(rate, risk), percent_below(1 - risk)
     if not draws:
         wanted = f"{percent(rate)} at {confidence} needs {enough}, if {wording.none}"
         return CannotPromise(f"0 {wording.draws} prove nothing; {wanted}", enough)

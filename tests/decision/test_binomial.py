@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from src.decision.binomial import allowed, exact, interval, needed, proves, risk_of, upper_bound
-from src.decision.promise import percent, percent_above
+from src.decision.promise import percent, percent_above, percent_below
 
 RISK = risk_of(0.95)
 
@@ -58,4 +58,6 @@ def test_risks_are_shared_exactly():
 def test_percentages_are_never_rounded_to_the_good_side():
     assert percent(0.005) == "0.5 %" and percent(0.07) == "7 %" and percent(risk_of(0.9)) == "10 %"
     assert percent_above(0.03675) == "3.7 %" and percent_above(0.0361) == "3.7 %" and percent_above(0.05) == "5 %"
+    assert percent_below(1 - risk_of(0.1, 60)) == "98.5 %" and percent_below(Fraction(59, 60)) == "98.33 %"
+    assert percent_below(Fraction(99999999, 100000000)) == "99.99 %" and percent_below(Fraction(19, 20)) == "95 %"
     assert percent_above(0.301) == "31 %" and percent_above(0.0010001) == "0.11 %" and percent_above(1.0) == "100 %"

@@ -1,0 +1,162 @@
+"""Any number of labels a picture: those that must not be missed have a threshold each, and one verdict comes of all.
+
+A picture passes if every named label lies below its threshold; a picture with a label can so pass only where that
+label is missed. Each label is tested at its part of the risk, so that all promises hold together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .binomial import exact, risk_of, upper_bound
+from .inputs import Groups, Judged, Mask, Scores, as_groups, as_mask, as_rate, as_table
+from .promise import OVERKILLS, Wording
+from .threshold import CertifiedThreshold, lower_threshold, upper_threshold
+from .units import count, share_interval
+
+
+@dataclass(frozen=True)
+class CertifiedLabels:
+    """The thresholds of the named labels, and what the pictures show at them.
+
+    Attributes:
+        names: The labels.
+        labels: Each one's threshold, with how often it is missed: pictures that have it and lie below the threshold.
+        reject_from: A picture is rejected if a named label is at least that; None where each threshold rejects.
+        confidence: Of all labels together, and of the bound of overkills by itself.
+        unit: What was drawn: `image` or `group`.
+        goods: Pictures without a named label, or groups that have one.
+        overkills: How many of them are rejected.
+        overkill_rate_upper_bound: Bound of the share of good pictures that are rejected.
+        passed: Pictures that pass.
+        rejected: Pictures that are rejected.
+        reviewed: Pictures that a person looks at.
+        goods_passed: Good pictures that pass.
+        review_share: Share of the pictures that a person looks at.
+        review_share_interval: Its two-sided interval.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[CertifiedThreshold, ...]
+    reject_from: float | None
+    confidence: float
+    unit: str
+    goods: int
+    overkills: int
+    overkill_rate_upper_bound: float
+    passed: int
+    rejected: int
+    reviewed: int
+    goods_passed: int
+    review_share: float
+    review_share_interval: tuple[float, float]
+
+    @property
+    def pass_below(self) -> tuple[float, ...]:
+        """Return the threshold of each label, below which it counts as absent."""
+        return tuple(label.threshold for label in self.labels)
+
+
+def certify_labels(
+    probabilities: ArrayLike,
+    has_label: ArrayLike,
+    names: Sequence[str],
+    escape_rate: float,
+    confidence: float,
+    overkill_rate: float | None = None,
+    groups: Sequence[Any] | None = None,
+) -> CertifiedLabels:
+    """Return thresholds so that of the pictures with any one named label at most `escape_rate` pass.
+
+    Args:
+        probabilities: Of the named labels, pictures x labels.
+        has_label: Which of them each picture has, of the same shape.
+        names: The labels that must not be missed.
+        escape_rate: Share of the pictures with a label in which it may be missed, for each label.
+        confidence: Probability that the promises for all labels are right together.
+        overkill_rate: Share of the pictures without a named label that may be rejected; None promises nothing.
+        groups: Each picture's group, N, which is then what is drawn.
+
+    Raises:
+        CannotPromise: A label, or a picture without any, is too rare.
+        ValueError: As `certify_threshold`, for a label.
+    """
+    names = tuple(names)
+    values = as_table(probabilities, len(names) or 1)
+    truth = as_mask(has_label, "has_label")
+    if not names or len(set(names)) != len(names) or truth.shape != values.shape:
+        raise ValueError(
+            f"names must be different labels with a column each in probabilities and has_label, not {list(names)} "
+            f"for {values.shape} and {truth.shape}"
+        )
+    numbers = None if groups is None else as_groups(groups, len(values))
+    rate, risk = exact(as_rate(escape_rate, "escape_rate")), risk_of(as_rate(confidence, "confidence"), len(names))
+    good = ~np.any(truth, axis=1)
+    if not good.any():
+        raise ValueError("every picture has a named label: give good ones too, or there is nothing to let pass")
+    labels = tuple(
+        _label(name, Judged(values[:, place], truth[:, place], numbers), rate, risk) for place, name in enumerate(names)
+    )
+    reject_from = None
+    if overkill_rate is not None:
+        worst = Judged(values.max(axis=1), ~good, numbers)
+        limit = exact(as_rate(overkill_rate, "overkill_rate"))
+        reject_from = upper_threshold(worst, limit, risk_of(confidence), OVERKILLS).threshold
+        labels = tuple(
+            _lowered(label, reject_from, Judged(values[:, place], truth[:, place], numbers), risk)
+            for place, label in enumerate(labels)
+        )
+    return _measured(names, labels, reject_from, confidence, values, good, numbers)
+
+
+def _label(name: str, pictures: Judged, rate: Fraction, risk: Fraction) -> CertifiedThreshold:
+    if pictures.scores.min() == pictures.scores.max():
+        raise ValueError(f"all {len(pictures.scores)} probabilities of {name!r} are equal: is the model trained?")
+    wording = Wording("escapes", f"pictures with {name!r}", "none of them escapes")
+    return lower_threshold(pictures, rate, risk, wording)
+
+
+def _lowered(label: CertifiedThreshold, most: float, pictures: Judged, risk: Fraction) -> CertifiedThreshold:
+    """Return the threshold where it is at most `most`, else that with its counts: lower is safer."""
+    if label.threshold <= most:
+        return label
+    escapes = count(pictures.is_defect & (pictures.scores < most), pictures.groups)
+    return replace(label, threshold=most, escapes=escapes, upper_bound=upper_bound(escapes, label.defects, risk))
+
+
+def _measured(
+    names: tuple[str, ...],
+    labels: tuple[CertifiedThreshold, ...],
+    reject_from: float | None,
+    confidence: float,
+    values: Scores,
+    good: Mask,
+    groups: Groups | None,
+) -> CertifiedLabels:
+    below = np.array([label.threshold for label in labels])
+    passes = np.all(values < below, axis=1)
+    rejects = ~passes if reject_from is None else np.any(values >= reject_from, axis=1)
+    reviews = ~passes & ~rejects
+    goods, overkills = count(good, groups), count(good & rejects, groups)
+    return CertifiedLabels(
+        names=names,
+        labels=labels,
+        reject_from=reject_from,
+        confidence=confidence,
+        unit="image" if groups is None else "group",
+        goods=goods,
+        overkills=overkills,
+        overkill_rate_upper_bound=upper_bound(overkills, goods, risk_of(confidence)),
+        passed=int(passes.sum()),
+        rejected=int(rejects.sum()),
+        reviewed=int(reviews.sum()),
+        goods_passed=int((passes & good).sum()),
+        review_share=float(reviews.mean()),
+        review_share_interval=share_interval(reviews, groups, risk_of(confidence)),
+    )
