@@ -1,4 +1,4 @@
-"""What a cell of text says of an image: one label, several labels, or a value."""
+"""Parse a cell of a label column: one label, several labels, or a value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOWHERE = Path()
 
 
 def read_aim(row: str, cell: str, aim: Target, classes: Sequence[str] | None = None) -> Sample:
-    """Return a sample without a path that says what the cell says; of several labels the first is its `label`.
+    """Return a sample with the label, labels or value of a cell, without a path; `label` is the first of several.
 
     Args:
         row: Where the cell is, for errors.

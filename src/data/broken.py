@@ -1,4 +1,4 @@
-"""What images that cannot be read do: they are left out, or they stop the command."""
+"""Policy for images that cannot be decoded: leave them out, or stop the command."""
 
 from __future__ import annotations
 

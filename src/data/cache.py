@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 class PixelCache:
-    """Know of every image whether it is broken and what it is like, and give its pixels.
+    """Pixels of a set of images, with the decoding error or the statistics of each.
 
-    Memory holds a few numbers an image, and no pixels.
+    Only statistics are held in memory; pixels are read from the disk at each access.
 
     Attributes:
         errors: Why an image cannot be used, by its position; from `fill` on.

@@ -1,4 +1,4 @@
-"""What the splits keep in proportion where a sample has several labels or a value."""
+"""Strata for the splits where a sample has several labels or a value in place of one class."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FEWEST = 8  # images of a range, so that every split has some
 
 
 def by_rarest(samples: Sequence[Sample]) -> list[Sample]:
-    """Give every sample its rarest label as `label`, or `NO_LABEL`, so that the splits share out what is scarce.
+    """Set `label` to the rarest label of each sample, or to `NO_LABEL`, so that rare labels are in every split.
 
-    A few samples without labels go with the commonest one: nobody has to have them in every split.
+    Fewer than `FEWEST` samples without labels count as the most common label: they need not be in every split.
     """
     count = Counter(name for sample in samples for name in sample.labels or ())
     few = sum(not sample.labels for sample in samples) < FEWEST
@@ -30,7 +30,7 @@ def by_rarest(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def by_range(samples: Sequence[Sample]) -> list[Sample]:
-    """Give every sample the range of its value as `label`: up to `RANGES` of about as many images each."""
+    """Set `label` to the range of each sample's value: up to `RANGES` quantile ranges of about equal counts."""
     values = np.array([sample.value for sample in samples], dtype=np.float64)
     parts = max(1, min(RANGES, len(values) // FEWEST))
     cuts = np.unique(np.quantile(values, np.arange(1, parts) / parts, method="higher"))
@@ -41,7 +41,7 @@ def by_range(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def require_unlike(samples: Sequence[Sample]) -> None:
-    """Refuse values of which none can be told from another.
+    """Refuse values that are all the same.
 
     Raises:
         ValueError: All are the same.

@@ -1,4 +1,4 @@
-"""What every source refuses, whatever its images are listed in."""
+"""Checks that every source makes of the images that it lists."""
 
 from __future__ import annotations
 

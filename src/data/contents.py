@@ -1,4 +1,4 @@
-"""The different contents of a set of image files: found in a store by their digests, or decoded and put there."""
+"""The distinct contents of a set of image files: looked up in a store by digest, or decoded and added to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Decoded = tuple[NDArray[Any], Pixels] | str  # facts and pixels, or why there ar
 
 
 class Contents:
-    """Equal files are one content, which is decoded, measured and kept once.
+    """The distinct contents of image files: equal files are decoded, measured and stored once.
 
     Attributes:
         of: The number of the content of each file, N.
@@ -133,7 +133,7 @@ class Contents:
 
 
 def _decode(path: Path, image: ImageSpec, digest: bytes | None) -> Decoded:
-    """Decode one file; a `digest` that is not that of its bytes refuses them, lest other pixels are kept under it."""
+    """Decode one file, or return why not; a file that no longer has its `digest` must not be cached under it."""
     try:
         data = path.read_bytes()
         if digest is not None and hashlib.sha256(data).digest() != digest:
@@ -158,6 +158,7 @@ def _in_threads(function: Callable[[In], Out], items: Iterable[In]) -> Iterator[
     """Yield the results in order, of which only a few are waiting at any time."""
     with ThreadPoolExecutor(THREADS) as threads:
         waiting: deque[Future[Out]] = deque()
+        # A bounded queue: decoded pictures may be large, and the reader may be slower than the threads.
         for item in items:
             waiting.append(threads.submit(function, item))
             if len(waiting) >= 4 * THREADS:

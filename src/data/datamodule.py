@@ -1,4 +1,4 @@
-"""From a source's listing to batches; a new source subclasses `ImageData` and says what it lists."""
+"""From the index of a source to batches; a new source subclasses `ImageData` and implements `read`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class ImageData(LightningDataModule, ABC):
-    """Images of one source, split and loaded.
+    """Data module for the images of one source.
 
     Attributes:
         image: How a picture becomes the network's input, overrides included.
@@ -84,12 +84,12 @@ class ImageData(LightningDataModule, ABC):
         return self.read()
 
     def setup(self, stage: str = "fit") -> None:
-        """List, split and read the images; the second call and later ones do nothing.
+        """Index, split and decode the images; later calls do nothing.
 
         Args:
-            stage: `test` takes images to judge a finished model by: the source's own test split, or all of its images
-                where it has none. Any other stage cuts the splits; `audit` leaves them open where a class is too small,
-                and takes what can be read, so that there is something to look at.
+            stage: `test` evaluates a finished model on the source's test split, or on all images where it has none.
+                Any other stage cuts the splits. `audit` tolerates classes too small to split and broken images, so
+                that the audit can show them.
 
         Raises:
             ValueError: The source is unusable, a class is too small, or an image is broken where that stops, or the
@@ -168,7 +168,7 @@ class ImageData(LightningDataModule, ABC):
         )
 
     def units(self) -> list[int]:
-        """Return a number for each image in use; those with one number belong together (a group, copies)."""
+        """Return the unit of each image in use: images of one group, and copies, share a number and a split."""
         return self._used.units()
 
     def pixels(self, positions: Sequence[int]) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""How the folders of a source are nested: said by the user, or guessed where there is one reading only."""
+"""The meaning of nested folders: given by the user, or inferred where only one meaning fits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Content:
         here.own += 1
 
     def holds(self, place: Sequence[str]) -> bool:
-        """Tell whether there are pictures in a folder or below it."""
+        """Return whether there are pictures in a folder or below it."""
         here: Content | None = self
         for name in place:
             here = here and here.folders.get(name)

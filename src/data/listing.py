@@ -1,4 +1,4 @@
-"""What a source knows of its images before any is decoded."""
+"""The index of a source: its images with labels and splits, before any is decoded."""
 
 from __future__ import annotations
 

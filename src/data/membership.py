@@ -20,9 +20,8 @@ Row = tuple[str, str, str]
 def read_membership(path: Path, listing: Listing) -> dict[int, str]:
     """Return the split of every image that the file knows, by its position.
 
-    An image is known by its content, so that a renamed one stays, or else by its path inside the root, so that a
-    retouched one does. Of several rows with its content the one with its path counts, of several with its path the
-    last.
+    An image is matched by content first, so that a renamed image keeps its split, then by path inside the root, so that
+    an edited image does. Among rows of equal content the one with the same path wins; among rows of one path, the last.
 
     Args:
         path: The file; when it is not there, no image is known.
@@ -35,9 +34,9 @@ def read_membership(path: Path, listing: Listing) -> dict[int, str]:
 
 
 def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> None:
-    """Add a row for every image that is new by its path or content, and write the file beside and then rename it.
+    """Add a row for every image that is new by path or content; the file is replaced in one step.
 
-    Rows that are there stay as they are, also those of images that are gone.
+    Existing rows stay as they are, also those of images that no longer exist.
 
     Args:
         path: The file; its folder is made, and a lock lies beside it.
@@ -49,6 +48,7 @@ def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> Non
     """
     make_folder(path.parent)
     with FileLock(path.with_name(f".{path.name}.lock")):
+        # Read again under the lock: another run may have added rows since the splits were cut.
         rows = _rows(path)
         for position, split in _known(rows, listing).items():
             if splits[position] != split:

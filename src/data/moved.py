@@ -1,4 +1,4 @@
-"""Where the data of an earlier training lie now, and how they are loaded: all that may be said of them anew."""
+"""Overrides for the data of an earlier training: where the files are now, and how they are loaded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ LOADING = ("on_error", "batch_size", "num_workers")  # what changes no figure of
 
 
 def moved(settings: Mapping[str, Any], given: Mapping[str, Any], allowed: tuple[str, ...]) -> dict[str, Any]:
-    """Return the data settings of a run with what is given in place of its own.
+    """Return the data settings of a run, updated by overrides.
 
     Args:
         settings: What `conf/data` was composed to in the training.
-        given: What the user says of them now, by key.
-        allowed: What may be given.
+        given: Overrides by key.
+        allowed: Keys that may be overridden.
 
     Raises:
-        ValueError: Something else is given, or what the run's source does not have.
+        ValueError: Another key is overridden, or one that the run's source does not have.
     """
     present = {
         *settings,

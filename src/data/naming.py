@@ -1,4 +1,4 @@
-"""Names that sources agree on: of splits, of defects, and the known name that a wrong one is like."""
+"""Common names of splits and defects, Unicode normal form, and suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SPLIT = re.compile(rf"(?:{_FILLER}[\W_]*)*({'|'.join(SPLIT_NAMES)})(?:[\W_]*{_F
 
 
 def nfc(text: str) -> str:
-    """Return a name in the one form that Unicode has for equal letters: file systems and editors differ in it."""
+    """Return a name in Unicode normal form C: file systems and editors differ in the form of equal letters."""
     return unicodedata.normalize("NFC", text)
 
 

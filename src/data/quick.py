@@ -1,4 +1,4 @@
-"""A quick run: fewer images, every class in each split, and no picture in two."""
+"""A subset of the images for a quick run: every class in each split, no duplicates across splits."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def subset(samples: Sequence[Sample], root: Path, limit: int, *, seed: int = 0) 
 
 
 def without_parted(samples: Sequence[Sample], pairs: Iterable[tuple[int, int]], free: Set[Path]) -> list[Sample]:
-    """Leave out one image of every pair of equal pictures in two splits, the second where either may go.
+    """Drop one image of every duplicate pair across splits, preferably the second.
 
-    What is left may hold such pairs still: of several equal files only the first is in a pair with other pictures.
+    The result may still hold such pairs: of several equal files only the first is paired with other pictures.
 
     Args:
         samples: Images with their split.
         pairs: Positions of equal pictures.
-        free: Images that may be left out.
+        free: Images that may be dropped; the splits of the others are given by the source.
     """
     dropped = set[Path]()
     for left, right in ((samples[one], samples[two]) for one, two in pairs):

@@ -22,7 +22,7 @@ class EpochSampler(Sampler[Draw]):
     """Shuffle anew in each epoch, so that a resumed training sees what an unbroken one would.
 
     Lightning calls `set_epoch` before every epoch, also after a resume and under its distributed wrapper
-    (`lightning.fabric.utilities.data._set_sampler_epoch`); a loop of your own has to.
+    (`lightning.fabric.utilities.data._set_sampler_epoch`); a custom loop must call it too.
     """
 
     def __init__(self, size: int, seed: int, labels: Sequence[str] | None = None) -> None:
@@ -55,12 +55,12 @@ class EpochSampler(Sampler[Draw]):
             yield Draw(self.epoch, item, again)
 
     def _balanced(self, generator: torch.Generator) -> list[tuple[int, int]]:
-        """Take the classes in turn, and the items of each in an order of their own; tell how often each came before."""
+        """Return items round-robin over the classes, each with the number of times that it was drawn before."""
         orders = [[own[place] for place in torch.randperm(len(own), generator=generator)] for own in self._members]
         turns = [divmod(number, len(orders)) for number in range(self.size)]
         return [(orders[which][turn % len(orders[which])], turn // len(orders[which])) for turn, which in turns]
 
 
 def mix(*numbers: int) -> int:
-    """Turn numbers of 0 or more into one seed of 64 bits, so that near numbers give unrelated seeds."""
+    """Hash non-negative numbers into one 64-bit seed, so that consecutive numbers give independent seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

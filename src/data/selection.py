@@ -1,4 +1,4 @@
-"""Which images of a listing a run uses, each in its split, with their pixels and what is there twice."""
+"""The images of a run: which of the source are used, their splits, pixels and duplicates."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Selection:
         paths: Their files.
         digests: SHA-256 of each.
         pixels: Their pixels, and why some cannot be read.
-        parted: How many pairs of equal pictures the splits would part if they did not know.
-        uncut: Why the splits cannot be cut; then images that the source gives none have none.
+        parted: Number of near-duplicate pairs that a cut without duplicate detection would separate.
+        uncut: Why the splits cannot be cut; images without a split in the source then have none. Else empty.
     """
 
     samples: list[Sample]
@@ -73,7 +73,7 @@ class Selection:
         return numbers
 
     def for_training(self) -> None:
-        """Cut the splits; equal pictures are never parted.
+        """Cut the splits; near duplicates stay in one split.
 
         Raises:
             ValueError: As `Splitting.names`, or the cache cannot be written.
@@ -85,6 +85,7 @@ class Selection:
         self._read(listing.samples)
         near = self.duplicates.near
         names = self._splitting.names(listing, near)
+        # What the gate reports: how many leaks duplicate detection has prevented.
         blind = self._splitting.names(listing) if near else names
         self.parted = sum(blind[one] != blind[two] and names[one] == names[two] for one, two in near)
         self.samples = _named(listing.samples, names)
@@ -112,10 +113,14 @@ class Selection:
         self._read(self._limited([replace(sample, split="test") for sample in given or self._listing.samples]))
 
     def _quick(self, limit: int) -> None:
-        """Read what a quick run uses alone: it learns of equal pictures when the splits are cut, and drops some."""
+        """Read the images of a quick run only, and drop near duplicates across splits.
+
+        Duplicates are known only for images that were decoded, so they cannot guide the cut as in a full run.
+        """
         given = self._listing.samples
         named = _named(given, self._splitting.names(self._listing))
         free = {sample.path for sample, own in zip(named, given, strict=True) if sample.split != own.split}
+        # Dropping an image may show other pairs of its copies, so repeat until nothing is dropped.
         drawn = rest = self._limited(named)
         self._read(drawn)
         while len(rest := without_parted(rest, self.duplicates.near + self.duplicates.exact, free)) < len(self.samples):

@@ -83,6 +83,7 @@ def split(
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if not 0 < fraction < 1:
             raise ValueError(f"{name}_fraction must be above 0 and below 1, not {fraction}")
+        # Test is cut first, so that its fraction is one of all images; val is cut from what is left.
         if name not in given:
             pool = [position for position, split in enumerate(assigned) if split == "train" and position not in fixed]
             units = _ordered(together(samples, digests, pool, links), rank)
@@ -102,10 +103,11 @@ def split(
 def _fixed(
     samples: Sequence[Sample], units: Iterable[Unit], kept: Mapping[int, str], given: Set[str | None], rank: Rank
 ) -> dict[int, str]:
-    """Return the splits that are no longer open: those that were kept, and of what belongs to an image that has one.
+    """Return the splits that are decided before any is cut, by position.
 
-    What the source calls train is open as long as a split has to be cut from it, so it decides nothing by itself. It
-    stays train where what decides is a split that the source names: then the source itself parts the unit.
+    These are the splits of an earlier cut, and the split of every image whose unit (group, copies) has an image in val
+    or test. If val or test must be cut from train, train images may be reassigned, so a train image decides nothing
+    for its unit. Where the source itself separates a unit, its train images stay in train.
     """
     fixed = dict(kept)
     for unit in units:
@@ -126,13 +128,18 @@ def _settled(sample: Sample) -> bool:
 def _cut(
     samples: Sequence[Sample], units: Sequence[Unit], fraction: float, settled: Sequence[tuple[str, bool]]
 ) -> Iterator[int]:
-    """Yield the positions of the units that leave their class for the new split.
+    """Yield the positions of the units that move from train to the new split.
 
-    `settled` tells of every image that is there already its class, and whether it is in that split.
+    Args:
+        samples: All images.
+        units: Those that may move, in the order of drawing.
+        fraction: Part of the images of each class to move.
+        settled: Class of every image whose split is decided, and whether that is the new split.
     """
     for label, own in _by_label(samples, units):
         seen = sum(known == label for known, _ in settled)
         taken = sum(known == label and inside for known, inside in settled)
+        # A small class must still be in the new split, even if its fraction rounds to no unit.
         for unit in draw(own, fraction, seen, taken) or ([] if taken else [min(own, key=len)]):
             yield from unit
 
@@ -141,6 +148,7 @@ def _folded(samples: Sequence[Sample], units: Sequence[Unit], fold: Fold) -> Ite
     """Yield the positions of one fold: each unit goes to the fold that has the fewest images of its class so far."""
     total = [0] * fold.count
     for _, own in _by_label(samples, units):
+        # Ties go to the fold that is smallest over all classes, so that folds end up of one size.
         sizes = [0] * fold.count
         for unit in own:
             smallest = min(range(fold.count), key=lambda index: (sizes[index], total[index]))
@@ -162,9 +170,13 @@ def _ordered(units: Iterable[Unit], rank: Rank) -> list[Unit]:
 
 
 def draw(units: list[Unit], fraction: float, seen: int = 0, taken: int = 0) -> list[Unit]:
-    """Draw units along their order so that every run of it gives up its fraction of images, to the nearest unit.
+    """Draw units in their order so that each prefix has its fraction of images drawn, to the nearest unit.
 
-    `seen` and `taken` count the images that came before, and those of them that were drawn.
+    Args:
+        units: In the order of drawing.
+        fraction: Part of the images to draw.
+        seen: Number of images before these.
+        taken: Number of those that were drawn.
     """
     drawn = []
     for unit in units:
@@ -189,7 +201,7 @@ def ranking(samples: Sequence[Sample], root: Path, seed: int) -> Rank:
 def together(
     samples: Sequence[Sample], digests: Sequence[str], pool: Iterable[int], links: Sequence[tuple[int, int]]
 ) -> list[Unit]:
-    """Join the positions of the pool that share a group or a content or are linked, also through others."""
+    """Return the connected components of the pool: positions that share a group, a content or a link."""
     units: dict[int, Unit] = {}
     home: dict[int, int] = {}
     known: dict[tuple[str, object], int] = {}
@@ -203,7 +215,7 @@ def together(
         keys = [("content", digests[position]), *linked.get(position, ())]
         for key in keys + ([("group", group)] if group is not None else []):
             left, right = home[known.setdefault(key, position)], home[position]
-            if left != right:
+            if left != right:  # merge two components; `home` is the key of each member's component
                 for member in units[right]:
                     home[member] = left
                 units[left] += units.pop(right)

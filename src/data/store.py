@@ -1,4 +1,4 @@
-"""A folder of shards for one way of decoding: found again by every later run, healed and filled by one at a time."""
+"""A folder of shards for one way of decoding: read by any number of runs, repaired and filled by one at a time."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PixelStore:
         """Yield every usable shard and its index.
 
         Args:
-            heal: Remove the others; only under the lock.
+            heal: Remove damaged shards; only under the lock.
         """
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             try:

@@ -1,4 +1,4 @@
-"""What training and scores aim at, from what the samples say."""
+"""Targets and weights of samples: for the loss in training, and for the metrics."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 Augment = Callable[[Tensor], Tensor]
-# Flips and quarter turns, left and right alone, nothing; auto is all until somebody has looked at the pictures.
+# The order of `find_symmetry`; `auto` acts as `all` until a training has examined the images.
 SYMMETRIES = ("all", "horizontal", "none")
 _FLIPS = {"auto": 3, "all": 3, "horizontal": 1, "none": 0}
 

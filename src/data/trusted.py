@@ -1,4 +1,4 @@
-"""What the data settings of a file that somebody sends may name: Hydra would call whatever it is told."""
+"""Allow-list for the data settings in a trained file: Hydra would call any code that they name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves for people: its figures, its HTML page, its terminal summary and the table of a sweep."""
+"""Output for people: metrics files, HTML pages, terminal summaries and the table of a sweep."""
 
 from .about import About
 from .audit_page import print_audit, write_audit

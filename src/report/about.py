@@ -1,4 +1,4 @@
-"""What a run was: everything the report says that no figure holds."""
+"""Description of a run for the report: everything but metrics."""
 
 from __future__ import annotations
 

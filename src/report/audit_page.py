@@ -1,4 +1,4 @@
-"""The data gate for people: its page with pictures of what was found, and its lines in the terminal."""
+"""Output of the data gate: the HTML page with pictures of each finding, and the terminal summary."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
 
 
 def verdict(audit: Audit) -> str:
-    """Say on one line whether a training may begin."""
+    """Return in one line whether a training may begin."""
     if audit.stopping:
         return f"A training would stop: {', '.join(map(_words, audit.stopping))}."
     if not audit.findings:

@@ -1,4 +1,4 @@
-"""How the pages are made from their templates."""
+"""The Jinja environment of the HTML pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One report for the folds of a cross-validation: the mean of every figure, and how far to trust it."""
+"""Report of a cross-validation: the mean of each metric over the folds, with its 95 % interval."""
 
 from __future__ import annotations
 

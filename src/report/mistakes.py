@@ -1,4 +1,4 @@
-"""The pictures that the model got most wrong."""
+"""The images with the worst decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pictures inside the page itself."""
+"""Thumbnails that are embedded in a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How figures are written for people, on the page and in the terminal alike."""
+"""Format numbers for people, on the pages and in the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other views cost or gain."""
+"""Compare the metrics of two sets of views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks: what is trained, how it is scored, and how a trained file becomes a model again."""
+"""Tasks: LightningModules, fitting, validation scores, run folders and trained files."""
 
 from .adaptation import Full, Lora, layers
 from .base import START, VisionTask

@@ -1,4 +1,4 @@
-"""How a backbone is made to learn: LoRA, its head alone, or every weight."""
+"""Adaptation methods: LoRA, the head alone, or full fine-tuning."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ EVA_BATCHES = 4
 
 
 class Adaptation(Protocol):
-    """What a task asks of a way to adapt."""
+    """Interface of an adaptation method."""
 
     def prepare(self, model: nn.Module) -> Injection | None:
-        """Make `model` trainable in place; what stays frozen is frozen from here on."""
+        """Prepare `model` for training, in place: freeze, fold and inject."""
 
     def start(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
-        """Let training images (N x 3 x H x W each) decide where the training begins, if they have a say."""
+        """Initialise adapters from batches of training images (N x 3 x H x W), where the method does."""
 
     def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
-        """Write what was learnt into `folder` and return the file."""
+        """Write the trained parameters into `folder` and return the file."""
 
     def merge(self, model: nn.Module) -> nn.Module:
         """Turn `model` into plain timm modules with the learnt weights, in place."""
 
     def describe(self, model: nn.Module) -> tuple[str, ...]:
-        """Say in short lines what `prepare` did."""
+        """Describe in short lines what `prepare` did."""
 
 
 @dataclass(frozen=True)

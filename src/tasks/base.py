@@ -1,4 +1,4 @@
-"""The LightningModule that every task shares: build, adapt, step, score."""
+"""The LightningModule of every task: build and adapt the network, training and validation steps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Batch = tuple[Tensor, ...]  # pixels, targets, indices, and weights where the tr
 
 
 class VisionTask(LearntState, ABC):
-    """One adapted backbone in training; a task subclasses it and says what its loss is."""
+    """Train one adapted backbone; a task subclasses it and implements the loss."""
 
     kind: ClassVar[str]  # one of `src.spec.KINDS`
     penalties: ClassVar[tuple[float, ...]] = PENALTIES  # what the head's start chooses from
@@ -115,7 +115,7 @@ class VisionTask(LearntState, ABC):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Score a batch of validation images by the picture as it is: other views would cost a pass each."""
+        """Score a batch of validation images in the identity view alone: each view costs a forward pass."""
         pixels, targets, _ = batch
         logits = self.model(self.images(pixels))
         if not logits.isfinite().all():
@@ -126,21 +126,22 @@ class VisionTask(LearntState, ABC):
         self.val_figures.update(logits, targets)
 
     def on_validation_epoch_end(self) -> None:
-        """Report the epoch's figures as the report would, and the score that decides which epoch is kept."""
+        """Log the metrics of the epoch, and the score that decides which epoch is kept."""
         found = self.val_figures.compute()
         error = self.val_figures.standard_error(SCORES[self.kind])
         self.val_figures.reset()
         if self.trainer.sanity_checking:
             return
         self.score_error = error
-        known = {name: value for name, value in found.items() if name != "loss"}  # the training's own may weigh classes
+        # `val/loss` is logged in `validation_step`: the loss of the training, which may weigh classes.
+        known = {name: value for name, value in found.items() if name != "loss"}
         self.log_dict({f"val/{name}": math.nan if value is None else value for name, value in known.items()})
         self.window.add(self._steering(found))
         self.log("val/score", self.window.mean, prog_bar=True)
 
     def on_fit_start(self) -> None:
-        """Start head and adapters from the data, then see that every adapter learns, unless training is resumed."""
-        if self.trainer.ckpt_path is not None:
+        """Initialise head and adapters from the data, then require that every adapter gets gradients."""
+        if self.trainer.ckpt_path is not None:  # resumed: the checkpoint holds head and adapters
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         self._start_head(data)
@@ -155,7 +156,7 @@ class VisionTask(LearntState, ABC):
         return self._frozen
 
     def _start_head(self, data: ImageData) -> None:
-        """Fit the head on the frozen features, and score it: what comes after must not be worse."""
+        """Fit the head on frozen features; its score is the baseline that epochs must reach."""
         head, frozen = linear_head(self.model), self.frozen_features(data)
         if head is None or frozen is None:
             return
@@ -173,7 +174,7 @@ class VisionTask(LearntState, ABC):
         return None if self.head_start is None else self._steering(self.head_start.figures)
 
     def on_train_epoch_start(self) -> None:
-        """Make an epoch's randomness a function of seed and epoch, so that a resumed training is an unbroken one."""
+        """Seed each epoch by seed and epoch, so that a resumed training equals an uninterrupted one."""
         torch.manual_seed(self.setting.seed * 1_000_003 + self.current_epoch)
 
     def configure_optimizers(self) -> Any:
@@ -182,7 +183,7 @@ class VisionTask(LearntState, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def require_steps(self) -> None:
-        """Build optimizer and scheduler to try them, once there is a model.
+        """Build optimizer and scheduler once, so that wrong settings fail before the training.
 
         Raises:
             ValueError: One of them refuses what it is given.

@@ -1,4 +1,4 @@
-"""Build the network of a task, and run it over images, in training and after it alike."""
+"""Build the network of a task, and compute logits; training, evaluation and export share it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def build(backbone: Backbone, image: ImageSpec, task: TaskSpec) -> nn.Module:
 
 
 def is_conv_net(model: nn.Module) -> bool:
-    """Tell a network of convolutions from a transformer with one patch embedding."""
+    """Return whether a network is convolutional; a transformer has one convolution, the patch embedding."""
     return sum(isinstance(module, nn.Conv2d) for module in model.modules()) > 1
 
 

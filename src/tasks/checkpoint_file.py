@@ -1,4 +1,4 @@
-"""Write a training's checkpoints as every other file: whole, brought to the disk, with an error that names them."""
+"""Write checkpoints atomically, with an error that names the file."""
 
 from __future__ import annotations
 

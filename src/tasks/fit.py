@@ -1,4 +1,4 @@
-"""Fit a task: the trainer around it, the best epoch kept, a broken-off training taken up again."""
+"""Fit a task: run the trainer, resume from a checkpoint, and load the epoch that is shipped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .trainer import AUTO, TrainerOptions
 
 @dataclass(frozen=True)
 class Fitted:
-    """How a fit went.
+    """Summary of a fit.
 
     Attributes:
         epochs: Number of epochs that were trained, earlier parts of a resumed training included.
@@ -52,7 +52,7 @@ class Fitted:
 
 
 def require_monitored(callbacks: Sequence[Callback]) -> None:
-    """Refuse a callback that waits for a figure which no epoch has.
+    """Refuse a callback that monitors a metric which is not logged.
 
     Raises:
         ValueError: There is one; near names are listed.

@@ -1,4 +1,4 @@
-"""What the frozen backbone makes of a data set: features, labels that they contradict, flips that change nothing."""
+"""Features of the frozen backbone, and what they show: probable label errors, and flips that keep the class."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def _upright(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArr
 
 
 def _examined(data: ImageData) -> list[int]:
-    """Return the positions of the images that are looked at, so that both looks share their features."""
+    """Return the positions of the examined images: label and symmetry checks share their features."""
     readable = data.collection().readable
     return readable[:: -(-len(readable) // MOST)]
 
 
 def _columns(target: Target, classes: int) -> NDArray[np.float32]:
-    """Return what an image is as numbers: 0 and 1 for each class or label, or its value."""
+    """Return a target as columns: one-hot class, multi-hot labels, or the value."""
     return np.eye(classes, dtype=np.float32)[target] if isinstance(target, int) else target.numpy()
 
 

@@ -1,4 +1,4 @@
-"""Start from a good head: a penalised fit of the frozen features, before the backbone moves.
+"""Fit the head on frozen features before the backbone is trained: penalised logistic or ridge regression.
 
 Linear probing first keeps the pretrained features from being distorted (LP-FT, Kumar et al., arXiv 2202.10054).
 """

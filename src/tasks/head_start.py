@@ -1,4 +1,4 @@
-"""The start of a training: a head that is fitted on frozen features, and how it scores before the first epoch."""
+"""The start of a training: frozen features that are computed once, and the metrics of the head fitted on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HeadStart:
-    """How the fitted head scores on val: what comes after must not be worse.
+    """Metrics of the fitted head on val, before the first epoch.
 
     Attributes:
         figures: Of the head on val.
@@ -35,9 +35,10 @@ class HeadStart:
 
 
 class FrozenFeatures:
-    """What reaches the head of a network that has not learnt yet: computed once, for all who look at it.
+    """Input of the head of an untrained network, computed once for the label check and the fit of the head.
 
-    The label check looks at every image, and the head is fitted on train with val. Both see the very same rows.
+    The fit needs exactly these rows: features from the cache may stem from another device or batch size, and the bits
+    of a training must not depend on what is in the cache.
     """
 
     def __init__(self, model: nn.Module, head: nn.Linear, image: ImageSpec, data: ImageData) -> None:

@@ -1,4 +1,4 @@
-"""What each epoch brought, kept in one small CSV file that a resumed training goes on with."""
+"""Metrics of each epoch, written to `history.csv`; a resumed training continues the file."""
 
 from __future__ import annotations
 

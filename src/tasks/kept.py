@@ -1,4 +1,4 @@
-"""Which epoch is shipped: the latest whose score is within chance of the best, the head alone being one of them."""
+"""Choose the epoch that is shipped: the latest whose score is within one standard error of the best."""
 
 from __future__ import annotations
 
@@ -91,5 +91,8 @@ class KeptEpoch(Callback):
             trainer.save_checkpoint(self.path)
 
     def _ships(self, score: float, error: float) -> bool:
-        """Tell whether a score is within chance of the best; one without a mistake seems to have no error."""
+        """Return whether a score is within a standard error of the best.
+
+        The larger of the two errors counts: a score without a mistake has a standard error of zero.
+        """
         return score >= self.top - max(error, self.error)

@@ -1,4 +1,4 @@
-"""What tasks with classes or labels share: smoothed targets, and rare classes that are raised."""
+"""Base of the tasks with classes or labels: label smoothing and class imbalance."""
 
 from __future__ import annotations
 

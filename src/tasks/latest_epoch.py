@@ -1,4 +1,4 @@
-"""The checkpoint of the latest epoch, from which a training that was stopped goes on."""
+"""The checkpoint of the latest epoch, from which a training is resumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EpochCheckpoint(ModelCheckpoint):
 
 
 class StaysStopped(Callback):
-    """Train no epoch more where early stopping had ended a training before it was resumed, unless it was left out."""
+    """End a resumed training at once if early stopping had ended it, unless early stopping was removed."""
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop before the first epoch."""

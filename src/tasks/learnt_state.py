@@ -1,4 +1,4 @@
-"""The checkpoint of a training: what was learnt, without the frozen base."""
+"""Checkpoints without the frozen base."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..lora import injection_of
 
 
 class LearntState(LightningModule):
-    """A module whose checkpoints hold the parameters that are trained, or all of it where every weight is."""
+    """Keep trained parameters alone in a checkpoint, or the whole state in full fine-tuning."""
 
     model: nn.Module
 

@@ -1,4 +1,4 @@
-"""Read several trained files that are to share one base, and refuse those that cannot."""
+"""Read the trained files of several production lines that share one base."""
 
 from __future__ import annotations
 

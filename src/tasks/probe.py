@@ -1,4 +1,4 @@
-"""The liveness probe: an adapter that real batches give no gradient would never learn, and nothing would say so."""
+"""The liveness probe: find adapters that get no gradient from real batches, and would silently never learn."""
 
 from __future__ import annotations
 

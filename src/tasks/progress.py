@@ -1,4 +1,4 @@
-"""How far the training in a run folder came, and whether anything of it is left to do."""
+"""Progress of the training in a run folder, and whether it can be resumed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STOPS = {"wait_count", "patience", "stopped_epoch"}  # what a callback that sto
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training came.
+    """Progress of a training.
 
     Attributes:
         epochs: How many are whole.
@@ -34,7 +34,7 @@ NOTHING = Progress(0, 0, stopped=False)
 
 
 def can_resume(folder: Path) -> bool:
-    """Tell whether a training in `folder` has finished an epoch, to go on from."""
+    """Return whether a training in `folder` has finished an epoch, from which it can be resumed."""
     return last_checkpoint(folder).is_file()
 
 
@@ -63,7 +63,7 @@ def read_progress(folder: Path) -> Progress:
 
 
 def require_unfinished(folder: Path, trainer: Mapping[Any, Any], stops_early: bool, changed: bool) -> None:
-    """Refuse to resume what has nothing left to do.
+    """Refuse to resume a training that is finished.
 
     Args:
         folder: The run folder.
@@ -102,7 +102,7 @@ def _has_stopped(state: dict[str, object], epochs: int) -> bool:
 
 
 def _is_judged(folder: Path, done: Progress) -> bool:
-    """Tell whether what was trained has its figures and its report; a kill may have come between."""
+    """Return whether the finished epochs have metrics and a report; the process may have been killed before."""
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

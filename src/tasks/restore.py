@@ -1,4 +1,4 @@
-"""Build a trained model again from its file, in any process."""
+"""Restore a trained model from its file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Trained:
 
 
 def metadata(setting: Setting, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a trained file keeps beside its tensors."""
+    """Return the metadata of a trained file."""
     return {
         "backbone": asdict(setting.backbone),
         "image": setting.image.to_dict(),
@@ -109,7 +109,7 @@ def find_trained(path: str | Path) -> Path:
 
 
 def read_trained(path: str | Path, weights: str | None = None) -> Trained:
-    """Read what a trained file says of itself.
+    """Read the metadata of a trained file.
 
     Args:
         path: The file, or the run folder that holds it.

@@ -1,4 +1,4 @@
-"""The folder of one training: made or taken, and kept from every other training."""
+"""The run folder of one training: created or reused, and locked against other trainings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def require_new(folder: Path) -> None:
 
 
 def is_trained(folder: Path) -> bool:
-    """Tell whether a training has ended in `folder`, and left what it learnt."""
+    """Return whether `folder` holds a trained file."""
     return any((folder / name).exists() for name in (ADAPTER, WEIGHTS))
 
 
@@ -91,7 +91,7 @@ def point_latest(folder: Path) -> None:
 
 
 def _make(folder: Path) -> bool:
-    """Make a folder unless it is there, and tell whether it was made."""
+    """Make a folder unless it exists, and return whether it was made."""
     if folder.is_dir():
         return False
     make_folder(folder)
@@ -113,7 +113,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _clear(folder: Path, made: bool) -> None:
-    """Remove what a training has begun, and the folder with it where the training made it."""
+    """Remove the files of a failed training, and the folder if the training made it."""
     if made:
         shutil.rmtree(folder, ignore_errors=True)
         return

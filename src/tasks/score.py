@@ -1,4 +1,4 @@
-"""What steers a training: the figures that the report gives, on the validation images."""
+"""Validation metrics during training: the same as in the report, and the score that selects the epoch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCORED_EPOCHS = 3  # the window that an epoch is scored by: it and the two befor
 
 
 class ScoreWindow:
-    """The scores of the last epochs: one epoch alone is lucky too often, where the validation split is small.
+    """Moving average of the scores of the last epochs: on a small validation split a single epoch is noisy.
 
     Attributes:
         scores: Of the last `SCORED_EPOCHS` epochs that were scored, or of those that there are.
@@ -133,5 +133,5 @@ def require_score(kind: str, samples: Sequence[Sample]) -> None:
 
 
 def _parted(samples: Sequence[Sample]) -> bool:
-    """Tell whether some label is on some of the images and not on others."""
+    """Return whether some label is on some of the images and not on others."""
     return len({frozenset(sample.labels or ()) for sample in samples}) > 1

@@ -1,4 +1,4 @@
-"""From the data to what a task's outputs mean."""
+"""Derive the TaskSpec and class frequencies from the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of Lightning's trainer that Graft takes, checked before anything is read or written."""
+"""The supported options of Lightning's trainer, validated before any data are read."""
 
 from __future__ import annotations
 

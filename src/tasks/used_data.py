@@ -1,4 +1,4 @@
-"""What data a training used: noted in its file and its run folder, and held to by what resumes or judges it."""
+"""Provenance of the training data: recorded in the run, and verified by resume, evaluate and export."""
 
 from __future__ import annotations
 

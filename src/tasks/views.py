@@ -1,4 +1,4 @@
-"""The views that a user names: flips and quarter turns of a picture whose logits are averaged."""
+"""Parse and validate views: flips and quarter turns of an image whose logits are averaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data gate: what one decoding tells of a picture, and what a set of pictures may not hold."""
+"""The data gate: statistics of each image, and checks on a set of images before training."""
 
 from .gate import STOPS, Audit, check
 

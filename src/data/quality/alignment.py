@@ -1,4 +1,4 @@
-"""Could two pictures be the same one, copied, resized, cropped a little or exposed anew? Aligned pixels tell.
+"""Align two pictures to test whether one is a copy of the other: resized, slightly cropped or re-exposed.
 
 The second picture is laid over the first by an affine map and a tone curve, both fitted by least squares
 (Lucas & Kanade 1981; Baker & Matthews, IJCV 2004), and what is left is averaged over small blocks, which forgets grain

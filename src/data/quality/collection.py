@@ -1,4 +1,4 @@
-"""What the data gate looks at: the images in use, what decoding told of them, and what is there twice."""
+"""Input of the data gate: the images in use with their statistics, decoding errors and duplicates."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Collection:
         facts: One record of `FACTS` for every image; zeros where it is broken.
         errors: Why an image cannot be read, by its position.
         duplicates: What is there more than once.
-        parted: How many pairs of equal pictures the splits would part if they had been cut without knowing.
-        uncut: Why the splits cannot be cut; then images that the source gives none have none.
+        parted: Number of near-duplicate pairs that a cut without duplicate detection would separate.
+        uncut: Why the splits cannot be cut; images without a split in the source then have none. Else empty.
         labels: What came of examining the labels.
         needed: Splits in which no image may be broken, for a training to begin.
         skipped: Files and folders of the source that are not used, each with the reason.

@@ -25,7 +25,7 @@ FLOOR = 0.5  # grey levels of a block's structure, below which it is rounding
 SHARE = 0.05  # of the blocks that must have structure in both pictures
 PART = 0.25  # of the blocks that may correlate less: copies agree everywhere, other grain at the edges of bands alone
 ALIKE = 0.6
-# Compression wears weak grain down: what is left of it must still agree, and the coarse structure must bear it out.
+# Compression weakens fine grain: the rest must still correlate, and coarse structure must agree.
 BLURRED, BORNE_OUT = 0.6, 0.94
 RICH = 2.5  # independent patterns that a smooth picture needs: straight bands have one or two, soft spots three
 CLIP = 1.5  # standard deviations of a block, so that an edge does not count for all of it

@@ -1,4 +1,4 @@
-"""Find pictures that are there more than once: equal files, and equal pictures in unlike files."""
+"""Find duplicates: equal files, and near duplicates in different files."""
 
 from __future__ import annotations
 

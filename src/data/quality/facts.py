@@ -1,4 +1,4 @@
-"""What one decoding tells of a picture: size, mode, brightness, sharpness and a perceptual hash."""
+"""Statistics of a decoded image: size, mode, brightness, sharpness and a perceptual hash."""
 
 from __future__ import annotations
 

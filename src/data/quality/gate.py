@@ -1,4 +1,4 @@
-"""The data gate: every check on one set of images, and what must not reach a training."""
+"""The data gate: run all checks on a set of images, and decide whether a training may begin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..naming import near
 from .collection import Collection
 from .findings import CHECKS, Finding
 
-# What stops a training, and can be allowed; nothing helps where a class is missing from a split.
+# Findings that stop a training unless allowed; a class that a split lacks stops it in any case.
 STOPS = ("exact_duplicates_across_splits", "near_duplicates_across_splits", "groups_across_splits")
 _QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 

@@ -1,4 +1,4 @@
-"""Does a flipped or turned picture keep its class? A linear model on frozen features tells, before any training.
+"""Test before training whether flips and turns keep the class, with a linear model on frozen features.
 
 Augmentation by flips teaches that the upright side says nothing. Where it does say something (an arrow to the left or
 to the right, a 6 or a 9) a model that learnt flipped pictures too, labelled as the upright ones, errs more often.
@@ -17,7 +17,7 @@ FOLDS = 5
 LEAST = 20  # images or groups, below which no difference could be told from chance
 LEAST_OF_CLASS = 8  # pictures, below which a class says nothing by itself
 PENALTY = 300.0  # of the squared weights, for standardised features
-# What is lost where the upright side matters, at least, and in standard errors: of the whole, and of one class of many.
+# Smallest loss that counts, and its size in standard errors: over all, and for one class of many.
 WHOLE, CLASS = (0.03, 3.0), (0.2, 3.0)
 
 Array = NDArray[np.floating]
