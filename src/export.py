@@ -21,7 +21,7 @@ with requires("train"):
         Budget,
         Candidate,
         LineCandidate,
-        Shape,
+        ExportOptions,
         Verdict,
         require_openvino,
         require_precision,
@@ -40,18 +40,18 @@ def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
     _require_one_way(config)
     require_precision(config.precision)
-    shape, budget = Shape(config.profile, config.opset), Budget(config.max_accuracy_drop, config.min_speedup)
+    options, budget = ExportOptions(config.profile, config.opset), Budget(config.max_accuracy_drop, config.min_speedup)
     if config.openvino:
         require_openvino(config.profile)
     sign = None if config.sign is None else read_signer(str(config.sign))
     weights = given(config.backbone).get("weights")
     if config.shared_base:
-        return _share(config, shape, sign, weights)
+        return _share(config, options, sign, weights)
     trained = read_trained(config.adapter, weights).with_views(config.views)
     data = own_data(trained, given(config.data))
     merged = trained.adaptation.merge(trained.build())
     calibration = [sample.path for sample in data.samples("train")]
-    form = (shape.profile, shape.opset, config.openvino)
+    form = (options.profile, options.opset, config.openvino)
     candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration, *form)
     samples = _samples(data)
     folder, precision = trained.path.parent, config.precision
@@ -71,7 +71,7 @@ def main(config: DictConfig) -> None:
     print(f"bundle: {folder / 'edge'}{', signed' if sign else ''}")
 
 
-def _share(config: DictConfig, shape: Shape, sign: Signer | None, weights: str | None) -> None:
+def _share(config: DictConfig, options: ExportOptions, sign: Signer | None, weights: str | None) -> None:
     """Ship one base for several lines."""
     lines = read_lines(config.adapters, weights, config.views)
     anew = {name: given(node) if OmegaConf.is_dict(node) else node for name, node in given(config.data).items()}
@@ -86,7 +86,7 @@ def _share(config: DictConfig, shape: Shape, sign: Signer | None, weights: str |
     base = {key: value for key, value in _provenance(first).items() if key in ("base", "versions")}
     folder = Path(config.output or new_folder(Path(f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")))
     try:
-        found = ship_lines(candidates, first.image, folder, shape, base, sign)
+        found = ship_lines(candidates, first.image, folder, options, base, sign)
     finally:
         if not any(folder.iterdir()):  # nothing was shipped into the one that was made here
             folder.rmdir()

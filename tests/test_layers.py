@@ -85,6 +85,12 @@ def test_imports_point_one_way(path):
         assert not {name.split(".")[0] for name in names} & HEAVY
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "src/lora/engine").glob("*.py")), ids=lambda path: path.stem)
+def test_the_engine_knows_nothing_of_the_rest_of_lora(path):
+    ours = [name for name in imports(ast.parse(path.read_text()), path) if name.startswith("src.")]
+    assert all(name.startswith("src.lora.engine") for name in ours), ours
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_own_packages_are_imported_at_the_top(path):
     for node in ast.walk(ast.parse(path.read_text())):

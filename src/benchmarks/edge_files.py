@@ -23,7 +23,7 @@ from ..deploy.limits import PRECISIONS, Limits
 from ..deploy.model_file import write_model
 from ..deploy.parity import judge
 from ..deploy.quantise import quantisable, quantiser
-from ..deploy.self_test import choose_golden
+from ..deploy.golden_samples import choose_golden
 from ..deploy.stages import onnx_stage, run_stages
 from ..edge.golden import GOLDEN
 from ..edge.manifest import MODEL, Manifest

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..backbones import create_backbone
-from ..lora import Shelf, inject, save_adapter, save_peft
+from ..lora import AdapterPool, inject, save_adapter, save_peft
 from .methods import ALPHA, RANK, shared_layers
 from .suite import Column, Options, Row, Suite
 from .table import count, ratio
@@ -24,12 +24,12 @@ SWITCHES = 100
 
 
 def run(options: Options) -> list[Row]:
-    """Return one row for Graft's shelf and one for PEFT, on each model, with the same adapters on the same layers."""
+    """Return one row for Graft's pool and one for PEFT, on each model, with the same adapters on the same layers."""
     rows = []
     for name in options.models or MODELS:
         with tempfile.TemporaryDirectory() as folder:
             files = _write(name, Path(folder))
-            ours, theirs = _shelf(name, files), _peft(name, files)
+            ours, theirs = _pool(name, files), _peft(name, files)
             for row in (ours, theirs):
                 row["ratio_to_peft"] = row["switch_seconds"] / theirs["switch_seconds"]
             rows += [ours, theirs]
@@ -67,14 +67,14 @@ def _write(name: str, folder: Path) -> dict[str, tuple[Path, Path]]:
     return files
 
 
-def _shelf(name: str, files: dict[str, tuple[Path, Path]]) -> Row:
+def _pool(name: str, files: dict[str, tuple[Path, Path]]) -> Row:
     model = _plain(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    shelf = Shelf(model)
+    pool = AdapterPool(model)
     for key, (file, _) in files.items():
-        shelf.load(key, file)
-    seconds = switch_seconds(shelf.activate, list(files), SWITCHES)
-    shelf.deactivate()
+        pool.load(key, file)
+    seconds = switch_seconds(pool.activate, list(files), SWITCHES)
+    pool.deactivate()
     same = all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     sizes = [file.stat().st_size for file, _ in files.values()]
     return _row(name, "graft", seconds, sizes, base_unchanged=same)
@@ -110,7 +110,7 @@ SUITE = Suite(
     (
         f"{ADAPTERS} adapters of rank {RANK} on the layers that PEFT can take, head included, loaded once; median of "
         f"{SWITCHES} switches. The same values, written by Graft in both forms.",
-        "graft: Shelf.activate on one frozen, folded backbone, and the base compared bit for bit after deactivate.",
+        "graft: AdapterPool.activate on one frozen, folded backbone, and the base compared bit for bit after deactivate.",
         "peft: PeftModel.set_adapter on a model that wraps every layer; its folders hold configuration and weights.",
     ),
     ("model", "method"),

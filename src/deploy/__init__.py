@@ -2,7 +2,7 @@
 
 from .bundle import write_bundle
 from .gate import Verdict
-from .graph import Shape, export_onnx
+from .graph import ExportOptions, export_onnx
 from .limits import Budget, Limits, require_precision
 from .openvino import require_openvino
 from .parity import Parity
@@ -15,7 +15,7 @@ __all__ = [
     "Limits",
     "LineCandidate",
     "Parity",
-    "Shape",
+    "ExportOptions",
     "Shared",
     "Verdict",
     "export_onnx",

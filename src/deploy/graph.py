@@ -16,13 +16,13 @@ from torch import nn
 from ..edge.profile import PROFILES
 from ..edge.session import INPUT, output_names
 from ..spec import ImageSpec, TaskSpec
-from .camera import GRAPH_FILTERS, Camera, FloatCamera, MatMulCamera, ResizedCamera
+from .deploy_model import GRAPH_FILTERS, DeployModel, FloatDeployModel, MatMulDeployModel, ResizedDeployModel
 from .model_file import write_model
 from .resize_nodes import prepend_resize
 
 
 @dataclass(frozen=True)
-class Shape:
+class ExportOptions:
     """The form of the graph.
 
     Attributes:
@@ -48,7 +48,7 @@ def export_onnx(
     image: ImageSpec,
     task: TaskSpec,
     path: Path,
-    shape: Shape | None = None,
+    options: ExportOptions | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> None:
     """Write `model` as one ONNX file, reparameterised where timm can; the same model gives the same bytes.
@@ -64,34 +64,34 @@ def export_onnx(
         image: The input's size and scale.
         task: The views that the graph averages, and the names of the outputs.
         path: The file to write; it appears complete or not at all.
-        shape: Profile and opset; `Shape()` when None.
+        options: Profile and opset; `ExportOptions()` when None.
         provenance: Where the model comes from, as JSON-ready values without paths.
 
     Raises:
         ValueError: The model cannot be written as ONNX, or not with this profile, opset or any batch size.
     """
     assert not model.training
-    shape = shape or Shape()
-    camera = as_camera(reparameterize_model(model), image, task, shape)
-    proto = trace(camera, (camera.example(),), task, shape.opset)
-    finish(proto, image, path, shape, {"task": task.to_dict(), "provenance": provenance or {}})
+    options = options or ExportOptions()
+    network = wrap_model(reparameterize_model(model), image, task, options)
+    proto = trace(network, (network.example(),), task, options.opset)
+    finish(proto, image, path, options, {"task": task.to_dict(), "provenance": provenance or {}})
 
 
-def as_camera(model: nn.Module, image: ImageSpec, task: TaskSpec, shape: Shape) -> Camera:
+def wrap_model(model: nn.Module, image: ImageSpec, task: TaskSpec, options: ExportOptions) -> DeployModel:
     """Return the network between a picture and its decision.
 
     Raises:
         ValueError: No graph can resize for this backbone, or pictures of one size were needed and have several.
     """
-    if shape.profile in ("u8-resize", "u8-matmul") and image.interpolation not in GRAPH_FILTERS:
+    if options.profile in ("u8-resize", "u8-matmul") and image.interpolation not in GRAPH_FILTERS:
         filters = " or ".join(GRAPH_FILTERS)
         raise ValueError(f"a graph resizes {filters}, and this backbone takes {image.interpolation}: use profile=u8")
-    if shape.profile == "u8-matmul":
-        if shape.taken is None:
+    if options.profile == "u8-matmul":
+        if options.taken is None:
             raise ValueError("u8-matmul is bound to one size, and the pictures have several: use profile=u8-resize")
-        return MatMulCamera(model, image, task, shape.taken).eval()
-    kinds = {"float": FloatCamera, "u8-resize": ResizedCamera}
-    return kinds.get(shape.profile, Camera)(model, image, task).eval()
+        return MatMulDeployModel(model, image, task, options.taken).eval()
+    kinds = {"float": FloatDeployModel, "u8-resize": ResizedDeployModel}
+    return kinds.get(options.profile, DeployModel)(model, image, task).eval()
 
 
 def trace(
@@ -144,21 +144,21 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
-def finish(proto: onnx.ModelProto, image: ImageSpec, path: Path, shape: Shape, held: dict[str, Any]) -> None:
+def finish(proto: onnx.ModelProto, image: ImageSpec, path: Path, options: ExportOptions, held: dict[str, Any]) -> None:
     """Let a traced graph resize where its profile says so, and write it with its specs.
 
     Args:
         proto: The graph; it is changed.
         image: The input's size and scale.
         path: The file to write; it appears complete or not at all.
-        shape: Profile and opset.
+        options: Profile and opset.
         held: What lies in the metadata beside `image`, JSON-ready.
 
     Raises:
         ValueError: The exporter left out the opset or the free batch size, or the graph is no valid model.
     """
-    _check_promises(proto, shape.opset)
-    if shape.profile == "u8-resize":
+    _check_promises(proto, options.opset)
+    if options.profile == "u8-resize":
         prepend_resize(proto, image)
     held = {"image": image.to_dict(), **held}
     onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import onnx
 
-from .camera import CAMERA_CONSTANTS
+from .deploy_model import GRAPH_CONSTANTS
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)
-class Layer:
+class OnnxLayer:
     """A node with weights, and the nodes between it and the next one.
 
     Attributes:
@@ -27,9 +27,9 @@ class Layer:
     nodes: tuple[str, ...]
 
 
-def find_layers(graph: onnx.GraphProto) -> list[Layer]:
+def find_layers(graph: onnx.GraphProto) -> list[OnnxLayer]:
     """Return the layers in the order of the graph, without the head, what follows it, and what brings pixels in."""
-    weights = {item.name for item in graph.initializer} - CAMERA_CONSTANTS
+    weights = {item.name for item in graph.initializer} - GRAPH_CONSTANTS
     groups: list[list[onnx.NodeProto]] = []
     for node in graph.node:
         if _is_weighted(node, weights):
@@ -38,7 +38,7 @@ def find_layers(graph: onnx.GraphProto) -> list[Layer]:
             groups[-1].append(node)
     heads = _last_weighted(graph, weights)
     return [
-        Layer(_label(first), first.op_type, tuple(node.name for node in (first, *rest)))
+        OnnxLayer(_label(first), first.op_type, tuple(node.name for node in (first, *rest)))
         for first, *rest in groups
         if first.name not in heads
     ]

@@ -20,16 +20,16 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from ..edge.memory import release_freed_memory
 from ..edge.session import INPUT
-from .layers import WEIGHTED, Layer, has_attention
+from .layers import WEIGHTED, OnnxLayer, has_attention
 
 # Without weights, and in int8 at no loss or next to none; left in fp32 they would part two int8 layers.
 _CARRIERS = ("Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Relu")
 _DYNAMIC = ("Gemm", "MatMul")
 
-Quantise = Callable[[Sequence[Layer]], onnx.ModelProto]
+Quantise = Callable[[Sequence[OnnxLayer]], onnx.ModelProto]
 
 
-def quantiser(model: onnx.ModelProto, layers: Sequence[Layer], pixels: Iterable[NDArray[Any]]) -> tuple[str, Quantise]:
+def quantiser(model: onnx.ModelProto, layers: Sequence[OnnxLayer], pixels: Iterable[NDArray[Any]]) -> tuple[str, Quantise]:
     """Choose how a model is quantised.
 
     A network with attention keeps its activations in fp32 between layers and measures their range in each run: ranges
@@ -51,13 +51,13 @@ def quantiser(model: onnx.ModelProto, layers: Sequence[Layer], pixels: Iterable[
     return "static", lambda chosen: _static(shaped, chosen, ranges)
 
 
-def quantisable(layers: Sequence[Layer], model: onnx.ModelProto) -> list[Layer]:
+def quantisable(layers: Sequence[OnnxLayer], model: onnx.ModelProto) -> list[OnnxLayer]:
     """Return the layers that the model's way of quantising takes."""
     kinds = _DYNAMIC if has_attention(model.graph) else WEIGHTED
     return [layer for layer in layers if layer.op in kinds]
 
 
-def _static(model: onnx.ModelProto, layers: Sequence[Layer], ranges: TensorsData) -> onnx.ModelProto:
+def _static(model: onnx.ModelProto, layers: Sequence[OnnxLayer], ranges: TensorsData) -> onnx.ModelProto:
     nodes = [name for layer in layers for name in layer.nodes]
     quantizer = QDQQuantizer(
         copy.deepcopy(model),
@@ -77,7 +77,7 @@ def _static(model: onnx.ModelProto, layers: Sequence[Layer], ranges: TensorsData
     return _with_props(quantizer.model.model, model)
 
 
-def _dynamic(model: onnx.ModelProto, layers: Sequence[Layer]) -> onnx.ModelProto:
+def _dynamic(model: onnx.ModelProto, layers: Sequence[OnnxLayer]) -> onnx.ModelProto:
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_dynamic(

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from ..edge.session import open_session, run_each
-from .layers import Layer, find_layers
+from .layers import OnnxLayer, find_layers
 from .model_file import write_model
 from .parity import Parity
 from .quantise import Quantise, quantisable, quantiser
@@ -71,14 +71,14 @@ def find_int8(fp32: Path, pixels: Iterable[NDArray[Any]], judge: Callable[[bytes
     way, quantise = quantiser(model, layers, pixels)
     trials: list[dict[str, Any]] = []
 
-    def holds(left_out: Sequence[Layer]) -> bool:
+    def holds(left_out: Sequence[OnnxLayer]) -> bool:
         write_model(quantise([layer for layer in layers if layer not in left_out]), path)
         parity = judge(path.read_bytes())
         trials.append(_row(len(left_out), parity))
         log.info("int8 with %d of %d layers left out: %s", len(left_out), len(layers), _outcome(parity))
         return parity.passed
 
-    ranked: list[Layer] = []
+    ranked: list[OnnxLayer] = []
     sensitivity: dict[str, float] = {}
     if not holds(ranked):
         sensitivity = _sensitivity(fp32, layers, quantise, islice(pixels, RANKING_PICTURES), path)
@@ -89,7 +89,7 @@ def find_int8(fp32: Path, pixels: Iterable[NDArray[Any]], judge: Callable[[bytes
     return Search(way, len(layers), names, ordered, tuple(trials))
 
 
-def _fewest(ranked: list[Layer], holds: Callable[[Sequence[Layer]], bool]) -> list[Layer]:
+def _fewest(ranked: list[OnnxLayer], holds: Callable[[Sequence[OnnxLayer]], bool]) -> list[OnnxLayer]:
     """Return the shortest beginning of `ranked` that holds, and leave its file; at least one layer is quantised."""
     fails, enough, judged = 0, len(ranked), None
     while enough - fails > 1:
@@ -102,7 +102,7 @@ def _fewest(ranked: list[Layer], holds: Callable[[Sequence[Layer]], bool]) -> li
 
 
 def _sensitivity(
-    fp32: Path, layers: Sequence[Layer], quantise: Quantise, pixels: Iterable[NDArray[Any]], path: Path
+    fp32: Path, layers: Sequence[OnnxLayer], quantise: Quantise, pixels: Iterable[NDArray[Any]], path: Path
 ) -> dict[str, float]:
     """Return the mean |d logit| that each layer makes when it alone is in int8."""
     pictures = [picture for batch in pixels for picture in batch]

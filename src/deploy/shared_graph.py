@@ -14,11 +14,11 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..lora import Inputs, give
+from ..lora import Inputs, expose_inputs
 from ..spec import ImageSpec, TaskSpec
-from .camera import Camera
-from .graph import Shape, as_camera, finish, trace
-from .thin import add_thin_products
+from .deploy_model import DeployModel
+from .graph import ExportOptions, wrap_model, finish, trace
+from .low_rank_branch import add_low_rank_branches
 
 FILE_VERSION = 1  # of the adapter files, by this project's own count
 _RANK = 4  # while the graph is traced: no other size of a network
@@ -27,7 +27,7 @@ _RANK = 4  # while the graph is traced: no other size of a network
 class _Lines(nn.Module):
     """A camera whose named parameters come as further inputs."""
 
-    def __init__(self, camera: Camera, names: Sequence[str]) -> None:
+    def __init__(self, camera: DeployModel, names: Sequence[str]) -> None:
         super().__init__()
         self.camera, self.names = camera, [f"model.{name}" for name in names]
 
@@ -44,7 +44,7 @@ def export_base(
     lines: Mapping[str, tuple[Inputs, TaskSpec]],
     image: ImageSpec,
     path: Path,
-    shape: Shape | None = None,
+    options: ExportOptions | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> None:
     """Write the base that `lines` share as one ONNX file; the same lines give the same bytes.
@@ -58,27 +58,27 @@ def export_base(
         lines: What each line learnt, and its task; kind and views they have in common.
         image: The input's size and scale.
         path: The file to write; it appears complete or not at all.
-        shape: Profile and opset; `Shape()` when None.
+        options: Profile and opset; `ExportOptions()` when None.
         provenance: Where the base comes from, as JSON-ready values without paths.
 
     Raises:
         ValueError: As `export_onnx`.
     """
     assert not model.training
-    shape = shape or Shape()
+    options = options or ExportOptions()
     model = model.to(memory_format=torch.contiguous_format)
     learnt, (task, *_) = zip(*lines.values(), strict=True)
-    names = give(model, learnt, _RANK)
+    names = expose_inputs(model, learnt, _RANK)
     free = _class_axes(learnt)
     parameters = dict(model.named_parameters())
-    camera = as_camera(model, image, task, shape)
+    camera = wrap_model(model, image, task, options)
     values = tuple(parameters[name].detach().clone() for name in names)
     further = {name: free.get(name, {}) for name in names}
-    proto = trace(_Lines(camera, names).eval(), (camera.example(), values), task, shape.opset, further)
-    add_thin_products(proto)
+    proto = trace(_Lines(camera, names).eval(), (camera.example(), values), task, options.opset, further)
+    add_low_rank_branches(proto)
     _open_inputs(proto, names, set(learnt[0].head))
     tasks = {name: task.to_dict() for name, (_, task) in lines.items()}
-    finish(proto, image, path, shape, {"lines": tasks, "provenance": provenance or {}})
+    finish(proto, image, path, options, {"lines": tasks, "provenance": provenance or {}})
 
 
 def write_line(line: Inputs, path: Path) -> None:

@@ -25,10 +25,10 @@ from ..spec import ImageSpec, TaskSpec
 from .bundle import is_empty, require_replaceable, write_bundle, write_refusal
 from .decisions import Samples, targets_of
 from .gate import Verdict
-from .graph import Shape, export_onnx
+from .graph import ExportOptions, export_onnx
 from .limits import Budget, limits
 from .parity import judge
-from .self_test import choose_golden
+from .golden_samples import choose_golden
 from .shared_graph import export_base, write_line
 from .shipping import camera_size
 from .speed import measure_speed
@@ -87,7 +87,7 @@ def ship_lines(
     lines: Mapping[str, LineCandidate],
     image: ImageSpec,
     folder: Path,
-    shape: Shape,
+    options: ExportOptions,
     provenance: dict[str, Any],
     sign: Signer | None = None,
 ) -> dict[str, Shared]:
@@ -99,7 +99,7 @@ def ship_lines(
         lines: The lines by name; all were trained on one base, for one kind of task with the same views.
         image: How a picture becomes the network's input, for all.
         folder: The bundle's folder.
-        shape: Profile and opset.
+        options: Profile and opset.
         provenance: Where the base comes from, as JSON-ready values.
         sign: Signs the bundle, where it is to be signed.
 
@@ -120,7 +120,7 @@ def ship_lines(
             targets_of(pictures, line.task, split)
     make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".edge-", dir=folder.parent) as work:
-        trial = _Trial(lines, image, shape, Path(work))
+        trial = _Trial(lines, image, options, Path(work))
         trial.export(provenance)
         found = {name: trial.judge(name) for name in lines}
         parity = _summary(found)
@@ -158,11 +158,11 @@ def _require_names(lines: Mapping[str, LineCandidate]) -> None:
 class _Trial:
     """Several lines on their way through the gate."""
 
-    def __init__(self, lines: Mapping[str, LineCandidate], image: ImageSpec, shape: Shape, folder: Path) -> None:
+    def __init__(self, lines: Mapping[str, LineCandidate], image: ImageSpec, options: ExportOptions, folder: Path) -> None:
         self._lines, self._image, self._folder = lines, image, folder
         paths = [path for line in lines.values() for samples in line.samples.values() for path, _ in samples]
-        taken = camera_size(paths, image) if shape.profile == "u8-matmul" else None
-        self._shape = replace(shape, taken=taken)
+        taken = camera_size(paths, image) if options.profile == "u8-matmul" else None
+        self._options = replace(options, taken=taken)
         self._expected: dict[str, dict[str, Outputs]] = {}
 
     def export(self, provenance: dict[str, Any]) -> None:
@@ -176,24 +176,24 @@ class _Trial:
                 raise ValueError(f"{name}: {error}: export it by itself") from error
             stage = torch_stage("trained", model, self._image, line.task)
             self._expected[name] = {split: self._run(stage, name, split) for split in line.samples}
-            export_onnx(merge(model), self._image, line.task, self._merged(name), self._shape, line.provenance)
+            export_onnx(merge(model), self._image, line.task, self._merged(name), self._options, line.provenance)
         first = next(iter(self._lines.values()))
         both = {name: (learnt[name], line.task) for name, line in self._lines.items()}
-        export_base(first.build(), both, self._image, self._folder / MODEL, self._shape, provenance)
+        export_base(first.build(), both, self._image, self._folder / MODEL, self._options, provenance)
         for name, inputs in learnt.items():
             write_line(inputs, self._adapter(name))
 
     def judge(self, name: str) -> Shared:
         """Compare a line with its trained model, on every split."""
         line, stage = self._lines[name], self._stage(name)
-        allowed = limits("fp32", self._shape.profile, Budget())
+        allowed = limits("fp32", self._options.profile, Budget())
         first, *others = (
             judge(
                 samples, line.task, self._expected[name][split], self._run(stage, name, split), "fp32", split, allowed
             )
             for split, samples in line.samples.items()
         )
-        picture = load(self._paths(name)[0], self._image, FITS[self._shape.profile])
+        picture = load(self._paths(name)[0], self._image, FITS[self._options.profile])
         merged, base = self._merged(name).read_bytes(), (self._folder / MODEL).read_bytes()
         speed = measure_speed(merged, base, picture, None, ActiveAdapter(self._adapter(name).read_bytes()))
         verdict = Verdict("fp32", (first,), {parity.split: (parity,) for parity in others}, speed)
@@ -213,17 +213,17 @@ class _Trial:
             name: Line(line.task, line.provenance, found[name].verdict.summary()) for name, line in self._lines.items()
         }
         worst = {key: parity[key] for key in next(iter(lines.values())).parity}
-        return Manifest({}, self._image, None, "fp32", self._shape.profile, provenance, worst, lines)
+        return Manifest({}, self._image, None, "fp32", self._options.profile, provenance, worst, lines)
 
     def _golden(self, name: str) -> Golden:
         task = self._lines[name].task
-        profile = self._shape.profile
+        profile = self._options.profile
         return choose_golden(self._stage(name).run, self._paths(name), self._image, task, "fp32", profile)
 
     def _stage(self, name: str) -> Stage:
         base = (self._folder / MODEL).read_bytes()
         views, adapter = len(self._lines[name].task.views), ActiveAdapter(self._adapter(name).read_bytes())
-        return onnx_stage("fp32", base, self._shape.profile, views, adapter)
+        return onnx_stage("fp32", base, self._options.profile, views, adapter)
 
     def _run(self, stage: Stage, name: str, split: str) -> Outputs:
         (outputs,) = run_stages([stage], self._paths(name, split), self._image)

@@ -27,13 +27,13 @@ from .bundle import require_replaceable, write_bundle, write_refusal
 from .decisions import Samples, has_score, targets_of
 from .fp16 import to_fp16
 from .gate import Verdict
-from .graph import Shape, export_onnx
+from .graph import ExportOptions, export_onnx
 from .limits import Budget, limits, require_precision
 from .model_file import write_model
 from .openvino import openvino_stage, require_openvino
 from .parity import Parity, judge
 from .search import Search, find_int8
-from .self_test import choose_golden
+from .golden_samples import choose_golden
 from .speed import measure_speed
 from .stages import Stage, onnx_stage, run_stages, torch_stage
 
@@ -142,9 +142,9 @@ class _Trial:
         candidate = self._candidate
         paths = [path for split in self._samples for path in self._paths(split)]
         taken = camera_size(paths, candidate.image) if candidate.profile == "u8-matmul" else None
-        shape = Shape(candidate.profile, candidate.opset, taken)
+        options = ExportOptions(candidate.profile, candidate.opset, taken)
         release_freed_memory()  # of building the networks
-        export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32, shape, provenance)
+        export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32, options, provenance)
         gc.collect()  # the traced program refers to itself
         release_freed_memory()
 

@@ -1,8 +1,9 @@
 """LoRA for the weights of vision backbones: inject, merge, remove, and the adapter file."""
 
 from .adapter_file import load_adapter, read_adapter, save_adapter
+from .adapter_pool import AdapterPool, Shelf
 from .eva import eva
-from .given import Inputs, give, inputs_of
+from .graph_inputs import Inputs, expose_inputs, inputs_of
 from .groups import apply_ratios, parameter_groups
 from .header import AdapterError, AdapterHeader
 from .inject import Injection, Layer, adapters, inject, injection_of
@@ -10,13 +11,13 @@ from .merge import merge, remove
 from .once import weights_once
 from .peft_load import load_peft
 from .peft_save import save_peft
-from .products import adding_is_cheaper
+from .engine.products import adding_is_cheaper
 from .settings import LoraSettings
-from .shelf import Shelf
 
 __all__ = [
     "AdapterError",
     "AdapterHeader",
+    "AdapterPool",
     "Injection",
     "Inputs",
     "Layer",
@@ -26,7 +27,7 @@ __all__ = [
     "adding_is_cheaper",
     "apply_ratios",
     "eva",
-    "give",
+    "expose_inputs",
     "inject",
     "injection_of",
     "inputs_of",

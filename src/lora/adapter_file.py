@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..atomic import make_folder, write_bytes
 from .adapters import Blend
-from .fold import folds, is_folded
+from .fold import folded_norms, is_folded
 from .hashing import fingerprint
 from .header import AdapterError, AdapterHeader, parse_header
 from .heads import head_state
@@ -72,7 +72,7 @@ def _refuse_folded(model: nn.Module) -> None:
 
 def folded_names(model: nn.Module) -> set[str]:
     """Return the names of the parameters that a fold has changed or put out of use, in a prepared model."""
-    convs = folds(model)
+    convs = folded_norms(model)
     return {
         f"{name}.{key}"
         for name, module in model.named_modules()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .modes import is_recorded
+from .engine.modes import is_recorded
 from .pissa import principal
-from .products import LOW, merged
-from .weight import AdaptedWeight
+from .engine.products import LOW, merged
+from .engine.weight import AdaptedWeight
 
 INITS = ("default", "pissa", "eva")
 

@@ -27,7 +27,7 @@ SMALLEST_ROW = 1e-6  # of the largest: such a channel is off
 
 
 @dataclass
-class Fold:
+class FoldedNorm:
     """What a folded norm remembers: its conv, the conv's own weight and bias, and each output row's factor (out)."""
 
     conv: nn.Conv2d
@@ -139,7 +139,7 @@ def is_folded(module: nn.Module) -> bool:
     return _of(module) is not None
 
 
-def folds(model: nn.Module) -> dict[int, Fold]:
+def folded_norms(model: nn.Module) -> dict[int, FoldedNorm]:
     """Return what every folded conv was, by the conv's `id`."""
     found = [fold for fold in map(_of, model.modules()) if fold is not None]
     for fold in found:
@@ -147,8 +147,8 @@ def folds(model: nn.Module) -> dict[int, Fold]:
     return {id(fold.conv): fold for fold in found}
 
 
-def _of(norm: nn.Module) -> Fold | None:
-    fold: Fold | None = noted(norm, FOLD)
+def _of(norm: nn.Module) -> FoldedNorm | None:
+    fold: FoldedNorm | None = noted(norm, FOLD)
     return fold
 
 
@@ -167,7 +167,7 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     weight = conv.weight.detach().double() * rows.view(-1, 1, 1, 1)
     kept, kept_bias = conv._parameters["weight"], conv._parameters["bias"]
     assert kept is not None
-    note(norm, FOLD, Fold(conv, kept, kept_bias, rows))
+    note(norm, FOLD, FoldedNorm(conv, kept, kept_bias, rows))
     conv._parameters["weight"] = _frozen(weight.to(conv.weight), conv.weight)
     conv._parameters["bias"] = _frozen(bias.to(conv.weight), conv.weight)
     pass_through(norm)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .adapters import Adapter, Dense, choose
 from .fold import fold_norms as fold
-from .fold import folds
+from .fold import folded_norms
 from .freeze import freeze
 from .fusion import check_fusions
 from .hashing import Fingerprint, fingerprint
@@ -166,7 +166,7 @@ def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint, example: Exam
 
 def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
     """Make the adapters that `settings` asks for; `model` is prepared, and adapters that it has stay as they are."""
-    folded = folds(model)
+    folded = folded_norms(model)
     grafts = [
         Graft(site, _kind(site, settings)(site.weight, settings.recipe(site.name))) for site in plan(model, settings)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .fold import folds, unfold
+from .fold import folded_norms, unfold
 from .inject import NOTE, Injection, adapters, detach, injection_of
 from .look import in_eval
 from .notes import forget
@@ -27,7 +27,7 @@ def merge(model: nn.Module) -> nn.Module:
 
 def _merged(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
     """Return the plain weights, each with the W' that it becomes."""
-    folded, merged = folds(model), list[tuple[Tensor, Tensor]]()
+    folded, merged = folded_norms(model), list[tuple[Tensor, Tensor]]()
     for module, attribute, adapter in adapters(model):
         base = module._parameters[attribute]
         assert base is not None

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .adapter_file import check, counts, fill
-from .fold import Fold, folds
+from .fold import FoldedNorm, folded_norms
 from .hashing import fingerprint
 from .header import AdapterError
 from .heads import head_state
@@ -61,7 +61,7 @@ def load_peft(folder: str | Path, model: nn.Module, example: Example | None = No
     with undone_on_error(model.modules(), *head.values(), *(state[name] for name in further)):
         rootstock = prepare(model, settings.fold_norms, fingerprint(model), example)
         grafts = grow(model, settings)
-        _fill(grafts, updates, folds(model))
+        _fill(grafts, updates, folded_norms(model))
         fill({name: head[name] for name in whole if name in head}, whole)
         for name, update in updates.items():
             if f"{name}.weight" in head:
@@ -159,7 +159,7 @@ def _updates(
     return found
 
 
-def _fill(grafts: Sequence[Graft], updates: Mapping[str, Mapping[str, Tensor]], folded: Mapping[int, Fold]) -> None:
+def _fill(grafts: Sequence[Graft], updates: Mapping[str, Mapping[str, Tensor]], folded: Mapping[int, FoldedNorm]) -> None:
     """Copy the updates in, those of folded convolutions with each row times its factor."""
     with torch.no_grad():
         for graft in grafts:

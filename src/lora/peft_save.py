@@ -17,7 +17,7 @@ from torch import nn
 from ..atomic import WriteError, make_folder, named, write_bytes
 from .adapter_file import folded_names
 from .adapters import Dora, LowRank
-from .fold import folds
+from .fold import folded_norms
 from .inject import adapters, injection_of
 from .look import Example, Unseen, look, run
 from .peft_config import CONFIG
@@ -45,7 +45,7 @@ def save_peft(folder: str | Path, model: nn.Module, example: Example | None = No
     refuse_layers(model, pairs)
     names = names_to_save(model, pairs)
     _refuse_uncalled(model, pairs, example)
-    whole, folded = saved(model, names), folds(model)
+    whole, folded = saved(model, names), folded_norms(model)
     changed = sorted(folded_names(model).intersection(whole))
     if changed:
         raise ValueError(f"PEFT would save {changed[0]}, which is folded here: inject with fold_norms=False for that")

@@ -10,7 +10,7 @@ from typing import Any
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
-from .convolution import ACTIVATIONS
+from .engine.convolution import ACTIVATIONS
 
 FOLDABLE = (nn.BatchNorm2d, BatchNormAct2d)
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from lightning.pytorch.plugins import MixedPrecision, Precision
 
-from ..lora.onednn import cpu_has_bf16
+from ..lora.engine.onednn import cpu_has_bf16
 
 CHOICES = ("auto", "32", "bf16", "fp16")
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
-from src.deploy.graph import Shape, export_onnx
+from src.deploy.graph import ExportOptions, export_onnx
 from src.edge.session import open_session, read_specs, run_session
 from src.spec import QUARTER_TURNS, VIEWS, ImageSpec, TaskSpec
 
@@ -187,7 +187,7 @@ def test_file_says_where_it_comes_from(tmp_path):
 
 @pytest.mark.parametrize(("opset", "ir"), [(18, 8), (20, 9)])
 def test_the_opset_that_was_asked_for_is_written(tmp_path, opset, ir):
-    export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx", Shape(opset=opset))
+    export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx", ExportOptions(opset=opset))
     proto = onnx.load(tmp_path / "model.onnx")
     assert [(item.domain, item.version) for item in proto.opset_import] == [("", opset)] and proto.ir_version == ir
     assert run_session(open_session((tmp_path / "model.onnx").read_bytes(), 1), np.zeros((1, *IMAGE.size, 3), np.uint8))
@@ -196,7 +196,7 @@ def test_the_opset_that_was_asked_for_is_written(tmp_path, opset, ir):
 @pytest.mark.parametrize("opset", [7, 13, 99])
 def test_an_opset_that_torch_cannot_write_is_refused(tmp_path, opset):
     with pytest.raises(ValueError, match=r"opset|choose another"):
-        export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx", Shape(opset=opset))
+        export_onnx(tiny(), IMAGE, task(), tmp_path / "model.onnx", ExportOptions(opset=opset))
     assert not list(tmp_path.iterdir())
 
 

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from src.deploy import openvino
-from src.deploy.graph import Shape, export_onnx
+from src.deploy.graph import ExportOptions, export_onnx
 from src.deploy.limits import Budget
 from src.deploy.openvino import openvino_stage, require_openvino
 from src.deploy.shipping import Candidate, ship
@@ -23,7 +23,7 @@ def samples(tmp_path_factory):
 @pytest.mark.parametrize("build", [conv_net, attention_net])
 @pytest.mark.parametrize("profile", ["u8", "u8-matmul", "float"])
 def test_the_same_file_gives_the_same_outputs(tmp_path, samples, profile, build):
-    export_onnx(build(), IMAGE, TASK, tmp_path / "model.onnx", Shape(profile, taken=(36, 40)))
+    export_onnx(build(), IMAGE, TASK, tmp_path / "model.onnx", ExportOptions(profile, taken=(36, 40)))
     model = (tmp_path / "model.onnx").read_bytes()
     stages = [onnx_stage("fp32", model, profile), openvino_stage(model, profile)]
     expected, found = run_stages(stages, [path for path, _ in samples], IMAGE)

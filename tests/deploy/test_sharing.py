@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from src.deploy import LineCandidate, Shape, sharing, ship_lines
+from src.deploy import LineCandidate, ExportOptions, sharing, ship_lines
 from src.deploy.bundle import write_bundle
 from src.edge import Runtime, decode
 from src.edge.manifest import Manifest
@@ -36,7 +36,7 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shared(pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "shared"
-    return folder, ship_lines(candidates(pictures), backbone()[1], folder, Shape(), BASE)
+    return folder, ship_lines(candidates(pictures), backbone()[1], folder, ExportOptions(), BASE)
 
 
 def test_every_line_decides_as_its_own_model(shared, pictures):
@@ -80,7 +80,7 @@ def test_the_figures_are_kept_by_line(shared):
 
 @pytest.mark.slow
 def test_the_same_lines_give_the_same_bytes(shared, pictures, tmp_path):
-    ship_lines(candidates(pictures), backbone()[1], tmp_path / "again", Shape(), BASE)
+    ship_lines(candidates(pictures), backbone()[1], tmp_path / "again", ExportOptions(), BASE)
     for name in ("model.onnx", "left.onnx_adapter", "left.npz"):
         assert (tmp_path / "again" / name).read_bytes() == (shared[0] / name).read_bytes(), name
 
@@ -89,7 +89,7 @@ def test_the_same_lines_give_the_same_bytes(shared, pictures, tmp_path):
 @pytest.mark.parametrize("profile", ["u8-resize", "u8-matmul", "float"])
 def test_every_profile_is_shared(pictures, tmp_path, profile):
     lines = candidates(pictures, ["left", "right"])
-    found = ship_lines(lines, backbone()[1], tmp_path / "shared", Shape(profile), BASE)
+    found = ship_lines(lines, backbone()[1], tmp_path / "shared", ExportOptions(profile), BASE)
     assert not [reason for line in found.values() for reason in line.verdict.reasons()]
     assert len(Runtime(tmp_path / "shared").line("right").predict([decode(pictures[0][0])])) == 1
 
@@ -107,7 +107,7 @@ def test_one_line_that_fails_keeps_all_back(shared, pictures, tmp_path, monkeypa
         write(line, path)
 
     monkeypatch.setattr(sharing, "write_line", spoilt)
-    found = ship_lines(lines, backbone()[1], folder, Shape(), BASE)
+    found = ship_lines(lines, backbone()[1], folder, ExportOptions(), BASE)
     assert found["left"].verdict.passed and not found["right"].verdict.passed
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     refused = json.loads((tmp_path / "shared-refused" / "parity.json").read_text())
@@ -119,7 +119,7 @@ def test_one_line_that_fails_keeps_all_back(shared, pictures, tmp_path, monkeypa
 def test_a_name_that_cannot_name_files_is_refused(pictures, tmp_path, name):
     lines = candidates(pictures, ["left"])
     with pytest.raises(ValueError, match="a line's name is made of"):
-        ship_lines({name: lines["left"]}, backbone()[1], tmp_path / "shared", Shape(), BASE)
+        ship_lines({name: lines["left"]}, backbone()[1], tmp_path / "shared", ExportOptions(), BASE)
 
 
 def test_what_is_no_earlier_result_is_left_alone(pictures, tmp_path):
@@ -129,23 +129,23 @@ def test_what_is_no_earlier_result_is_left_alone(pictures, tmp_path):
         place.mkdir()
         (place / "keep.txt").write_text("mine")
         with pytest.raises(ValueError, match=message):
-            ship_lines(lines, backbone()[1], folder, Shape(), BASE)
+            ship_lines(lines, backbone()[1], folder, ExportOptions(), BASE)
         assert os.listdir(place) == ["keep.txt"]
         shutil.rmtree(place)
     write_bundle(folder, {"model.onnx": b""}, {}, Manifest({}, backbone()[1], task(), "fp32", "u8", {}, {}))
     with pytest.raises(ValueError, match="is the bundle of one line"):
-        ship_lines(lines, backbone()[1], folder, Shape(), BASE)
+        ship_lines(lines, backbone()[1], folder, ExportOptions(), BASE)
 
 
 def test_names_that_differ_in_capitals_only_are_refused(pictures, tmp_path):
     line = candidates(pictures, ["left"])["left"]
     with pytest.raises(ValueError, match="differ in more than capitals"):
-        ship_lines({"a": line, "A": line}, backbone()[1], tmp_path / "shared", Shape(), BASE)
+        ship_lines({"a": line, "A": line}, backbone()[1], tmp_path / "shared", ExportOptions(), BASE)
 
 
 def test_a_line_that_shares_no_base_is_named(pictures, tmp_path):
     lines = candidates(pictures, ["left"])
     dora = LineCandidate(partial(trained, 1, kind="dora"), task(), lines["left"].samples, {})
     with pytest.raises(ValueError, match=r"odd: .*dora.*: export it by itself"):
-        ship_lines(lines | {"odd": dora}, backbone()[1], tmp_path / "shared", Shape(), BASE)
+        ship_lines(lines | {"odd": dora}, backbone()[1], tmp_path / "shared", ExportOptions(), BASE)
     assert not os.listdir(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.lora import AdapterError, Shelf, inject, injection_of, load_adapter, merge, read_adapter, remove, save_adapter
+from src.lora import AdapterError, AdapterPool, inject, injection_of, load_adapter, merge, read_adapter, remove, save_adapter
 from tests.lora.conftest import build, images, outputs, relative, stir
 from tests.lora.test_targets import Named
 
@@ -157,13 +157,13 @@ def of_before(tensors, header):
 def test_a_file_of_before_loads_with_a_warning(trained, caplog):
     model, path = trained
     rewritten(path, of_before)
-    fresh, shelf = build("dilated_resnet"), Shelf(build("dilated_resnet"))
+    fresh, pool = build("dilated_resnet"), AdapterPool(build("dilated_resnet"))
     load_adapter(path, fresh)
     assert "was written before adapter files recorded how their base is built" in caplog.text
     assert torch.equal(outputs(fresh, images(fresh)), outputs(model, images(model)))
-    shelf.load("old", path)
-    shelf.activate("old")
-    assert torch.equal(outputs(shelf.model, images(fresh)), outputs(model, images(model)))
+    pool.load("old", path)
+    pool.activate("old")
+    assert torch.equal(outputs(pool.model, images(fresh)), outputs(model, images(model)))
     assert read_adapter(path).base_hash == injection_of(model).base.values
     caplog.clear()
     load_adapter(save_adapter(path, fresh), build("dilated_resnet"))  # saved again, it has all
@@ -252,11 +252,11 @@ def test_a_file_with_values_of_a_folded_layer_is_refused_and_the_model_left(trai
 
 def test_a_run_folder_stands_for_its_file(trained):
     model, path = trained
-    fresh, shelf = build("dilated_resnet"), Shelf(build("dilated_resnet"))
+    fresh, pool = build("dilated_resnet"), AdapterPool(build("dilated_resnet"))
     load_adapter(path.parent, fresh)
-    shelf.load("run", path.parent)
-    shelf.activate("run")
-    for loaded in (fresh, shelf.model):
+    pool.load("run", path.parent)
+    pool.activate("run")
+    for loaded in (fresh, pool.model):
         assert torch.equal(outputs(loaded, images(loaded)), outputs(model, images(model)))
     assert read_adapter(str(path.parent)) == read_adapter(path)
 

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from src.lora import Shelf, inject, load_adapter, load_peft, remove, save_adapter, save_peft
+from src.lora import AdapterPool, inject, load_adapter, load_peft, remove, save_adapter, save_peft
 from src.lora.fold import fold_norms
 from src.lora.look import Unseen, agree, examples_of, look, run
 from src.lora.trace import tensors
@@ -104,10 +104,10 @@ def test_the_example_goes_with_every_way_to_load(tmp_path):
     assert torch.equal(again(*example), expected)
     load_peft(tmp_path / "folder", again := net(), example)
     assert relative(again(*example), expected) <= 1e-5
-    shelf = Shelf(net(), example)
-    shelf.load("a", tmp_path / "file")
-    shelf.activate("a")
-    assert torch.equal(shelf.model(*example), expected)
+    pool = AdapterPool(net(), example)
+    pool.load("a", tmp_path / "file")
+    pool.activate("a")
+    assert torch.equal(pool.model(*example), expected)
 
 
 def test_a_peft_folder_is_written_of_a_model_that_cannot_be_run(tmp_path, caplog):

@@ -12,7 +12,7 @@ from src.lora.surgery import (
     restore_class,
     slot,
 )
-from src.lora.weight import LeanWeight
+from src.lora.engine.weight import LeanWeight
 
 
 class Doubled(nn.Module):

@@ -1,4 +1,4 @@
-"""Whatever is raised, at whatever step: the model is as it was, and so is the shelf."""
+"""Whatever is raised, at whatever step: the model is as it was, and so is the pool."""
 
 import copy
 import inspect
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.lora import Shelf, inject, load_adapter, load_peft, merge, remove, save_adapter, save_peft
+from src.lora import AdapterPool, inject, load_adapter, load_peft, merge, remove, save_adapter, save_peft
 from src.lora.notes import noted
 from src.lora.undo import undone_on_error
 from tests.lora.conftest import outputs, stir
@@ -94,7 +94,7 @@ def assert_same(model, before):
 
 
 def stop_on_the_way(target, action, most):
-    """Stop `action` on copies of a model or a shelf, at calls of the engine's functions; then let it run through.
+    """Stop `action` on copies of a model or a pool, at calls of the engine's functions; then let it run through.
 
     The calls are the first and the last of each function, `most` of them evenly.
     """
@@ -152,38 +152,38 @@ def test_a_stop_on_the_way_leaves_an_adapted_model_as_it_was(files, action, most
 
 
 @MOST
-def test_a_stop_on_the_way_leaves_the_shelf_as_it_was(files, most):
+def test_a_stop_on_the_way_leaves_the_pool_as_it_was(files, most):
     x, shown = torch.randn(2, 3, 6, 6), {}
     for name in ("a", "b", "unfolded"):
         load_adapter(files / name, model := Net())
         shown[name] = outputs(model.eval(), x)
-    shelf = Shelf(Net().eval())
+    pool = AdapterPool(Net().eval())
     for name in shown:
-        stop_on_the_way(shelf, lambda shelf, name=name: shelf.load(name, files / name), most)
+        stop_on_the_way(pool, lambda pool, name=name: pool.load(name, files / name), most)
     for action in (
-        *(lambda shelf, name=name: shelf.activate(name) for name in ("a", "b", "unfolded")),
-        lambda shelf: shelf.blend({"a": 0.5, "b": 0.5}),
-        Shelf.deactivate,
+        *(lambda pool, name=name: pool.activate(name) for name in ("a", "b", "unfolded")),
+        lambda pool: pool.blend({"a": 0.5, "b": 0.5}),
+        AdapterPool.deactivate,
     ):
-        stop_on_the_way(shelf, action, most)
+        stop_on_the_way(pool, action, most)
     for name, expected in shown.items():
-        shelf.activate(name)
-        assert torch.equal(outputs(shelf.model, x), expected)
+        pool.activate(name)
+        assert torch.equal(outputs(pool.model, x), expected)
 
 
-def test_a_shelf_goes_on_after_a_stop(files):
-    shelf, x = Shelf(Net().eval()), torch.randn(2, 3, 6, 6)
+def test_a_pool_goes_on_after_a_stop(files):
+    pool, x = AdapterPool(Net().eval()), torch.randn(2, 3, 6, 6)
     for name in ("a", "unfolded"):
-        shelf.load(name, files / name)
-    shelf.activate("a")
-    expected = outputs(shelf.model, x)
+        pool.load(name, files / name)
+    pool.activate("a")
+    expected = outputs(pool.model, x)
     for nth in (5, 50, 150, 300):
         with pytest.raises(Stop), stopped(nth):
-            shelf.activate("unfolded")
-        assert torch.equal(outputs(shelf.model, x), expected)
+            pool.activate("unfolded")
+        assert torch.equal(outputs(pool.model, x), expected)
     for name in ("unfolded", "a"):
-        shelf.activate(name)
-    assert torch.equal(outputs(shelf.model, x), expected)
+        pool.activate(name)
+    assert torch.equal(outputs(pool.model, x), expected)
 
 
 def test_a_full_device_in_the_middle_of_a_merge_gives_the_adapted_model_back(monkeypatch):

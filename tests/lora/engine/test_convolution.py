@@ -4,10 +4,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import src.lora.convolution as convolution
-import src.lora.onednn as onednn
-from src.lora.convolution import LeanConv2d, convolution_input_gradient, convolution_weight_gradient
-from src.lora.products import LOW, merged, thin_gradients_are_cheaper
+import src.lora.engine.convolution as convolution
+import src.lora.engine.onednn as onednn
+from src.lora.engine.convolution import LeanConv2d, convolution_input_gradient, convolution_weight_gradient
+from src.lora.engine.products import LOW, merged, thin_gradients_are_cheaper
 from tests.lora.conftest import relative
 
 GEOMETRIES = [(1, 1, 0, 1, 1), (1, 2, 0, 1, 1), (3, 1, 1, 1, 1), (3, 2, 1, 1, 1), (3, 1, 2, 2, 1), (3, 1, 1, 1, 2)]

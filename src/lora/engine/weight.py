@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.modules.utils import _pair
 from torch.utils._pytree import tree_map
 
-from .autocast import autocast_dtype
+from .modes import autocast_dtype
 from .convolution import LeanConv2d
 from .linear import LowRankLinear
 from .products import merged
@@ -38,7 +38,7 @@ def is_activated(output: Tensor, name: str) -> bool:
 class LeanWeight(torch.Tensor):
     """W + B A, or W alone; an alias of W that carries B (out x rank, scaling included) and A (rank x fan_in).
 
-    `act` names the activation that conv2d is to apply as well, a key of `src.lora.convolution.ACTIVATIONS`.
+    `act` names the activation that conv2d is to apply as well, a key of `src.lora.engine.convolution.ACTIVATIONS`.
     """
 
     base: Tensor

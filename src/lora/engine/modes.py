@@ -1,4 +1,4 @@
-"""Modes of autograd: where the layers' own backward takes part, and what it does when it is differentiated itself."""
+"""Modes of torch: where autograd uses the layers' own backward, how that is differentiated, and what autocast does."""
 
 from __future__ import annotations
 
@@ -36,3 +36,10 @@ def differentiable(layer: Callable[..., Tensor], inputs: Sequence[Tensor], g: Te
     learns = [value for value in own if value.requires_grad]
     found = iter(torch.autograd.grad(layer(*own), learns, g, create_graph=True))
     return [next(found) if value.requires_grad else None for value in own]
+
+
+def autocast_dtype(like: Tensor) -> torch.dtype | None:
+    """Return what autocast casts to on the device of `like`, None where it is off."""
+    device = like.device.type
+    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)  # meta has no autocast
+    return torch.get_autocast_dtype(device) if on else None

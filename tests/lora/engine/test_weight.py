@@ -2,10 +2,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from src.lora.convolution import LeanConv2d
-from src.lora.linear import LowRankLinear
-from src.lora.products import merged
-from src.lora.weight import LeanWeight, activated, is_activated
+from src.lora.engine.convolution import LeanConv2d
+from src.lora.engine.linear import LowRankLinear
+from src.lora.engine.products import merged
+from src.lora.engine.weight import LeanWeight, activated, is_activated
 
 
 def adapted(*shape):
@@ -53,7 +53,7 @@ def test_a_frozen_weight_is_itself():
 
 def test_facts_cost_no_sum(monkeypatch):
     weight, dense = adapted(4, 3, 3, 3)
-    monkeypatch.setattr("src.lora.weight.merged", lambda *_: pytest.fail("summed for a fact"))
+    monkeypatch.setattr("src.lora.engine.weight.merged", lambda *_: pytest.fail("summed for a fact"))
     assert weight.shape == dense.shape and weight.dtype == dense.dtype and weight.ndim == 4
     assert weight.size(1) == 3 and weight.numel() == dense.numel() and weight.device == dense.device
 

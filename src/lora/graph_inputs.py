@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .heads import head_parameters
 from .inject import adapters, detach, injection_of
 from .look import in_eval
-from .products import merged
+from .engine.products import merged
 from .surgery import slot
 
 Place = tuple[str, str]  # a module's name, and its weight's
@@ -33,7 +33,7 @@ class Inputs:
     places: dict[str, tuple[Place, ...]]
 
 
-class Given(nn.Module):
+class InputAdapter(nn.Module):
     """W + B A, with B and A to be replaced by inputs (`torch.func.functional_call`)."""
 
     def __init__(self, out: int, fan_in: int, rank: int) -> None:
@@ -74,8 +74,8 @@ def inputs_of(model: nn.Module) -> Inputs:
     return Inputs(factors, head, {name: tuple(each) for name, each in places.values()})
 
 
-def give(model: nn.Module, lines: Iterable[Inputs], rank: int) -> list[str]:
-    """Put a `Given` of zeros, of one rank, wherever any line has an adapter, in place of the adapters of `model`.
+def expose_inputs(model: nn.Module, lines: Iterable[Inputs], rank: int) -> list[str]:
+    """Put an `InputAdapter` of zeros, of one rank, wherever any line has an adapter, in place of the adapters of `model`.
 
     Returns:
         The names of the parameters that the lines replace, in the model's order: factors, then the head's.
@@ -85,10 +85,8 @@ def give(model: nn.Module, lines: Iterable[Inputs], rank: int) -> list[str]:
         module, attribute = held[0]
         base = model.get_submodule(module)._parameters[attribute]
         assert base is not None
-        given = Given(base.shape[0], base[0].numel(), rank)
+        adapter = InputAdapter(base.shape[0], base[0].numel(), rank)
         for module, attribute in held:
-            model.get_submodule(module).add_module(slot(attribute), given)
-    replaced = [
-        f"{name}.{key}" for name, module in model.named_modules() if isinstance(module, Given) for key in ("B", "A")
-    ]
-    return replaced + list(head_parameters(model))
+            model.get_submodule(module).add_module(slot(attribute), adapter)
+    added = (name for name, module in model.named_modules() if isinstance(module, InputAdapter))
+    return [f"{name}.{key}" for name in added for key in ("B", "A")] + list(head_parameters(model))

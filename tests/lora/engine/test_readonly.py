@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from src.lora import inject, merge
-from src.lora.readonly import ReadOnly
+from src.lora.engine.readonly import ReadOnly
 from tests.lora.conftest import stir
 
 

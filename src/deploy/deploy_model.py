@@ -15,10 +15,10 @@ from ..spec import ImageSpec, TaskSpec
 GRAPH_FILTERS = ("bilinear", "bicubic")
 
 # Names of the graph's own constants that are matrices, but no layer of the model.
-CAMERA_CONSTANTS = frozenset({"rows", "columns"})
+GRAPH_CONSTANTS = frozenset({"rows", "columns"})
 
 
-class Camera(nn.Module):
+class DeployModel(nn.Module):
     """The backbone between pixels and a decision; profile `u8`."""
 
     def __init__(self, model: nn.Module, image: ImageSpec, task: TaskSpec) -> None:
@@ -40,7 +40,7 @@ class Camera(nn.Module):
         return torch.zeros(2, *self.image.size, 3, dtype=torch.uint8)
 
 
-class FloatCamera(Camera):
+class FloatDeployModel(DeployModel):
     """Profile `float`, for accelerators that scale pixels themselves: N x channels x H x W, already normalised."""
 
     def enter(self, pixels: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class FloatCamera(Camera):
         return torch.zeros(2, len(self.image.mean), *self.image.size)
 
 
-class ResizedCamera(Camera):
+class ResizedDeployModel(DeployModel):
     """Profile `u8-resize`, behind the nodes that resize: pixels of the network's size, as float32."""
 
     def example(self) -> Tensor:
@@ -60,7 +60,7 @@ class ResizedCamera(Camera):
         return super().example().float()
 
 
-class MatMulCamera(Camera):
+class MatMulDeployModel(DeployModel):
     """Profile `u8-matmul`: pictures of one size, resized and cropped by a matrix on each side.
 
     It needs no operator that runtimes disagree on; `Resize` with antialiasing is ignored by some.

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from src.lora import adapters, give, inputs_of, load_adapter, save_adapter
-from src.lora.given import Given
+from src.lora import adapters, expose_inputs, inputs_of, load_adapter, save_adapter
+from src.lora.graph_inputs import InputAdapter
 from tests.deploy.lines import backbone, trained
 
 
@@ -24,7 +24,7 @@ def test_inputs_are_all_that_a_line_adds_to_its_base(name, settings):
     for module, mode in zip(model.modules(), modes, strict=True):
         module.training = mode
     assert torch.equal(outputs(model, images), expected), "the model stays as it was"
-    names = give(model, [line], rank=3)
+    names = expose_inputs(model, [line], rank=3)
     values = line.factors | line.head
     assert set(names) == set(values) and not torch.allclose(outputs(model, images), expected, atol=1e-3)
     with torch.inference_mode():
@@ -36,7 +36,7 @@ def test_lines_with_unlike_layers_share_what_any_of_them_adapts():
     attention, mlp = (trained(seed, "test_vit", targets=targets) for seed, targets in ((1, "attention"), (2, "mlp")))
     images = torch.randn(2, 3, 160, 160)
     expected, lines = outputs(mlp, images), [inputs_of(model) for model in (attention, mlp)]
-    names = give(attention, lines, rank=1)
+    names = expose_inputs(attention, lines, rank=1)
     assert set(names) == {name for line in lines for name in (*line.factors, *line.head)}
     zeros = {name: torch.zeros_like(value) for name, value in lines[0].factors.items()}
     with torch.inference_mode():
@@ -68,9 +68,9 @@ def test_what_no_input_can_hold_is_refused(tmp_path):
         inputs_of(again)
 
 
-def test_given_adds_its_product_to_any_shape():
-    given = Given(6, 12, 2)
-    given.B.copy_(torch.randn(6, 2))
-    given.A.copy_(torch.randn(2, 12))
+def test_an_input_adapter_adds_its_product_to_any_shape():
+    adapter = InputAdapter(6, 12, 2)
+    adapter.B.copy_(torch.randn(6, 2))
+    adapter.A.copy_(torch.randn(2, 12))
     base = torch.randn(6, 3, 2, 2)
-    assert torch.allclose(given.weight(base), base + (given.B @ given.A).view(6, 3, 2, 2), atol=1e-6)
+    assert torch.allclose(adapter.weight(base), base + (adapter.B @ adapter.A).view(6, 3, 2, 2), atol=1e-6)

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from src.lora.recompute import origin_of, remember
+from src.lora.engine.recompute import origin_of, remember
 
 
 def made():

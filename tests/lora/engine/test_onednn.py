@@ -5,7 +5,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import src.lora.onednn as onednn
+import src.lora.engine.onednn as onednn
 from src.lora import inject
 from tests.lora.conftest import gradients, images, outputs, relative, stir
 from tests.lora.test_training_modes import TOLERANCE, assert_close

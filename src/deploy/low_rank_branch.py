@@ -41,7 +41,7 @@ class _Site:
         return math.prod(kept[2:] if self.layer.op_type == "Conv" else kept[1:-1])
 
 
-def add_thin_products(proto: onnx.ModelProto) -> int:
+def add_low_rank_branches(proto: onnx.ModelProto) -> int:
     """Replace layers of `proto`, in place, and return their number.
 
     Args:

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from .autocast import autocast_dtype
-from .modes import differentiable
+from .modes import autocast_dtype, differentiable
 from .products import full_precision
 
 MOST_SCORES = 4_000_000  # of all heads of a batch: above, they leave the cache and torch's blocks win

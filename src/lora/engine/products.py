@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from .autocast import autocast_dtype
+from .modes import autocast_dtype
 from .onednn import product
 
 

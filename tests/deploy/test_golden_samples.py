@@ -3,7 +3,7 @@ import pytest
 from torch import nn
 
 from src.deploy.graph import export_onnx
-from src.deploy.self_test import KEPT, _certainty, choose_golden
+from src.deploy.golden_samples import KEPT, _certainty, choose_golden
 from src.deploy.stages import onnx_stage
 from src.edge.preprocess import load
 from src.edge.session import open_session, run_session

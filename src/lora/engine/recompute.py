@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .autocast import autocast_dtype
+from .modes import autocast_dtype
 from .products import full_precision
 
 

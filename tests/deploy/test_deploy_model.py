@@ -5,7 +5,7 @@ import onnx
 import pytest
 import torch
 
-from src.deploy.graph import Shape, export_onnx
+from src.deploy.graph import ExportOptions, export_onnx
 from src.deploy.layers import find_layers
 from src.edge.preprocess import resize
 from src.edge.profile import FITS, normalised
@@ -40,7 +40,7 @@ def test_every_profile_gives_the_logits_of_resized_pixels(tmp_path, spec, profil
         pictures = [np.array(picture(seed, size)) for seed in range(3)]
         expected = run(tmp_path / "u8.onnx", [resize(item, image) for item in pictures])[0]
         if profile == "u8-matmul" or not (tmp_path / "other.onnx").exists():
-            export_onnx(model, image, TASK, tmp_path / "other.onnx", Shape(profile, taken=size[::-1]))
+            export_onnx(model, image, TASK, tmp_path / "other.onnx", ExportOptions(profile, taken=size[::-1]))
         logits, _, decision = run(tmp_path / "other.onnx", [FITS[profile](item, image) for item in pictures])
         allowed = {"float": 1e-5, "u8-matmul": 0.002, "u8-resize": 0.01}[profile]
         assert np.abs(logits - expected).max() <= allowed * np.abs(expected).max()
@@ -48,7 +48,7 @@ def test_every_profile_gives_the_logits_of_resized_pixels(tmp_path, spec, profil
 
 
 def test_pictures_of_many_sizes_go_through_one_graph_one_by_one(tmp_path):
-    export_onnx(conv_net(), IMAGE, TASK, tmp_path / "model.onnx", Shape("u8-resize"))
+    export_onnx(conv_net(), IMAGE, TASK, tmp_path / "model.onnx", ExportOptions("u8-resize"))
     pictures = [np.array(picture(seed, size)) for seed, size in enumerate(SIZES)]
     logits = run(tmp_path / "model.onnx", pictures)[0]
     alone = [run(tmp_path / "model.onnx", [item])[0][0] for item in pictures]
@@ -56,7 +56,7 @@ def test_pictures_of_many_sizes_go_through_one_graph_one_by_one(tmp_path):
 
 
 def test_the_matrices_of_the_resize_are_no_layers(tmp_path):
-    export_onnx(conv_net(), IMAGE, TASK, tmp_path / "model.onnx", Shape("u8-matmul", taken=(48, 64)))
+    export_onnx(conv_net(), IMAGE, TASK, tmp_path / "model.onnx", ExportOptions("u8-matmul", taken=(48, 64)))
     graph = onnx.load(tmp_path / "model.onnx").graph
     assert sum(node.op_type == "MatMul" for node in graph.node) == 2
     assert {layer.op for layer in find_layers(graph)} == {"Conv"}
@@ -72,9 +72,9 @@ def test_normalised_is_the_scale_of_the_backbone():
 @pytest.mark.parametrize(
     ("shape", "filter", "message"),
     [
-        (Shape("u8-resize"), "lanczos", "a graph resizes bilinear or bicubic, and this backbone takes lanczos"),
-        (Shape("u8-matmul", taken=(48, 64)), "nearest", "use profile=u8"),
-        (Shape("u8-matmul"), "bilinear", "the pictures have several: use profile=u8-resize"),
+        (ExportOptions("u8-resize"), "lanczos", "a graph resizes bilinear or bicubic, and this backbone takes lanczos"),
+        (ExportOptions("u8-matmul", taken=(48, 64)), "nearest", "use profile=u8"),
+        (ExportOptions("u8-matmul"), "bilinear", "the pictures have several: use profile=u8-resize"),
     ],
 )
 def test_what_a_graph_cannot_do_is_refused(tmp_path, shape, filter, message):
@@ -84,6 +84,6 @@ def test_what_a_graph_cannot_do_is_refused(tmp_path, shape, filter, message):
 
 def test_an_unknown_profile_is_refused():
     with pytest.raises(ValueError, match="unknown profile 'u9': choose one of u8, u8-resize, u8-matmul, float"):
-        Shape("u9")
+        ExportOptions("u9")
     with pytest.raises(ValueError, match="opset must be a whole number such as 18, not 'new'"):
-        Shape(opset="new")
+        ExportOptions(opset="new")

@@ -34,18 +34,18 @@ from .inject import (
 )
 from .look import Example
 from .merge import remove
-from .shelved import Mixed, Shelved
+from .pooled import PooledBlend, PooledAdapter
 from .undo import undone_on_error
 
 
-class Shelf:
+class AdapterPool:
     """Adapter files by name, of which one, or a blend, is in the model at a time.
 
     Adapters may differ in rank, kind, targets and classes. Norms stay folded from one adapter to the next. Whatever is
-    raised, the model and the shelf are as they were before.
+    raised, the model and the pool are as they were before.
 
     Args:
-        model: A plain model, the base of every adapter; the shelf changes it in place.
+        model: A plain model, the base of every adapter; the pool changes it in place.
         example: As in `inject`, and as it was there for every adapter.
 
     Raises:
@@ -54,19 +54,19 @@ class Shelf:
 
     def __init__(self, model: nn.Module, example: Example | None = None) -> None:
         if is_adapted(model):
-            raise ValueError("a shelf needs a plain model: merge or remove its adapters first")
+            raise ValueError("an adapter pool needs a plain model: merge or remove its adapters first")
         self.model, self._example = model, example
         self._base = fingerprint(model)
         self._base_head = head_state(model)
-        self._shelved: dict[str, Shelved] = {}
+        self._pooled: dict[str, PooledAdapter] = {}
         self._adapted: list[nn.Module] = []
         self._rootstock: Rootstock | None = None
-        self._shown: Shelved | Mixed | None = None
+        self._shown: PooledAdapter | PooledBlend | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the adapters, in the order of loading."""
-        return tuple(self._shelved)
+        return tuple(self._pooled)
 
     def size(self, name: str) -> int:
         """Return the bytes that the adapter called `name` holds in memory."""
@@ -79,8 +79,8 @@ class Shelf:
             AdapterError: The file is no adapter, is for another base, or its names, shapes or values do not fit.
             ValueError: The name is taken.
         """
-        if name in self._shelved:
-            raise ValueError(f"there is an adapter {name!r} on the shelf already: give another name")
+        if name in self._pooled:
+            raise ValueError(f"there is an adapter {name!r} in the pool already: give another name")
         path = Path(path)
         header, tensors = read_tensors(path)
         header.check_base(path, self._base)
@@ -94,7 +94,7 @@ class Shelf:
         self._check_classes(path, head)
         fill(held, tensors)
         own = {key: tensors[key] for key in shapes}
-        self._shelved[name] = Shelved(header.settings, header.folded, head, {key: tensors[key] for key in further}, own)
+        self._pooled[name] = PooledAdapter(header.settings, header.folded, head, {key: tensors[key] for key in further}, own)
 
     def activate(self, name: str) -> None:
         """Make the model the one that `name` was trained to be; only the adapter's own tensors change places.
@@ -122,7 +122,7 @@ class Shelf:
                 raise ValueError(f"{name!r} has other statistics in its head, and no sum of them means anything")
             if part.settings.fold_norms != first.settings.fold_norms:
                 raise ValueError(f"{name!r} has another fold_norms: blend adapters with the same choice")
-        self._show(Mixed(tuple(parts)))
+        self._show(PooledBlend(tuple(parts)))
 
     def deactivate(self) -> None:
         """Give the base back bit for bit, with its own head; nothing to do for a model without an active adapter."""
@@ -132,32 +132,32 @@ class Shelf:
                 self._take_out()
             self._rootstock = self._shown = None
 
-    def _show(self, shelved: Shelved | Mixed) -> None:
+    def _show(self, pooled: PooledAdapter | PooledBlend) -> None:
         self._refuse_strangers()
-        if self._rootstock is not None and self._shown is not None and _folds(self._shown) == _folds(shelved):
-            self._exchange(shelved, self._rootstock)
+        if self._rootstock is not None and self._shown is not None and _folds_norms(self._shown) == _folds_norms(pooled):
+            self._exchange(pooled, self._rootstock)
         else:
             with undone_on_error(self.model.modules(), *self._unfrozen()):
                 if self._rootstock is not None:
                     self._take_out()
-                rootstock = prepare(self.model, _folds(shelved), self._base, self._example)
-                self._exchange(shelved, rootstock)
+                rootstock = prepare(self.model, _folds_norms(pooled), self._base, self._example)
+                self._exchange(pooled, rootstock)
             self._rootstock = rootstock
-        self._shown = shelved
+        self._shown = pooled
 
-    def _exchange(self, shelved: Shelved | Mixed, rootstock: Rootstock) -> None:
+    def _exchange(self, pooled: PooledAdapter | PooledBlend, rootstock: Rootstock) -> None:
         """Put adapters and a head into the prepared model in place of those that are there."""
-        grafts = shelved.grow(self.model, rootstock)
+        grafts = pooled.grow(self.model, rootstock)
         adapted = [m for graft in grafts for m in (graft.site.module, *(twin for twin, _ in graft.site.twins))]
-        changed = dict.fromkeys([self.model, *self._adapted, *adapted, *map(self._owner, shelved.head)])
+        changed = dict.fromkeys([self.model, *self._adapted, *adapted, *map(self._owner, pooled.head)])
         with undone_on_error(changed, *self._unfrozen()):
             self._freeze_again()
             detach(self.model)
             for graft in grafts:
                 graft.adapter.to(graft.site.weight.device)
-            attach(self.model, shelved.settings, grafts, rootstock)
-            _put(self.model, shelved.head)
-            values = shelved.values(dict(self.model.named_parameters()))
+            attach(self.model, pooled.settings, grafts, rootstock)
+            _put(self.model, pooled.head)
+            values = pooled.values(dict(self.model.named_parameters()))
             if values:
                 thaw(self.model, values)
         self._adapted = adapted
@@ -173,12 +173,12 @@ class Shelf:
     def _freeze_again(self) -> None:
         """Give the base's values back that the shown adapter has others for, and keep what those have become."""
         values = refreeze(self.model)
-        if values and isinstance(self._shown, Shelved):
+        if values and isinstance(self._shown, PooledAdapter):
             self._shown.further = values
 
     def _unfrozen(self) -> list[nn.Parameter]:
         """Return what some adapter has other values for, beside the head."""
-        names = {name for shelved in self._shelved.values() for name in shelved.further}
+        names = {name for pooled in self._pooled.values() for name in pooled.further}
         if not names:
             return []
         return [parameter for name, parameter in self.model.named_parameters() if name in names]
@@ -186,16 +186,16 @@ class Shelf:
     def _refuse_strangers(self) -> None:
         if (injection_of(self.model) is None) != (self._rootstock is None):
             raise ValueError(
-                "the model was merged, removed or adapted beside the shelf: make a new shelf on a plain model"
+                "the model was merged, removed or adapted beside the pool: make a new pool on a plain model"
             )
 
-    def _find(self, name: str) -> Shelved:
-        if name not in self._shelved:
+    def _find(self, name: str) -> PooledAdapter:
+        if name not in self._pooled:
             near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.3) or self.names
             raise ValueError(
-                f"no adapter {name!r} on the shelf; near names: {', '.join(near) or 'none, load one first'}"
+                f"no adapter {name!r} in the pool; near names: {', '.join(near) or 'none, load one first'}"
             )
-        return self._shelved[name]
+        return self._pooled[name]
 
     def _check_classes(self, path: Path, head: Mapping[str, Tensor]) -> None:
         """Refuse a head whose parts count the classes differently."""
@@ -204,8 +204,8 @@ class Shelf:
             raise AdapterError(f"{path} has heads of different numbers of classes: the file is damaged")
 
 
-def _folds(shelved: Shelved | Mixed) -> bool:
-    return shelved.settings.fold_norms
+def _folds_norms(pooled: PooledAdapter | PooledBlend) -> bool:
+    return pooled.settings.fold_norms
 
 
 def _like(value: Tensor, tensor: Tensor | None) -> Tensor:
@@ -227,3 +227,6 @@ def _put(model: nn.Module, head: Mapping[str, Tensor]) -> None:
         held[name] = value
         if isinstance(owner, nn.Linear):
             owner.out_features = len(value)
+
+
+Shelf = AdapterPool  # its earlier name

@@ -3,17 +3,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from src.deploy import shared_graph, thin
-from src.deploy.thin import add_thin_products
+from src.deploy import low_rank_branch, shared_graph
+from src.deploy.low_rank_branch import add_low_rank_branches
 from src.edge.session import INPUT, open_session
 from src.lora import inputs_of
 from tests.deploy.lines import backbone, task, trained
 
 
 def exported(tmp_path, name, monkeypatch, cheaper=None, targets="dense"):
-    """Return the graph of a line, and its logits, with thin products wherever `cheaper` says."""
+    """Return the graph of a line, and its logits, with low-rank branches wherever `cheaper` says."""
     if cheaper is not None:
-        monkeypatch.setattr(thin, "adding_is_cheaper", lambda *_: cheaper)
+        monkeypatch.setattr(low_rank_branch, "adding_is_cheaper", lambda *_: cheaper)
     image, model = backbone(name)[1], trained(1, name, targets=targets)
     line, path = inputs_of(model), tmp_path / f"{cheaper}.onnx"
     shared_graph.export_base(model, {"a": (line, task())}, image, path)
@@ -78,4 +78,4 @@ def test_a_weight_with_two_readers_is_left_alone():
     graph = helper.make_graph(nodes, "tied", inputs, [value("z", TensorProto.FLOAT, ["n", 1, 8])], [weight])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     before = proto.SerializeToString()
-    assert add_thin_products(proto) == 0 and proto.SerializeToString() == before
+    assert add_low_rank_branches(proto) == 0 and proto.SerializeToString() == before

@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from src.lora.linear import LowRankLinear
-from src.lora.products import LOW, adding_is_cheaper, merged, thin_gradients_are_cheaper
-from src.lora.recompute import origin_of, remember
+from src.lora.engine.linear import LowRankLinear
+from src.lora.engine.products import LOW, adding_is_cheaper, merged, thin_gradients_are_cheaper
+from src.lora.engine.recompute import origin_of, remember
 from tests.lora.conftest import relative
 
 

@@ -1,4 +1,4 @@
-"""What a shelf holds: an adapter in memory, or the sum of several."""
+"""What an adapter pool holds: an adapter in memory, or the sum of several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .targets import Site
 
 
 @dataclass
-class Shelved:
+class PooledAdapter:
     """An adapter in memory.
 
     Attributes:
@@ -72,10 +72,10 @@ class Shelved:
 
 
 @dataclass(frozen=True)
-class Mixed:
+class PooledBlend:
     """Several adapters and their shares, shown as one."""
 
-    parts: tuple[tuple[Shelved, float], ...]
+    parts: tuple[tuple[PooledAdapter, float], ...]
 
     @property
     def settings(self) -> LoraSettings:

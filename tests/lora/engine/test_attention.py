@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import src.lora.attention as attention
-from src.lora.attention import Attention, FastAttention
+import src.lora.engine.attention as attention
+from src.lora.engine.attention import Attention, FastAttention
 
 
 def tokens(dtype=torch.bfloat16, size=8, scale=1.0, requires_grad=True):

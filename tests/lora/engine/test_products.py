@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import src.lora.products as products
-from src.lora.products import (
+import src.lora.engine.products as products
+from src.lora.engine.products import (
     adding_is_cheaper,
     low_rank_gradients,
     merged,
