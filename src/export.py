@@ -20,7 +20,6 @@ with requires("train"):
     from .deploy import (
         Budget,
         Candidate,
-        LineCandidate,
         ExportOptions,
         Verdict,
         require_openvino,
@@ -49,13 +48,9 @@ def main(config: DictConfig) -> None:
         return _share(config, options, sign, weights)
     trained = read_trained(config.adapter, weights).with_views(config.views)
     data = own_data(trained, given(config.data))
-    merged = trained.adaptation.merge(trained.build())
-    calibration = [sample.path for sample in data.samples("train")]
-    form = (options.profile, options.opset, config.openvino)
-    candidate = Candidate(trained.build(), merged, trained.image, trained.task, calibration, *form)
-    samples = _samples(data)
     folder, precision = trained.path.parent, config.precision
-    verdict = ship(candidate, samples, folder, precision, _provenance(trained), budget, sign)
+    candidate = _candidate(trained, data)
+    verdict = ship(candidate, trained.image, folder, precision, options, budget, config.openvino, sign)
     if not verdict.passed:
         raise PromiseError(
             f"the gate refused {precision}: {'; '.join(verdict.reasons())}; "
@@ -81,7 +76,7 @@ def _share(config: DictConfig, options: ExportOptions, sign: Signer | None, weig
                 f"data.{name} is of no line ({', '.join(lines)}): the data of one are named by +data.LINE.root=DIR"
             )
     data = {name: own_data(trained, anew.get(name, {})) for name, trained in lines.items()}
-    candidates = {name: _line(trained, data[name]) for name, trained in lines.items()}
+    candidates = {name: _candidate(trained, data[name]) for name, trained in lines.items()}
     first = next(iter(lines.values()))
     base = {key: value for key, value in _provenance(first).items() if key in ("base", "versions")}
     folder = Path(config.output or new_folder(Path(f"exports/shared/{datetime.now():%Y-%m-%d_%H-%M-%S}")))
@@ -114,12 +109,11 @@ def _tell_views(trained: Trained, data: ImageData, line: str = "") -> None:
         print(f"{line}{compare_views(trained, model, data, judge(trained, model, data, ['val']))}")
 
 
-def _line(trained: Trained, data: ImageData) -> LineCandidate:
-    return LineCandidate(trained.build, trained.task, _samples(data), _provenance(trained))
-
-
-def _samples(data: ImageData) -> dict[str, list[tuple[Path, str]]]:
-    return {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
+def _candidate(trained: Trained, data: ImageData) -> Candidate:
+    samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
+    calibration = [sample.path for sample in data.samples("train")]
+    merge = trained.adaptation.merge
+    return Candidate(trained.build, trained.task, samples, _provenance(trained), merge, calibration)
 
 
 def _require_one_way(config: DictConfig) -> None:

@@ -26,7 +26,7 @@ from ..deploy.quantise import quantisable, quantiser
 from ..deploy.golden_samples import choose_golden
 from ..deploy.stages import onnx_stage, run_stages
 from ..edge.golden import GOLDEN
-from ..edge.manifest import MODEL, Manifest
+from ..edge.manifest import MODEL, SOLE, Line, Manifest
 from ..edge.preprocess import load
 from ..lora import inject, merge
 from ..spec import ImageSpec, TaskSpec
@@ -140,6 +140,7 @@ def _bundle(file: Path, fp32: Path, precision: str, pictures: Sequence[Path], im
     golden = choose_golden(stages[-1].run, pictures, image, TASK, precision, "u8")
     verdict = Verdict(precision, (parity,))
     folder = file.with_suffix("")
-    manifest = Manifest({}, image, TASK, precision, "u8", {}, verdict.summary())
+    line = Line(TASK, {}, verdict.summary())
+    manifest = Manifest({}, image, {SOLE: line}, precision, "u8", {}, verdict.summary())
     write_bundle(folder, {MODEL: file.read_bytes(), GOLDEN: golden.to_bytes()}, verdict.to_dict(), manifest)
     return folder

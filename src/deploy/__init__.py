@@ -6,14 +6,14 @@ from .graph import ExportOptions, export_onnx
 from .limits import Budget, Limits, require_precision
 from .openvino import require_openvino
 from .parity import Parity
-from .sharing import LineCandidate, Shared, ship_lines
-from .shipping import Candidate, ship
+from .sharing import Shared, ship_lines
+from .shipping import ship
+from .trial import Candidate
 
 __all__ = [
     "Budget",
     "Candidate",
     "Limits",
-    "LineCandidate",
     "Parity",
     "ExportOptions",
     "Shared",

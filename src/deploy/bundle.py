@@ -106,12 +106,12 @@ def write_bundle(
 def _readme(manifest: Manifest) -> str:
     height, width = manifest.image.size
     taken = _TAKEN[manifest.profile].format(height=height, width=width)
-    if not manifest.lines:
+    if not manifest.names:
         return _README.format(taken=taken, lines="", golden="golden.npz", choice="")
-    named = ", ".join(f"`{name}`" for name in manifest.lines)
+    named = ", ".join(f"`{name}`" for name in manifest.names)
     lines = f"\nIt is the base of the lines {named}; `<line>.onnx_adapter` holds what a line adds to it.\n"
     return _README.format(
-        taken=taken, lines=lines, golden="<line>.npz", choice=f" adapter={next(iter(manifest.lines))}"
+        taken=taken, lines=lines, golden="<line>.npz", choice=f" adapter={manifest.names[0]}"
     )
 
 

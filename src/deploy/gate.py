@@ -74,8 +74,7 @@ class Verdict:
 
     def summary(self) -> dict[str, Any]:
         """Return the figures that the manifest repeats."""
-        values = self.to_dict()
-        return {key: values[key] for key in _SUMMARY}
+        return summarise(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `parity.json` holds."""
@@ -96,6 +95,11 @@ class Verdict:
     def _shipped(self, stages: tuple[Parity, ...]) -> Parity:
         """Return the stage that ships; the last one where the gate stopped before it."""
         return next((stage for stage in stages if stage.stage == self.precision), stages[-1])
+
+
+def summarise(parity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those figures of a `parity.json` that the manifest repeats."""
+    return {key: parity[key] for key in _SUMMARY}
 
 
 def _table(stages: tuple[Parity, ...]) -> list[dict[str, Any]]:

@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from ..atomic import make_folder
-from ..edge.golden import Golden
-from ..edge.lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
-from ..edge.manifest import MODEL, Line, Manifest
-from ..edge.preprocess import load
-from ..edge.profile import FITS
+from ..edge.lines import adapter_file
+from ..edge.manifest import MODEL, Manifest
 from ..edge.session import Outputs
 from ..edge.signature import Signer
-from ..lora import Inputs, inputs_of, merge
-from ..spec import ImageSpec, TaskSpec
-from .bundle import is_empty, require_replaceable, write_bundle, write_refusal
-from .decisions import Samples, targets_of
+from ..lora import Inputs, inputs_of
+from ..spec import ImageSpec
+from .bundle import is_empty, require_replaceable
 from .gate import Verdict
 from .graph import ExportOptions, export_onnx
-from .limits import Budget, limits
-from .parity import judge
-from .golden_samples import choose_golden
 from .shared_graph import export_base, write_line
-from .shipping import camera_size
-from .speed import measure_speed
-from .stages import Stage, onnx_stage, run_stages, torch_stage
+from .stages import torch_stage
+from .trial import Candidate, Trial, camera_size, require_usable, settle
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True)
-class LineCandidate:
-    """A trained adapter that asks to be shipped beside others.
-
-    Attributes:
-        build: Gives its model, adapters unmerged, on the CPU, in fp32 and eval mode.
-        task: Classes and views.
-        samples: Path and class name of the pictures to compare, by split; the first split decides.
-        provenance: Where it comes from, as JSON-ready values.
-    """
-
-    build: Callable[[], nn.Module]
-    task: TaskSpec
-    samples: Mapping[str, Samples]
-    provenance: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,7 +56,7 @@ class Shared:
 
 
 def ship_lines(
-    lines: Mapping[str, LineCandidate],
+    lines: Mapping[str, Candidate],
     image: ImageSpec,
     folder: Path,
     options: ExportOptions,
@@ -116,19 +88,16 @@ def ship_lines(
     _require_ours(folder)
     _require_names(lines)
     for line in lines.values():
-        for split, pictures in line.samples.items():
-            targets_of(pictures, line.task, split)
+        require_usable(line)
+    if options.profile == "u8-matmul":
+        options = replace(options, taken=camera_size(list(lines.values()), image))
     make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".edge-", dir=folder.parent) as work:
-        trial = _Trial(lines, image, options, Path(work))
-        trial.export(provenance)
-        found = {name: trial.judge(name) for name in lines}
-        parity = _summary(found)
-        if parity["passed"]:
-            write_bundle(folder, trial.contents(), parity, trial.manifest(found, parity, provenance), sign)
-            shutil.rmtree(refusal, ignore_errors=True)  # an earlier refusal is over
-        else:
-            write_refusal(refusal, parity)
+        exported = _export(lines, image, Path(work), options, provenance)
+        found = {name: _compare(*each) for name, each in exported.items()}
+        trials = {name: trial for name, (trial, _) in exported.items()}
+        verdicts = {name: line.verdict for name, line in found.items()}
+        settle(trials, verdicts, _summary(found), provenance, folder, refusal, sign)
     return found
 
 
@@ -142,11 +111,11 @@ def _require_ours(folder: Path) -> None:
             raise ValueError(
                 f"{folder} is there and is no whole bundle ({error}): choose another output=DIR"
             ) from error
-        if not manifest.lines:
+        if not manifest.names:
             raise ValueError(f"{folder} is the bundle of one line: choose another output=DIR")
 
 
-def _require_names(lines: Mapping[str, LineCandidate]) -> None:
+def _require_names(lines: Mapping[str, Candidate]) -> None:
     """Refuse names that could not name the files, on any disk."""
     for name in lines:
         if not _NAME.fullmatch(name):
@@ -155,89 +124,42 @@ def _require_names(lines: Mapping[str, LineCandidate]) -> None:
         raise ValueError(f"names of lines must differ in more than capitals: {', '.join(lines)}")
 
 
-class _Trial:
-    """Several lines on their way through the gate."""
+def _export(
+    lines: Mapping[str, Candidate], image: ImageSpec, folder: Path, options: ExportOptions, provenance: dict[str, Any]
+) -> dict[str, tuple[Trial, dict[str, Outputs]]]:
+    """Write the base, an adapter file of every line, and the file in which it is merged, to compare with.
 
-    def __init__(self, lines: Mapping[str, LineCandidate], image: ImageSpec, options: ExportOptions, folder: Path) -> None:
-        self._lines, self._image, self._folder = lines, image, folder
-        paths = [path for line in lines.values() for samples in line.samples.values() for path, _ in samples]
-        taken = camera_size(paths, image) if options.profile == "u8-matmul" else None
-        self._options = replace(options, taken=taken)
-        self._expected: dict[str, dict[str, Outputs]] = {}
+    Returns:
+        By name of the line its trial, and the outputs of its trained model by split.
+    """
+    base, learnt = folder / MODEL, dict[str, Inputs]()
+    trials: dict[str, tuple[Trial, dict[str, Outputs]]] = {}
+    for name, line in lines.items():
+        model = line.build()
+        try:
+            learnt[name] = inputs_of(model)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}: export it by itself") from error
+        trial = Trial(line, image, options, folder / f"{name}-merged.onnx", base, folder / adapter_file(name))
+        stage = torch_stage("trained", model, image, line.task)
+        splits = [line.deciding_split, *trial.other_splits()]
+        trials[name] = trial, {split: trial.run([stage], split)[0] for split in splits}
+        export_onnx(line.merge(model), image, line.task, trial.merged, options, line.provenance)
+    first = next(iter(lines.values()))
+    both = {name: (learnt[name], line.task) for name, line in lines.items()}
+    export_base(first.build(), both, image, base, options, provenance)
+    for name, inputs in learnt.items():
+        write_line(inputs, folder / adapter_file(name))
+    return trials
 
-    def export(self, provenance: dict[str, Any]) -> None:
-        """Write the base, an adapter file of every line, and the file in which it is merged, to compare with."""
-        learnt: dict[str, Inputs] = {}
-        for name, line in self._lines.items():
-            model = line.build()
-            try:
-                learnt[name] = inputs_of(model)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}: export it by itself") from error
-            stage = torch_stage("trained", model, self._image, line.task)
-            self._expected[name] = {split: self._run(stage, name, split) for split in line.samples}
-            export_onnx(merge(model), self._image, line.task, self._merged(name), self._options, line.provenance)
-        first = next(iter(self._lines.values()))
-        both = {name: (learnt[name], line.task) for name, line in self._lines.items()}
-        export_base(first.build(), both, self._image, self._folder / MODEL, self._options, provenance)
-        for name, inputs in learnt.items():
-            write_line(inputs, self._adapter(name))
 
-    def judge(self, name: str) -> Shared:
-        """Compare a line with its trained model, on every split."""
-        line, stage = self._lines[name], self._stage(name)
-        allowed = limits("fp32", self._options.profile, Budget())
-        first, *others = (
-            judge(
-                samples, line.task, self._expected[name][split], self._run(stage, name, split), "fp32", split, allowed
-            )
-            for split, samples in line.samples.items()
-        )
-        picture = load(self._paths(name)[0], self._image, FITS[self._options.profile])
-        merged, base = self._merged(name).read_bytes(), (self._folder / MODEL).read_bytes()
-        speed = measure_speed(merged, base, picture, None, ActiveAdapter(self._adapter(name).read_bytes()))
-        verdict = Verdict("fp32", (first,), {parity.split: (parity,) for parity in others}, speed)
-        return Shared(verdict, self._adapter(name).stat().st_size, len(merged))
-
-    def contents(self) -> dict[str, bytes]:
-        """Return the bundle's own files by name."""
-        files = {MODEL: (self._folder / MODEL).read_bytes()}
-        for name in self._lines:
-            files[f"{name}{ADAPTER_SUFFIX}"] = self._adapter(name).read_bytes()
-            files[f"{name}{GOLDEN_SUFFIX}"] = self._golden(name).to_bytes()
-        return files
-
-    def manifest(self, found: Mapping[str, Shared], parity: dict[str, Any], provenance: dict[str, Any]) -> Manifest:
-        """Return the manifest of a bundle that holds no files yet."""
-        lines = {
-            name: Line(line.task, line.provenance, found[name].verdict.summary()) for name, line in self._lines.items()
-        }
-        worst = {key: parity[key] for key in next(iter(lines.values())).parity}
-        return Manifest({}, self._image, None, "fp32", self._options.profile, provenance, worst, lines)
-
-    def _golden(self, name: str) -> Golden:
-        task = self._lines[name].task
-        profile = self._options.profile
-        return choose_golden(self._stage(name).run, self._paths(name), self._image, task, "fp32", profile)
-
-    def _stage(self, name: str) -> Stage:
-        base = (self._folder / MODEL).read_bytes()
-        views, adapter = len(self._lines[name].task.views), ActiveAdapter(self._adapter(name).read_bytes())
-        return onnx_stage("fp32", base, self._options.profile, views, adapter)
-
-    def _run(self, stage: Stage, name: str, split: str) -> Outputs:
-        (outputs,) = run_stages([stage], self._paths(name, split), self._image)
-        return outputs
-
-    def _paths(self, name: str, split: str | None = None) -> Sequence[Path]:
-        samples = self._lines[name].samples
-        return [path for path, _ in samples[split or next(iter(samples))]]
-
-    def _merged(self, name: str) -> Path:
-        return self._folder / f"{name}-merged.onnx"
-
-    def _adapter(self, name: str) -> Path:
-        return self._folder / f"{name}{ADAPTER_SUFFIX}"
+def _compare(trial: Trial, expected: Mapping[str, Outputs]) -> Shared:
+    """Compare a line with its trained model, on every split."""
+    stage = trial.stage()
+    first, *others = (trial.judge(stage, split, outputs) for split, outputs in expected.items())
+    verdict = Verdict("fp32", (first,), {parity.split: (parity,) for parity in others}, trial.measure_speed())
+    assert trial.adapter is not None
+    return Shared(verdict, trial.adapter.stat().st_size, trial.merged.stat().st_size)
 
 
 def _summary(found: Mapping[str, Shared]) -> dict[str, Any]:

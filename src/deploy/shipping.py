@@ -1,30 +1,23 @@
-"""From a trained model to its bundle: export, compare, and put it in place only when it passed."""
+"""From a trained model to its bundle: export, convert, compare, and put it in place only when it passed."""
 
 from __future__ import annotations
 
 import gc
-import logging
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 from numpy.typing import NDArray
-from torch import nn
 
-from ..edge.golden import GOLDEN, Golden
-from ..edge.manifest import MODEL, Manifest
+from ..edge.manifest import MODEL, SOLE
 from ..edge.memory import release_freed_memory
-from ..edge.preprocess import load
-from ..edge.profile import FITS
 from ..edge.session import Outputs
 from ..edge.signature import Signer
-from ..spec import ImageSpec, TaskSpec
-from .bundle import require_replaceable, write_bundle, write_refusal
-from .decisions import Samples, has_score, targets_of
+from ..spec import ImageSpec
+from .bundle import require_replaceable
 from .fp16 import to_fp16
 from .gate import Verdict
 from .graph import ExportOptions, export_onnx
@@ -33,46 +26,20 @@ from .model_file import write_model
 from .openvino import openvino_stage, require_openvino
 from .parity import Parity, judge
 from .search import Search, find_int8
-from .golden_samples import choose_golden
-from .speed import measure_speed
-from .stages import Stage, onnx_stage, run_stages, torch_stage
+from .stages import onnx_stage, torch_stage
+from .trial import Candidate, Trial, camera_size, require_usable, settle
 
 CALIBRATION_PICTURES = 128
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model that asks to be shipped; both networks on the CPU, in fp32 and eval mode.
-
-    Attributes:
-        trained: The model as it was trained, adapters unmerged: what the file must equal.
-        merged: The plain network that is exported.
-        image: How a picture becomes the network's input.
-        task: Classes and views.
-        calibration: Training pictures, for the ranges of int8; about `CALIBRATION_PICTURES` of them are used.
-        profile: What the file takes; one of `src.edge.profile.PROFILES`.
-        opset: Version of the file's operators.
-        openvino: Whether OpenVINO must decide as the file does, too.
-    """
-
-    trained: nn.Module
-    merged: nn.Module
-    image: ImageSpec
-    task: TaskSpec
-    calibration: Sequence[Path] = ()
-    profile: str = "u8"
-    opset: int = 18
-    openvino: bool = False
 
 
 def ship(
     candidate: Candidate,
-    samples: Mapping[str, Samples],
+    image: ImageSpec,
     run: Path,
-    precision: str,
-    provenance: dict[str, Any],
+    precision: str = "fp32",
+    options: ExportOptions | None = None,
     budget: Budget | None = None,
+    openvino: bool = False,
     sign: Signer | None = None,
 ) -> Verdict:
     """Export a model, compare the file with the model as it was trained, and replace `<run>/edge` when it passed.
@@ -80,13 +47,13 @@ def ship(
     A refused bundle leaves `<run>/edge` as it was, and its figures in `<run>/edge-refused-<precision>/parity.json`.
 
     Args:
-        candidate: The model, trained and merged.
-        samples: Path and class name of the pictures to compare, by split; the first split decides, the others are
-            measured and reported.
+        candidate: The trained model.
+        image: How a picture becomes the network's input.
         run: The run folder.
         precision: Number format to ship; one of `src.deploy.limits.PRECISIONS`.
-        provenance: Where the model comes from, as JSON-ready values.
+        options: Profile and opset; `ExportOptions()` when None.
         budget: What int8 may cost and must bring; `Budget()` when None.
+        openvino: Whether OpenVINO must decide as the file does, too.
         sign: Signs the bundle, where it is to be signed.
 
     Returns:
@@ -95,24 +62,20 @@ def ship(
     Raises:
         ValueError: The precision is unknown, the model cannot be exported, or a picture cannot be used.
     """
+    options = options or ExportOptions()
     require_precision(precision)
-    for split, pictures in samples.items():
-        targets_of(pictures, candidate.task, split)
-    if candidate.openvino:
-        require_openvino(candidate.profile)
+    require_usable(candidate)
+    if openvino:
+        require_openvino(options.profile)
     bundle, refusal = run / "edge", run / f"edge-refused-{precision}"
     require_replaceable(bundle, refusal, sign)
-    with tempfile.TemporaryDirectory(prefix=".edge-", dir=run) as folder:
-        trial = _Trial(candidate, samples, precision, budget or Budget(), Path(folder))
-        trial.export(provenance)
-        verdict = trial.verdict()
-        if verdict.passed:
-            contents = {MODEL: trial.file.read_bytes(), GOLDEN: trial.golden().to_bytes()}
-            manifest = trial.manifest(verdict, provenance)
-            write_bundle(bundle, contents, verdict.to_dict(), manifest, sign)
-            shutil.rmtree(refusal, ignore_errors=True)  # an earlier refusal is over
-        else:
-            write_refusal(refusal, verdict.to_dict())
+    if options.profile == "u8-matmul":
+        options = replace(options, taken=camera_size([candidate], image))
+    with tempfile.TemporaryDirectory(prefix=".edge-", dir=run) as work:
+        merged, file = Path(work) / "fp32.onnx", Path(work) / MODEL
+        trial = Trial(candidate, image, options, merged, file, None, precision, budget or Budget())
+        verdict = _Conversion(trial, openvino).verdict()
+        settle({SOLE: trial}, {SOLE: verdict}, verdict.to_dict(), candidate.provenance, bundle, refusal, sign)
     return verdict
 
 
@@ -127,119 +90,76 @@ class _Pictures:
         return (self.load(path)[None] for path in self.paths)
 
 
-class _Trial:
-    """One model on its way through the gate."""
+class _Conversion:
+    """The stages of one model from the trained network to the file in the precision that was asked for."""
 
-    def __init__(
-        self, candidate: Candidate, samples: Mapping[str, Samples], precision: str, budget: Budget, folder: Path
-    ) -> None:
-        self._candidate, self._samples, self._budget = candidate, samples, budget
-        self._precision, self._fp32 = precision, folder / "fp32.onnx"
-        self.file = folder / MODEL
-
-    def export(self, provenance: dict[str, Any]) -> None:
-        """Write the fp32 file."""
-        candidate = self._candidate
-        paths = [path for split in self._samples for path in self._paths(split)]
-        taken = camera_size(paths, candidate.image) if candidate.profile == "u8-matmul" else None
-        options = ExportOptions(candidate.profile, candidate.opset, taken)
+    def __init__(self, trial: Trial, openvino: bool) -> None:
+        """Build the networks and write the fp32 file."""
+        candidate = trial.candidate
+        self._trial, self._openvino = trial, openvino
+        self._trained, self._merged = candidate.build(), candidate.merge(candidate.build())
         release_freed_memory()  # of building the networks
-        export_onnx(candidate.merged, candidate.image, candidate.task, self._fp32, options, provenance)
+        export_onnx(self._merged, trial.image, candidate.task, trial.merged, trial.options, candidate.provenance)
         gc.collect()  # the traced program refers to itself
         release_freed_memory()
 
     def verdict(self) -> Verdict:
         """Compare every stage, and convert the file to the precision that was asked for."""
-        first, *others = self._samples
+        trial = self._trial
+        first = trial.candidate.deciding_split
         stages, expected = self._base_stages(first)
         search = None
-        if self._precision == "fp32" or not all(stage.passed for stage in stages):
-            self.file = self._fp32
+        if trial.precision == "fp32" or not all(stage.passed for stage in stages):
+            trial.file = trial.merged
         else:
             search = self._convert(first, expected)
         shipped = (*stages, *self._further(first, expected))
         also = {}
-        for split in others:
-            if not has_score(self._samples[split], self._candidate.task):
-                log.warning("%s is not compared: all its values are the same, which have no R2", split)
-                continue
+        for split in trial.other_splits():
             base, outputs = self._base_stages(split)
             also[split] = (*base, *self._further(split, outputs))
-        if self.file == self._fp32:
-            return Verdict(self._precision, shipped, also)
-        wanted = self._budget.min_speedup if self._precision == "int8" else None
-        picture = self._load(self._paths(first)[0])
-        speed = measure_speed(self._fp32.read_bytes(), self.file.read_bytes(), picture, wanted)
-        return Verdict(self._precision, shipped, also, speed, search)
-
-    def golden(self) -> Golden:
-        """Return by what the bundle tests itself, from the split that decides."""
-        candidate, paths = self._candidate, self._paths(next(iter(self._samples)))
-        form = (self._precision, candidate.profile)
-        stage = self._stage(self.file.read_bytes())
-        return choose_golden(stage.run, paths, candidate.image, candidate.task, *form)
-
-    def manifest(self, verdict: Verdict, provenance: dict[str, Any]) -> Manifest:
-        """Return the manifest of a bundle that holds no files yet."""
-        candidate = self._candidate
-        form = (self._precision, candidate.profile)
-        return Manifest({}, candidate.image, candidate.task, *form, provenance, verdict.summary())
+        if trial.file == trial.merged:
+            return Verdict(trial.precision, shipped, also)
+        wanted = trial.budget.min_speedup if trial.precision == "int8" else None
+        return Verdict(trial.precision, shipped, also, trial.measure_speed(wanted), search)
 
     def _convert(self, split: str, expected: Outputs) -> Search | None:
         """Write the file in the precision that was asked for."""
-        if self._precision == "fp16":
-            write_model(to_fp16(onnx.load(self._fp32)), self.file)
+        trial = self._trial
+        if trial.precision == "fp16":
+            write_model(to_fp16(onnx.load(trial.merged)), trial.file)
             return None
         release_freed_memory()  # of the stages before
-        paths = self._candidate.calibration
+        paths = trial.candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
         return find_int8(
-            self._fp32,
-            _Pictures(chosen, self._load),
-            lambda model: self._judged(split, expected, self._stage(model)),
-            self.file,
+            trial.merged,
+            _Pictures(chosen, trial.load),
+            lambda model: trial.judge(trial.stage(model), split, expected),
+            trial.file,
         )
-
-    def _stage(self, model: bytes) -> Stage:
-        return onnx_stage(self._precision, model, self._candidate.profile, len(self._candidate.task.views))
 
     def _further(self, split: str, expected: Outputs) -> tuple[Parity, ...]:
         """Return the figures of the file that ships: of another precision, and in another runtime."""
-        model, stages = self.file.read_bytes(), []
-        if self.file != self._fp32:
-            stages.append(self._stage(model))
-        if self._candidate.openvino:
-            stages.append(openvino_stage(model, self._candidate.profile, len(self._candidate.task.views)))
-        return tuple(self._judged(split, expected, stage) for stage in stages)
+        trial, stages = self._trial, []
+        if trial.file != trial.merged:
+            stages.append(trial.stage())
+        if self._openvino:
+            views = len(trial.candidate.task.views)
+            stages.append(openvino_stage(trial.file.read_bytes(), trial.options.profile, views))
+        return tuple(trial.judge(stage, split, expected) for stage in stages)
 
     def _base_stages(self, split: str) -> tuple[tuple[Parity, ...], Outputs]:
         """Return the figures of the merged model and of the fp32 file, and the outputs of the trained model."""
-        image, task = self._candidate.image, self._candidate.task
+        trial, task = self._trial, self._trial.candidate.task
         stages = [
-            torch_stage("trained", self._candidate.trained, image, task),
-            torch_stage("merged", self._candidate.merged, image, task),
-            onnx_stage("fp32", self._fp32.read_bytes(), self._candidate.profile, len(task.views)),
+            torch_stage("trained", self._trained, trial.image, task),
+            torch_stage("merged", self._merged, trial.image, task),
+            onnx_stage("fp32", trial.merged.read_bytes(), trial.options.profile, len(task.views)),
         ]
-        expected, *found = run_stages(stages, self._paths(split), image)
-        allowed = (limits("fp32", profile, self._budget) for profile in ("u8", self._candidate.profile))
+        expected, *found = trial.run(stages, split)
+        allowed = (limits("fp32", profile, trial.budget) for profile in ("u8", trial.options.profile))
         return tuple(
-            judge(self._samples[split], task, expected, outputs, stage.name, split, kept)
+            judge(trial.candidate.samples[split], task, expected, outputs, stage.name, split, kept)
             for stage, outputs, kept in zip(stages[1:], found, allowed, strict=True)
         ), expected
-
-    def _judged(self, split: str, expected: Outputs, stage: Stage) -> Parity:
-        (found,) = run_stages([stage], self._paths(split), self._candidate.image)
-        allowed = limits(self._precision, self._candidate.profile, self._budget)
-        return judge(self._samples[split], self._candidate.task, expected, found, stage.name, split, allowed)
-
-    def _load(self, path: Path) -> NDArray[Any]:
-        return load(path, self._candidate.image, FITS[self._candidate.profile])
-
-    def _paths(self, split: str) -> list[Path]:
-        return [path for path, _ in self._samples[split]]
-
-
-def camera_size(paths: Sequence[Path], image: ImageSpec) -> tuple[int, int] | None:
-    """Return height and width of the pictures, or None where they have several sizes."""
-    sizes = {load(path, image, FITS["u8-matmul"]).shape[:2] for path in paths}
-    return sizes.pop() if len(sizes) == 1 else None

@@ -1,4 +1,4 @@
-"""The adapter of one line, beside a base that many lines share."""
+"""The files of one line in a bundle, and its adapter beside a base that many lines share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ from pathlib import Path
 
 import onnxruntime
 
+from .golden import GOLDEN
+from .manifest import SOLE
+
 ADAPTER_SUFFIX, GOLDEN_SUFFIX = ".onnx_adapter", ".npz"
+
+
+def adapter_file(line: str) -> str:
+    """Return the name of the adapter of one of several lines."""
+    return f"{line}{ADAPTER_SUFFIX}"
+
+
+def golden_file(line: str) -> str:
+    """Return the name of the golden samples of a line; those of an only one have a name of their own."""
+    return GOLDEN if line == SOLE else f"{line}{GOLDEN_SUFFIX}"
 
 
 class ActiveAdapter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,8 @@ from .signature import SIGNATURE, require_signature
 
 FORMAT = 2
 MODEL, MANIFEST = "model.onnx", "manifest.json"
+SOLE = ""  # name of a bundle's only line, whose model decides without an adapter
+_KEYS = ("files", "image", "task", "precision", "profile", "provenance", "parity", "lines", "format")
 
 
 class _NewerError(ValueError):
@@ -22,11 +24,11 @@ class _NewerError(ValueError):
 
 @dataclass(frozen=True)
 class Line:
-    """One of the lines that share a base; its files are `<name>.onnx_adapter` and `<name>.npz`, its golden inputs.
+    """One line that a bundle decides for, with an adapter of its own where several share the model.
 
     Attributes:
-        task: What the outputs mean with its adapter.
-        provenance: Where the adapter comes from.
+        task: What the outputs mean for it.
+        provenance: Where its adapter comes from.
         parity: The gate's figures, those of the split that decided.
     """
 
@@ -42,28 +44,47 @@ class Manifest:
     Attributes:
         files: SHA-256 (hexadecimal) of every other file of the bundle, by name.
         image: How a picture becomes the network's input.
-        task: What the outputs mean; None where each of the `lines` says so.
+        lines: The lines that share the model, by name; a bundle of one line holds it as `SOLE`.
         precision: Number format of the weights, such as `fp32`.
         profile: What the network takes; one of `src.edge.profile.PROFILES`.
         provenance: Where the bundle comes from: adapter, base, versions, date.
         parity: The gate's figures, those of the split that decided; of several lines, the worst.
-        lines: The lines that share the model, by name; empty for a model of one line.
         format: Version of this file's layout.
     """
 
     files: dict[str, str]
     image: ImageSpec
-    task: TaskSpec | None
+    lines: dict[str, Line]
     precision: str
     profile: str
     provenance: dict[str, Any]
     parity: dict[str, Any]
-    lines: dict[str, Line] = field(default_factory=dict)
     format: int = FORMAT
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the lines to choose from; empty where there is only one."""
+        return tuple(name for name in self.lines if name != SOLE)
+
+    @property
+    def task(self) -> TaskSpec:
+        """What the outputs of a bundle of one line mean.
+
+        Raises:
+            ValueError: Each of several lines has its own task.
+        """
+        if self.names:
+            raise ValueError(f"this bundle holds the lines {', '.join(self.names)}: choose one with adapter=NAME")
+        return self.lines[SOLE].task
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the manifest as JSON-ready values, with the hash of them all."""
+        """Return the manifest as JSON-ready values, with the hash of them all.
+
+        The task of an only line stands beside no `lines`, so that every version of this format can read it.
+        """
         values = asdict(self)  # tuples are lists to JSON
+        sole = values["lines"].pop(SOLE, None)
+        values = {key: values[key] if key in values else sole and sole["task"] for key in _KEYS}
         return values | {"sha256": _hash(values)}
 
     def read_files(self, bundle: Path) -> dict[str, bytes]:
@@ -123,11 +144,11 @@ class Manifest:
         stated = values.pop("sha256", None)
         computed = _hash(values)
         image, task, lines = ImageSpec.from_dict(values.pop("image")), values.pop("task"), values.pop("lines", {})
-        if lines and task is not None:
+        if lines and (task is not None or SOLE in lines):
             raise ValueError("it names one task and several lines")
+        lines = lines or {SOLE: {"task": task, "provenance": values["provenance"], "parity": values["parity"]}}
         manifest = cls(
             image=image,
-            task=None if lines else TaskSpec.from_dict(task),
             lines={name: Line(**{**line, "task": TaskSpec.from_dict(line["task"])}) for name, line in lines.items()},
             **values,
         )

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import JOINT, Decision, Measurement, TaskSpec
-from .golden import GOLDEN, Golden
-from .lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter
-from .manifest import MODEL, Manifest, find_bundle
+from .golden import Golden
+from .lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter, adapter_file, golden_file
+from .manifest import MODEL, SOLE, Manifest, find_bundle
 from .memory import Watermark, release_freed_memory
 from .preprocess import ImageError, Pixels, load, scale_grey
 from .profile import FITS
@@ -51,17 +51,17 @@ class Runtime:
             raise ValueError(f"the profile {manifest.profile!r} of {folder} is unknown: update Graft")
         self._manifest = manifest
         self._files = {name: content for name, content in files.items() if name.endswith(_OF_LINES)}
-        self.image, self.lines, self._fit = manifest.image, tuple(manifest.lines), FITS[manifest.profile]
-        self._session, self._task = open_session(files[MODEL], threads), manifest.task
+        self.image, self.lines, self._fit = manifest.image, manifest.names, FITS[manifest.profile]
+        self._session = open_session(files[MODEL], threads)
+        self._task = None if self.lines else manifest.task  # of several lines, each has its own
         self._adapter: ActiveAdapter | None = None
         self._largest = Watermark(_LIKE)
         self._opened: dict[str, Runtime] = {}
-        lines = {name: line.task for name, line in manifest.lines.items()}
-        if read_specs(self._session) != (self.image, self._task or lines):
+        if read_specs(self._session) != (self.image, {name: line.task for name, line in manifest.lines.items()}):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
         del files  # as large as the model, and the outputs below need room
         if not self.lines:
-            self._test_itself(GOLDEN)
+            self._test_itself(SOLE)
 
     @property
     def task(self) -> TaskSpec:
@@ -87,8 +87,8 @@ class Runtime:
         if name not in self._opened:
             line = copy(self)
             line._task = self._manifest.lines[name].task
-            line._adapter = ActiveAdapter(self._content(f"{name}{ADAPTER_SUFFIX}"))
-            line._test_itself(f"{name}{GOLDEN_SUFFIX}")
+            line._adapter = ActiveAdapter(self._content(adapter_file(name)))
+            line._test_itself(name)
             self._opened.setdefault(name, line)
         return self._opened[name]
 
@@ -172,12 +172,11 @@ class Runtime:
         return run_pictures(self._session, batch, self._adapter)
 
     def _require_line(self) -> TaskSpec:
-        if self._task is None:
-            raise ValueError(f"this bundle holds the lines {', '.join(self.lines)}: choose one with adapter=NAME")
-        return self._task
+        return self._manifest.task if self._task is None else self._task
 
-    def _test_itself(self, name: str) -> None:
-        """Give the outputs of the export for the inputs in a file of the bundle, or do not serve."""
+    def _test_itself(self, line: str) -> None:
+        """Give the outputs of the export for a line's golden samples, or do not serve."""
+        name = golden_file(line)
         golden = Golden.from_bytes(self._content(name))
         try:
             found = run_each(self._session, golden.inputs, self._adapter)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..spec import ImageSpec, TaskSpec
 from .lines import ActiveAdapter
+from .manifest import SOLE
 from .memory import Watermark, release_freed_memory
 
 log = logging.getLogger(__name__)
@@ -134,16 +135,13 @@ def run_session(session: Session, batch: NDArray[Any], adapter: ActiveAdapter | 
     return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]
 
 
-def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, TaskSpec | dict[str, TaskSpec]] | None:
-    """Return the image and task specs that the model itself carries, or None where it has none that can be read.
-
-    The base of several lines has a task for each.
-    """
+def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, dict[str, TaskSpec]] | None:
+    """Return the image spec and each line's task that the model itself carries, None where they cannot be read."""
     held = session.get_modelmeta().custom_metadata_map
     try:
         image = ImageSpec.from_dict(json.loads(held["image"]))
         if "lines" in held:
             return image, {name: TaskSpec.from_dict(task) for name, task in json.loads(held["lines"]).items()}
-        return image, TaskSpec.from_dict(json.loads(held["task"]))
+        return image, {SOLE: TaskSpec.from_dict(json.loads(held["task"]))}
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None

@@ -48,6 +48,11 @@ def conv_net(seed=0):
     ).eval()
 
 
+def plain(model):
+    """Return a network without adapters as it is, where others are merged."""
+    return model
+
+
 def attention_net(seed=0):
     torch.manual_seed(seed)
     return Attention().eval()

@@ -8,10 +8,11 @@ import pytest
 from src.deploy import bundle as bundle_module
 from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
 from src.edge.golden import Golden
-from src.edge.manifest import Line, Manifest
+from src.edge.manifest import SOLE, Line, Manifest
 from tests.deploy.nets import IMAGE, TASK, verdict
 
 PROVENANCE = {"adapter": "12ab", "base": "test", "date": "2025-01-01", "versions": {"torch": "2"}}
+ONE = {SOLE: Line(TASK, PROVENANCE, verdict().summary())}
 GOLDEN = Golden([np.zeros((2, 3), np.uint8)], (np.ones((1, 2), np.float32),), 0.5)
 
 
@@ -20,7 +21,7 @@ def contents(folder):
 
 
 def write(folder, model=b"a model"):
-    manifest = Manifest({}, IMAGE, TASK, "fp32", "u8", PROVENANCE, verdict().summary())
+    manifest = Manifest({}, IMAGE, ONE, "fp32", "u8", PROVENANCE, verdict().summary())
     write_bundle(folder, {"model.onnx": model, "golden.npz": GOLDEN.to_bytes()}, verdict().to_dict(), manifest)
 
 
@@ -84,16 +85,16 @@ def test_a_refusal_replaces_an_earlier_one(tmp_path):
 
 
 def test_a_shared_bundle_names_its_lines_and_how_to_choose_one(tmp_path):
-    line = Line(TASK, PROVENANCE, verdict().summary())
-    manifest = Manifest({}, IMAGE, None, "fp32", "u8", PROVENANCE, verdict().summary(), {"left": line, "right": line})
+    lines = {"left": ONE[SOLE], "right": ONE[SOLE]}
+    manifest = Manifest({}, IMAGE, lines, "fp32", "u8", PROVENANCE, verdict().summary())
     write_bundle(tmp_path / "shared", {"model.onnx": b"a model"}, verdict().to_dict(), manifest)
     text = (tmp_path / "shared" / "README.md").read_text()
     assert "`left`, `right`" in text and " adapter=left input=" in text and "golden.npz" not in text
-    assert Manifest.read(tmp_path / "shared").lines == {"left": line, "right": line}
+    assert Manifest.read(tmp_path / "shared").lines == lines
 
 
 def test_a_signature_is_over_the_manifest_and_no_surplus_file(tmp_path):
-    manifest = Manifest({}, IMAGE, TASK, "fp32", "u8", PROVENANCE, verdict().summary())
+    manifest = Manifest({}, IMAGE, ONE, "fp32", "u8", PROVENANCE, verdict().summary())
     write_bundle(tmp_path / "edge", {"model.onnx": b"a model"}, {}, manifest, sign=lambda content: b"by me: " + content)
     held = contents(tmp_path / "edge")
     assert held["manifest.sig"] == b"by me: " + held["manifest.json"]

@@ -14,7 +14,7 @@ from src.backbones import image_spec
 from src.backbones.pixels import normalise
 from src.deploy import Candidate, export_onnx, ship
 from src.edge import Runtime, decode, load
-from src.lora import inject, merge
+from src.lora import inject
 from src.lora.targets import classifiers
 from src.spec import TaskSpec
 from tests.conftest import ROOT
@@ -92,8 +92,8 @@ def adapted(model, image, paths):
 def check(model, image, paths, run):
     trained, labels = adapted(model, image, paths)
     assert len(set(labels)) > 1
-    candidate = Candidate(trained, merge(copy.deepcopy(trained)), image, TASK)
-    verdict = ship(candidate, {"val": list(zip(paths, labels, strict=True))}, run, "fp32", {})
+    candidate = Candidate(lambda: copy.deepcopy(trained), TASK, {"val": list(zip(paths, labels, strict=True))})
+    verdict = ship(candidate, image, run)
     assert verdict.passed, verdict.reasons()
     parity = verdict.parity
     assert parity.max_abs_logit_diff <= 1e-4 * parity.logit_scale

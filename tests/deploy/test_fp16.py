@@ -6,6 +6,7 @@ from onnx import TensorProto
 from src.deploy.fp16 import to_fp16
 from src.deploy.graph import export_onnx
 from src.deploy.model_file import write_model
+from src.edge.manifest import SOLE
 from src.edge.session import open_session, read_specs, run_session
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, pixels
 
@@ -36,4 +37,4 @@ def test_layers_are_half_and_the_head_is_not(files):
 def test_the_file_keeps_its_promises(files):
     proto = onnx.load(files[1])
     assert [(item.domain, item.version) for item in proto.opset_import] == [("", 18)] and proto.ir_version == 8
-    assert read_specs(open_session(files[1].read_bytes(), 1)) == (IMAGE, TASK)
+    assert read_specs(open_session(files[1].read_bytes(), 1)) == (IMAGE, {SOLE: TASK})

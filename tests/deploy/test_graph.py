@@ -16,6 +16,7 @@ from torch import nn
 from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
 from src.deploy.graph import ExportOptions, export_onnx
+from src.edge.manifest import SOLE
 from src.edge.session import open_session, read_specs, run_session
 from src.spec import QUARTER_TURNS, VIEWS, ImageSpec, TaskSpec
 
@@ -70,7 +71,7 @@ def test_every_kind_of_task_decides_in_the_graph_as_in_torch(tmp_path, task):
     else:
         np.testing.assert_array_equal(decision, decided)
         assert decision.dtype == np.int64
-    assert read_specs(session) == (IMAGE, task)
+    assert read_specs(session) == (IMAGE, {SOLE: task})
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_file_is_alone_and_old_enough_for_old_runtimes(written):
 
 def test_file_carries_its_specs(written):
     specs = read_specs(open_session(written.read_bytes(), 1))
-    assert specs == (IMAGE, task())
+    assert specs == (IMAGE, {SOLE: task()})
 
 
 def test_file_holds_no_trace_of_the_machine(written):

@@ -12,9 +12,9 @@ import pytest
 
 from src.backbones import create_backbone
 from src.deploy.limits import Budget
-from src.deploy.shipping import Candidate, ship
+from src.deploy import Candidate, ship
 from src.edge import Runtime, load
-from tests.deploy.nets import TASK, saved
+from tests.deploy.nets import TASK, plain, saved
 
 OLDEST = ("onnxruntime==1.16.*", "numpy<2", "pillow")
 ROOT = Path(__file__).parents[2]
@@ -55,8 +55,8 @@ def test_it_decides_as_todays_does(oldest, tmp_path, name, precision):
     model.eval().get_classifier().weight.data.mul_(30)  # decisions that no rounding turns
     samples = saved(tmp_path / "pictures", 24)
     paths = [path for path, _ in samples]
-    candidate = Candidate(model, model, image, TASK, paths)
-    verdict = ship(candidate, {"val": samples}, tmp_path, precision, {}, FREE)
+    candidate = Candidate(lambda: model, TASK, {"val": samples}, merge=plain, calibration=paths)
+    verdict = ship(candidate, image, tmp_path, precision, budget=FREE)
     assert verdict.passed, verdict.reasons()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ended = subprocess.run(

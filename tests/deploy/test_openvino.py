@@ -9,10 +9,11 @@ from src.deploy import openvino
 from src.deploy.graph import ExportOptions, export_onnx
 from src.deploy.limits import Budget
 from src.deploy.openvino import openvino_stage, require_openvino
-from src.deploy.shipping import Candidate, ship
+from src.deploy.shipping import ship
 from src.deploy.stages import onnx_stage, run_stages
+from src.deploy.trial import Candidate
 from src.spec import TaskSpec
-from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, saved
+from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, plain, saved
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,10 @@ def test_a_value_has_no_probabilities(tmp_path, samples):
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_it_is_one_more_stage_of_the_gate(tmp_path, samples, precision):
-    candidate = Candidate(conv_net(), conv_net(), IMAGE, TASK, [path for path, _ in samples], openvino=True)
+    paths = [path for path, _ in samples]
+    candidate = Candidate(conv_net, TASK, {"val": samples, "test": samples[:6]}, merge=plain, calibration=paths)
     free = Budget(max_accuracy_drop=0.9, min_speedup=0)
-    verdict = ship(candidate, {"val": samples, "test": samples[:6]}, tmp_path, precision, {}, free)
+    verdict = ship(candidate, IMAGE, tmp_path, precision, budget=free, openvino=True)
     assert verdict.passed and verdict.parity.stage == precision
     written = json.loads((tmp_path / "edge" / "parity.json").read_text())
     for stages in (written["stages"], written["also"]["test"]["stages"]):
@@ -59,8 +61,8 @@ def test_a_runtime_that_decides_otherwise_keeps_the_file_back(tmp_path, samples,
         return replace(stage, run=lambda pixels: (stage.run(pixels)[0] + 1, *stage.run(pixels)[1:]))
 
     monkeypatch.setattr("src.deploy.shipping.openvino_stage", other)
-    candidate = Candidate(conv_net(), conv_net(), IMAGE, TASK, openvino=True)
-    verdict = ship(candidate, {"val": samples}, tmp_path, "fp32", {})
+    candidate = Candidate(conv_net, TASK, {"val": samples}, merge=plain)
+    verdict = ship(candidate, IMAGE, tmp_path, openvino=True)
     assert not verdict.passed and verdict.reasons()[0].startswith("openvino: max |d logit|")
     assert not (tmp_path / "edge").exists()
 

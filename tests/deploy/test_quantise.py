@@ -11,6 +11,7 @@ from src.deploy.graph import export_onnx
 from src.deploy.layers import find_layers
 from src.deploy.model_file import write_model
 from src.deploy.quantise import quantisable, quantiser
+from src.edge.manifest import SOLE
 from src.edge.session import open_session, read_specs, run_session
 from src.spec import ImageSpec, TaskSpec
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, pixels
@@ -40,7 +41,7 @@ def test_all_layers_but_the_head_are_int8_per_channel(case):
     whole = [item for item in proto.graph.initializer if item.data_type == onnx.TensorProto.FLOAT]
     assert sum(sorted(item.dims) in ([2, 32], [2, 48]) for item in whole) == 1  # the head
     assert [(item.domain, item.version) for item in proto.opset_import] == [("", 18)] and proto.ir_version == 8
-    assert read_specs(open_session(path.read_bytes(), 1)) == (IMAGE, TASK)
+    assert read_specs(open_session(path.read_bytes(), 1)) == (IMAGE, {SOLE: TASK})
     assert path.stat().st_size < len(model.SerializeToString())
 
 

@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from src.deploy import LineCandidate, ExportOptions, sharing, ship_lines
+from src.deploy import Candidate, ExportOptions, sharing, ship_lines
 from src.deploy.bundle import write_bundle
 from src.edge import Runtime, decode
-from src.edge.manifest import Manifest
+from src.deploy.stages import run_stages
+from src.edge.manifest import SOLE, Line, Manifest
 from tests.deploy.lines import backbone, task, trained
 from tests.deploy.nets import saved
 
@@ -24,7 +25,7 @@ def candidates(pictures, names=LINES):
         build = partial(trained, seed, **settings)
         kind = task(settings.get("classes", 2))
         labels = [(path, kind.classes[i % len(kind.classes)]) for i, (path, _) in enumerate(pictures)]
-        found[name] = LineCandidate(build, kind, {"val": labels[:8], "test": labels[8:]}, {"date": "2025-01-01"})
+        found[name] = Candidate(build, kind, {"val": labels[:8], "test": labels[8:]}, {"date": "2025-01-01"})
     return found
 
 
@@ -47,7 +48,7 @@ def test_every_line_decides_as_its_own_model(shared, pictures):
     images = [decode(path) for path, _ in pictures]
     for name, candidate in candidates(pictures).items():
         stage = sharing.torch_stage("trained", candidate.build(), runtime.image, candidate.task)
-        (expected,) = sharing.run_stages([stage], [path for path, _ in pictures], runtime.image)
+        (expected,) = run_stages([stage], [path for path, _ in pictures], runtime.image)
         decided = runtime.predict(images, adapter=name)
         assert [item.label for item in decided] == [candidate.task.classes[i] for i in expected[2]]
         chances = np.array([list(item.probabilities.values()) for item in decided])
@@ -132,7 +133,7 @@ def test_what_is_no_earlier_result_is_left_alone(pictures, tmp_path):
             ship_lines(lines, backbone()[1], folder, ExportOptions(), BASE)
         assert os.listdir(place) == ["keep.txt"]
         shutil.rmtree(place)
-    write_bundle(folder, {"model.onnx": b""}, {}, Manifest({}, backbone()[1], task(), "fp32", "u8", {}, {}))
+    write_bundle(folder, {"model.onnx": b""}, {}, Manifest({}, backbone()[1], {SOLE: Line(task(), {}, {})}, "fp32", "u8", {}, {}))
     with pytest.raises(ValueError, match="is the bundle of one line"):
         ship_lines(lines, backbone()[1], folder, ExportOptions(), BASE)
 
@@ -145,7 +146,7 @@ def test_names_that_differ_in_capitals_only_are_refused(pictures, tmp_path):
 
 def test_a_line_that_shares_no_base_is_named(pictures, tmp_path):
     lines = candidates(pictures, ["left"])
-    dora = LineCandidate(partial(trained, 1, kind="dora"), task(), lines["left"].samples, {})
+    dora = Candidate(partial(trained, 1, kind="dora"), task(), lines["left"].samples, {})
     with pytest.raises(ValueError, match=r"odd: .*dora.*: export it by itself"):
         ship_lines(lines | {"odd": dora}, backbone()[1], tmp_path / "shared", ExportOptions(), BASE)
     assert not os.listdir(tmp_path)

@@ -7,9 +7,9 @@ import onnx
 import pytest
 import torch
 
-from src.deploy import shipping as shipping
+from src.deploy import Candidate, ExportOptions, ship, shipping
 from src.deploy.limits import Budget
-from src.deploy.shipping import Candidate, ship
+from src.deploy.stages import run_stages
 from src.edge import ImageError, Runtime, decode
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, saved
 
@@ -27,7 +27,7 @@ def samples(tmp_path_factory):
 def labelled(model, given):
     with torch.inference_mode():
         stage = shipping.torch_stage("trained", model, IMAGE, TASK)
-        (outputs,) = shipping.run_stages([stage], [path for path, _ in given], IMAGE)
+        (outputs,) = run_stages([stage], [path for path, _ in given], IMAGE)
     return [(path, TASK.classes[index]) for (path, _), index in zip(given, outputs[2], strict=True)]
 
 
@@ -37,12 +37,13 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-def candidate(samples, seed=0, trained=None, build=conv_net):
-    return Candidate(trained or build(seed), build(seed), IMAGE, TASK, [path for path, _ in samples])
+def candidate(samples, seed=0, trained=None, build=conv_net, **splits):
+    made = {"merge": lambda _: build(seed), "calibration": [path for path, _ in samples]}
+    return Candidate(lambda: trained or build(seed), TASK, splits or {"val": samples}, PROVENANCE, **made)
 
 
 def shipped(run, samples, precision="fp32", budget=None, seed=0):
-    return ship(candidate(samples, seed), {"val": samples}, run, precision, PROVENANCE, budget)
+    return ship(candidate(samples, seed), IMAGE, run, precision, budget=budget)
 
 
 def contents(folder):
@@ -74,7 +75,7 @@ def test_every_stage_is_measured_against_the_trained_model(run, samples):
 
 def test_attention_is_quantised_in_the_moment_of_the_run(run, tmp_path):
     given = labelled(attention_net(), saved(tmp_path / "pictures", 16))
-    verdict = ship(candidate(given, build=attention_net), {"val": given}, run, "int8", PROVENANCE, FREE)
+    verdict = ship(candidate(given, build=attention_net), IMAGE, run, "int8", budget=FREE)
     ops = {node.op_type for node in onnx.load(run / "edge" / "model.onnx").graph.node}
     assert verdict.passed and verdict.search.way == "dynamic" and {"DynamicQuantizeLinear", "MatMulInteger"} <= ops
 
@@ -93,13 +94,13 @@ def test_int8_that_is_not_fast_enough_is_refused_and_the_earlier_bundle_stays(ru
 def test_a_merge_that_changed_the_model_is_refused_before_anything_is_quantised(run, samples, monkeypatch):
     monkeypatch.setattr(shipping, "find_int8", lambda *_: pytest.fail("quantised"))
     wrong = candidate(samples, seed=1, trained=conv_net(0))
-    verdict = ship(wrong, {"val": samples}, run, "int8", PROVENANCE)
+    verdict = ship(wrong, IMAGE, run, "int8")
     assert not verdict.passed and os.listdir(run) == ["edge-refused-int8"]
     assert verdict.reasons()[0].startswith("merged: max |d logit|")
 
 
 def test_the_first_split_decides_and_the_others_are_reported(run, samples):
-    verdict = ship(candidate(samples), {"val": samples[:3], "test": samples}, run, "fp16", PROVENANCE)
+    verdict = ship(candidate(samples, val=samples[:3], test=samples), IMAGE, run, "fp16")
     written = json.loads((run / "edge" / "parity.json").read_text())
     assert (verdict.parity.split, verdict.parity.images) == ("val", 3) == (written["split"], written["images"])
     assert written["also"]["test"]["images"] == 24 and written["also"]["test"]["passed"]
@@ -121,7 +122,7 @@ def test_an_unknown_precision_is_refused_and_nothing_else_is_shipped(run, sample
 
 def test_int8_without_training_pictures_is_an_error(run, samples):
     with pytest.raises(ValueError, match="calibrated on training images, and there are none"):
-        ship(Candidate(conv_net(), conv_net(), IMAGE, TASK), {"val": samples}, run, "int8", PROVENANCE)
+        ship(replace(candidate(samples), calibration=()), IMAGE, run, "int8")
     assert not os.listdir(run)
 
 
@@ -143,8 +144,7 @@ def test_the_same_model_gives_the_same_int8_bytes(run, samples):
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("profile", ["u8-resize", "u8-matmul", "float"])
 def test_every_profile_goes_through_the_gate_and_the_runtime(run, samples, profile, precision):
-    asking = replace(candidate(samples), profile=profile)
-    verdict = ship(asking, {"val": samples}, run, precision, PROVENANCE, FREE)
+    verdict = ship(candidate(samples), IMAGE, run, precision, ExportOptions(profile), FREE)
     assert verdict.passed, verdict.reasons()
     assert json.loads((run / "edge" / "manifest.json").read_text())["profile"] == profile
     runtime = Runtime(run)
@@ -156,6 +156,6 @@ def test_every_profile_goes_through_the_gate_and_the_runtime(run, samples, profi
 
 
 def test_a_camera_of_another_size_is_told_so(run, samples):
-    ship(replace(candidate(samples), profile="u8-matmul"), {"val": samples}, run, "fp32", PROVENANCE)
+    ship(candidate(samples), IMAGE, run, "fp32", ExportOptions("u8-matmul"))
     with pytest.raises(ImageError, match="takes 36 x 40 pixels, not 7 x 9"):
         Runtime(run).predict([np.zeros((7, 9, 3), np.uint8)])

@@ -71,7 +71,7 @@ def bundle(tmp_path):
 def seal(folder, tasks=TASKS):
     hashes = {path.name: sha256(path.read_bytes()) for path in folder.iterdir() if path.name != MANIFEST}
     lines = {name: Line(task, {}, {}) for name, task in tasks.items()}
-    manifest = Manifest(hashes, IMAGE, None, "fp32", "u8", {}, {}, lines)
+    manifest = Manifest(hashes, IMAGE, lines, "fp32", "u8", {}, {})
     (folder / MANIFEST).write_text(json.dumps(manifest.to_dict()))
 
 

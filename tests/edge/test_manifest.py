@@ -1,15 +1,17 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
-from src.edge.manifest import FORMAT, MANIFEST, MODEL, Manifest, find_bundle, sha256
+from src.edge.manifest import FORMAT, MANIFEST, MODEL, SOLE, Line, Manifest, find_bundle, sha256
 from src.spec import ImageSpec, TaskSpec
 
+TASK = TaskSpec("classification", ("bad", "good"), "bad", ("identity", "both"))
 HELD = Manifest(
     files={MODEL: "ab"},
     image=ImageSpec((6, 4), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2), "bicubic", 0.9, "center"),
-    task=TaskSpec("classification", ("bad", "good"), "bad", ("identity", "both")),
+    lines={SOLE: Line(TASK, {"adapter": "cd"}, {"images": 3})},
     precision="fp32",
     profile="u8",
     provenance={"adapter": "cd"},
@@ -26,9 +28,32 @@ def test_round_trip_through_json(tmp_path):
     assert Manifest.read(written(tmp_path, HELD.to_dict())) == HELD
 
 
+def test_one_line_is_written_as_the_task_and_several_as_lines(tmp_path):
+    one = HELD.to_dict()
+    assert list(one) == [
+        *("files", "image", "task", "precision", "profile", "provenance", "parity", "lines", "format", "sha256")
+    ]
+    assert one["task"]["classes"] == ("bad", "good") and one["lines"] == {}
+    assert HELD.task == TASK and HELD.names == ()
+    line = HELD.lines[SOLE]
+    several = replace(HELD, lines={"left": line, "right": line})
+    held = several.to_dict()
+    assert held["task"] is None and set(held["lines"]) == {"left", "right"} == set(several.names)
+    assert list(held) == list(one) and Manifest.read(written(tmp_path, held)) == several
+    with pytest.raises(ValueError, match="holds the lines left, right: choose one with adapter=NAME"):
+        _ = several.task
+
+
+def test_a_manifest_of_before_lines_is_read(tmp_path):
+    values = {key: value for key, value in HELD.to_dict().items() if key not in ("lines", "sha256")}
+    stated = sha256(json.dumps(values, sort_keys=True).encode())
+    assert Manifest.read(written(tmp_path, values | {"sha256": stated})) == HELD
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
+        (HELD.to_dict() | {"lines": {"": {}}, "task": None}, "one task and several lines"),
         ("{", "it is damaged .*: copy the bundle again, or"),
         ("[]", rf"reads format {FORMAT}\): export"),
         (HELD.to_dict() | {"format": FORMAT + 1}, rf"reads format {FORMAT}\): update Graft, or"),

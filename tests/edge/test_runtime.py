@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from src.edge import ImageError, Runtime, resize
 from src.edge.golden import GOLDEN, Golden
-from src.edge.manifest import MANIFEST, MODEL, Manifest, sha256
+from src.edge.manifest import MANIFEST, MODEL, SOLE, Line, Manifest, sha256
 from src.edge.preprocess import scale_grey
 from src.edge.session import INPUT, OUTPUTS, open_session, run_session
 from src.spec import ImageSpec, Measurement, TaskSpec
@@ -49,7 +49,8 @@ def write_bundle(folder, image=IMAGE, model=None, golden=None):
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     hashes = {name: sha256(content) for name, content in contents.items()}
-    (folder / MANIFEST).write_text(json.dumps(Manifest(hashes, image, TASK, "fp32", "u8", {}, {}).to_dict()))
+    manifest = Manifest(hashes, image, {SOLE: Line(TASK, {}, {})}, "fp32", "u8", {}, {})
+    (folder / MANIFEST).write_text(json.dumps(manifest.to_dict()))
     return folder
 
 

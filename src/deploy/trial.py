@@ -1,0 +1,193 @@
+"""The trial of a file that asks to be shipped: its parity, its speed, its golden samples, and what follows from them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import nn
+
+from ..edge.golden import Golden
+from ..edge.lines import ActiveAdapter, adapter_file, golden_file
+from ..edge.manifest import MODEL, Line, Manifest
+from ..edge.preprocess import load
+from ..edge.profile import FITS
+from ..edge.session import Outputs
+from ..edge.signature import Signer
+from ..lora import merge
+from ..spec import ImageSpec, TaskSpec
+from .bundle import write_bundle, write_refusal
+from .decisions import Samples, has_score, targets_of
+from .gate import Verdict, summarise
+from .golden_samples import choose_golden
+from .graph import ExportOptions
+from .limits import Budget, limits
+from .parity import Parity, judge
+from .speed import Speed, measure_speed
+from .stages import Stage, onnx_stage, run_stages
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained line that asks to be shipped, alone or beside others on one base.
+
+    Attributes:
+        build: Gives its model as it was trained, adapters unmerged, on the CPU, in fp32 and eval mode.
+        task: Classes and views.
+        samples: Path and truth of the images to compare, by split; the first split decides, the others are measured
+            and reported.
+        provenance: Where it comes from, as JSON-ready values.
+        merge: Makes of what `build` gives the plain network that is exported.
+        calibration: Training images, for the activation ranges of int8.
+    """
+
+    build: Callable[[], nn.Module]
+    task: TaskSpec
+    samples: Mapping[str, Samples]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    merge: Callable[[nn.Module], nn.Module] = merge
+    calibration: Sequence[Path] = ()
+
+    @property
+    def deciding_split(self) -> str:
+        """Name of the split by which the gate decides."""
+        return next(iter(self.samples))
+
+    def paths(self, split: str | None = None) -> list[Path]:
+        """Return the images of a split, by default of the one that decides."""
+        return [path for path, _ in self.samples[split or self.deciding_split]]
+
+
+@dataclass
+class Trial:
+    """One candidate on its way through the gate.
+
+    Attributes:
+        candidate: The line.
+        image: How a picture becomes the network's input.
+        options: Profile and opset.
+        merged: The fp32 file of its merged network, against which the speed is measured.
+        file: The file that asks to be shipped.
+        adapter: What the file decides with, where it is the base of several lines.
+        precision: Number format of the file.
+        budget: What int8 may cost and must bring.
+    """
+
+    candidate: Candidate
+    image: ImageSpec
+    options: ExportOptions
+    merged: Path
+    file: Path
+    adapter: Path | None = None
+    precision: str = "fp32"
+    budget: Budget = field(default_factory=Budget)
+
+    def other_splits(self) -> list[str]:
+        """Return the splits that are measured beside the one that decides: those that a score can be taken of."""
+        _, *others = self.candidate.samples
+        compared = [split for split in others if has_score(self.candidate.samples[split], self.candidate.task)]
+        for split in others:
+            if split not in compared:
+                log.warning("%s is not compared: all its values are the same, which have no R2", split)
+        return compared
+
+    def stage(self, model: bytes | None = None) -> Stage:
+        """Return the outputs of the file, or of another one in its place."""
+        content = self.file.read_bytes() if model is None else model
+        views = len(self.candidate.task.views)
+        return onnx_stage(self.precision, content, self.options.profile, views, self._active_adapter())
+
+    def run(self, stages: Sequence[Stage], split: str) -> list[Outputs]:
+        """Run stages on the images of a split, and return the outputs of each."""
+        return run_stages(stages, self.candidate.paths(split), self.image)
+
+    def judge(self, stage: Stage, split: str, expected: Outputs) -> Parity:
+        """Compare a stage of the file with the outputs of the trained model."""
+        (found,) = self.run([stage], split)
+        allowed = limits(self.precision, self.options.profile, self.budget)
+        samples, task = self.candidate.samples[split], self.candidate.task
+        return judge(samples, task, expected, found, stage.name, split, allowed)
+
+    def measure_speed(self, min_speedup: float | None = None) -> Speed:
+        """Time the file against that of the merged network."""
+        picture = self.load(self.candidate.paths()[0])
+        files = self.merged.read_bytes(), self.file.read_bytes()
+        return measure_speed(*files, picture, min_speedup, self._active_adapter())
+
+    def load(self, path: Path) -> NDArray[Any]:
+        """Return a picture as the file takes it."""
+        return load(path, self.image, FITS[self.options.profile])
+
+    def files(self, line: str) -> dict[str, bytes]:
+        """Return what a bundle holds for the line of this name beside the model, by name of the file."""
+        held = {golden_file(line): self._golden().to_bytes()}
+        return held if self.adapter is None else {adapter_file(line): self.adapter.read_bytes(), **held}
+
+    def _golden(self) -> Golden:
+        """Choose the golden samples from the split that decides."""
+        form = (self.precision, self.options.profile)
+        return choose_golden(self.stage().run, self.candidate.paths(), self.image, self.candidate.task, *form)
+
+    def _active_adapter(self) -> ActiveAdapter | None:
+        return None if self.adapter is None else ActiveAdapter(self.adapter.read_bytes())
+
+
+def settle(
+    trials: Mapping[str, Trial],
+    verdicts: Mapping[str, Verdict],
+    parity: dict[str, Any],
+    provenance: dict[str, Any],
+    folder: Path,
+    refusal: Path,
+    sign: Signer | None,
+) -> None:
+    """Replace the bundle where the gate passed, else leave it and write the figures of the refusal.
+
+    Args:
+        trials: The trial of every line by its name; all have the same file.
+        verdicts: What the gate measured of each line.
+        parity: What `parity.json` holds; its `passed` decides.
+        provenance: Where the model comes from, as JSON-ready values.
+        folder: The bundle's folder.
+        refusal: Where the figures of a refusal go.
+        sign: Signs the bundle, where it is to be signed.
+    """
+    if not parity["passed"]:
+        write_refusal(refusal, parity)
+        return
+    first = next(iter(trials.values()))
+    contents = {MODEL: first.file.read_bytes()}
+    for name, trial in trials.items():
+        contents |= trial.files(name)
+    lines = {
+        name: Line(trial.candidate.task, trial.candidate.provenance, verdicts[name].summary())
+        for name, trial in trials.items()
+    }
+    form = (first.precision, first.options.profile)
+    manifest = Manifest({}, first.image, lines, *form, provenance, summarise(parity))
+    write_bundle(folder, contents, parity, manifest, sign)
+    shutil.rmtree(refusal, ignore_errors=True)  # an earlier refusal is over
+
+
+def require_usable(candidate: Candidate) -> None:
+    """Refuse images that no gate can judge by, before any work.
+
+    Raises:
+        ValueError: A split has none, or one of an unknown class.
+    """
+    for split, samples in candidate.samples.items():
+        targets_of(samples, candidate.task, split)
+
+
+def camera_size(candidates: Sequence[Candidate], image: ImageSpec) -> tuple[int, int] | None:
+    """Return height and width of the candidates' images, or None where they have several sizes."""
+    paths = (path for candidate in candidates for split in candidate.samples for path in candidate.paths(split))
+    sizes = {load(path, image, FITS["u8-matmul"]).shape[:2] for path in paths}
+    return sizes.pop() if len(sizes) == 1 else None
