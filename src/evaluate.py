@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from .command import requires, run
 
 with requires("train"):
     from hydra.utils import instantiate
     from rich.console import Console
-    from torch import nn
 
     from .atomic import new_folder, nothing_left
     from .data import ImageData
     from .data.aims import names_of
-    from .data.moved import LOADING, PLACES, found_by, moved
     from .data.naming import near
-    from .data.trusted import require_trusted
-    from .report import Predictions, describe_views, print_figures, record, tabulate
-    from .tasks import (
-        Trained,
-        predict_logits,
-        read_trained,
-        require_learnt,
-        require_own_cut,
-        require_own_images,
-        require_unseen,
-    )
+    from .evaluation import compare_views, judge, own_data
+    from .report import print_figures, record
+    from .tasks import Trained, read_trained, require_learnt, require_unseen
     from .typed import given, require_types
 
 log = logging.getLogger(__name__)
@@ -80,61 +69,6 @@ def main(config: DictConfig) -> None:
     print_figures(Console(), folder, figures)
     if trained.has_other_views:
         print(compare_views(trained, model, data, predictions))
-
-
-def judge(trained: Trained, model: nn.Module, data: ImageData, splits: Sequence[str]) -> Predictions:
-    """Return what a file decides about the images of some splits, a row each.
-
-    Args:
-        trained: The file.
-        model: What it builds.
-        data: The images.
-        splits: Names of those to judge.
-    """
-    logits = predict_logits(model, data, splits, trained.image, trained.task)
-    return tabulate(logits, {split: data.samples(split) for split in logits}, trained.task)
-
-
-def compare_views(trained: Trained, model: nn.Module, data: ImageData, chosen: Predictions) -> str:
-    """Return in one line what other views than those of the training cost or gain.
-
-    Args:
-        trained: The file, with the other views.
-        model: What it builds.
-        data: The images.
-        chosen: What it decides about them; the first split is compared.
-    """
-    split = chosen.splits[0]
-    own = judge(trained.with_views(None), model, data, [split])
-    passes = (len(trained.own_views), len(trained.task.views))
-    return describe_views(own, chosen.of(split), trained.task.positive, passes)
-
-
-def own_data(trained: Trained, anew: Mapping[str, Any] | None = None, judging: bool = False) -> ImageData:
-    """Return the data that a file was trained on, split as it was then.
-
-    Args:
-        trained: The file.
-        anew: Where the data lie now and how they are loaded, by key; None where all is as it was.
-        judging: Whether figures are to come of it.
-
-    Raises:
-        ValueError: The file names no data, the images are gone or are others, or as `require_own_cut`.
-    """
-    settings = trained.provenance.get("config", {}).get("data")
-    if not isinstance(settings, dict):
-        raise ValueError(
-            f"{trained.path} does not say what it was trained on: name images with data=folder data.root=DIR"
-        )
-    require_trusted(settings)
-    wanted = OmegaConf.create({"data": moved(settings, anew or {}, (*PLACES, *LOADING))})
-    require_types(wanted)
-    data: ImageData = instantiate(wanted.data)(image=trained.image)
-    if named := found_by(anew or {}):
-        require_own_images(trained, data, named)
-    data.setup("fit")
-    require_own_cut(trained, data, judging)
-    return data
 
 
 def other_data(trained: Trained, settings: DictConfig) -> ImageData:

@@ -28,7 +28,7 @@ with requires("train"):
         ship_lines,
     )
     from .edge import Signer, read_signer
-    from .evaluate import compare_views, judge, own_data
+    from .evaluation import compare_views, judge, own_data
     from .tasks import Trained, read_lines, read_trained
     from .typed import given
 

@@ -8,12 +8,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"src", "graft"}  # the package has two names, so that its code uses neither
 BELOW = {
-    *("__init__", "atomic", "command", "draws", "errors", "flags", "folders", "mistyped", "overrides", "recipe"),
-    *("remarks", "resumed", "spec", "typed"),
+    *("__init__", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped", "overrides"),
+    *("recipe", "remarks", "resumed", "spec", "typed"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
-    *("atomic", "backbones", "command", "data", "deploy", "evaluate", "folders", "lora", "overrides", "report"),
+    *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "overrides", "report"),
     *("recipe", "resumed", "spec", "tasks", "training", "typed"),
 }
 MAY_IMPORT = {
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "overrides": set(),
     "typed": set(),
     "command": {"errors", "flags", "mistyped", "overrides", "remarks"},
+    "evaluation": {"data", "report", "tasks", "typed"},
     "folders": {"atomic", "command"},
     "recipe": {"backbones", "data", "tasks"},
     "resumed": {"data", "tasks", "typed"},
@@ -44,7 +45,7 @@ MAY_IMPORT = {
         *("atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "remarks", "report", "spec", "tasks"),
     },
     **dict.fromkeys(COMMANDS, ABOVE),
-    "export": {"atomic", "command", "data", "deploy", "edge", "evaluate", "tasks", "typed"},
+    "export": {"atomic", "command", "data", "deploy", "edge", "evaluation", "tasks", "typed"},
     "predict": {"command", "edge", "spec"},
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
@@ -96,6 +97,10 @@ def test_own_packages_are_imported_at_the_top(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert not [name for name in imports(node, path) if name.split(".")[0] == "src"], f"{path}: in {node.name}"
+
+
+def test_no_command_is_imported():
+    assert not set().union(*MAY_IMPORT.values()) & COMMANDS
 
 
 def test_every_layer_is_known():
