@@ -18,7 +18,7 @@ with requires("train"):
     from .atomic import new_folder, nothing_left
     from .data import ImageData
     from .data.aims import names_of
-    from .data.naming import near
+    from .near import near
     from .evaluation import compare_views, judge, own_data
     from .report import print_figures, record
     from .tasks import Trained, read_trained, require_learnt, require_unseen

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Sequence
+
+from .near import near_names
 
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _VALUED = (
@@ -33,7 +34,7 @@ def require_flags(words: Sequence[str], verb: str, sweeps: bool) -> None:
         flag, equal, value = word.partition("=")
         if not flag.startswith("-") or flag in _HYDRA or (place and words[place - 1] in _VALUED):
             continue
-        if near := difflib.get_close_matches(flag, _LONG, n=1, cutoff=0.7):
+        if near := near_names(flag, _LONG, likeness=0.7):
             raise ValueError(f"there is no flag {flag}: did you mean {near[0]}?")
         if not equal:
             value = "".join(words[place + 1 : place + 2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 import sys
@@ -18,6 +17,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from .near import near_names
 from .overrides import options
 from .typed import find_unknown, require_types, takes
 
@@ -98,7 +98,7 @@ def _told(config: str, key: str, word: str, error: str) -> str:
         return f"there is no {key} with {group}={_chosen(config, key)[group]}: write {others[0]}{more}"
     if plus:
         return f"{place}: write +{key}= to add it"
-    for near in difflib.get_close_matches(last, known, n=1):
+    for near in near_names(last, known):
         name = f"{parent}.{near}" if parent else near
         if _tried(config, [f"{name}={word.partition('=')[2]}"], without=key):
             return f"{place}: did you mean {name}?"
@@ -188,5 +188,5 @@ def _composing() -> Iterator[None]:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = near_names(name, known)
     return f": did you mean {close[0]}?" if close else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import re
@@ -15,6 +14,8 @@ from typing import Any, Union
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+
+from .near import near_names
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 _LARGEST = 3.4e38  # of float32
@@ -51,7 +52,7 @@ def require_types(config: DictConfig) -> None:
 def takes(key: str, known: Sequence[str]) -> str:
     """Return what to say of a key for which its target takes no parameter."""
     place, _, name = key.rpartition(".")
-    close = difflib.get_close_matches(name, known, n=1)
+    close = near_names(name, known)
     return f"there is no {key} ({f'did you mean {close[0]}?' if close else f'{place} takes ' + ', '.join(known)})"
 
 

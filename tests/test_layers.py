@@ -8,13 +8,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"src", "graft"}  # the package has two names, so that its code uses neither
 BELOW = {
-    *("__init__", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped", "overrides"),
-    *("recipe", "remarks", "resumed", "spec", "typed"),
+    *("__init__", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped", "near"),
+    *("overrides", "recipe", "remarks", "resumed", "spec", "typed"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
-    *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "overrides", "report"),
-    *("recipe", "resumed", "spec", "tasks", "training", "typed"),
+    *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "near", "overrides"),
+    *("recipe", "report", "resumed", "spec", "tasks", "training", "typed"),
 }
 MAY_IMPORT = {
     "atomic": set(),
@@ -22,27 +22,29 @@ MAY_IMPORT = {
     "remarks": set(),
     "spec": set(),
     "errors": set(),
-    "flags": set(),
-    "mistyped": {"overrides", "typed"},
+    "near": set(),
+    "flags": {"near"},
+    "mistyped": {"near", "overrides", "typed"},
     "overrides": set(),
-    "typed": set(),
+    "typed": {"near"},
     "command": {"errors", "flags", "mistyped", "overrides", "remarks"},
     "evaluation": {"data", "report", "tasks", "typed"},
     "folders": {"atomic", "command"},
     "recipe": {"backbones", "data", "tasks"},
     "resumed": {"data", "tasks", "typed"},
     "edge": {"atomic", "spec"},
-    "lora": {"atomic"},
-    "backbones": {"atomic", "draws", "spec"},
-    "data": {"atomic", "draws", "edge", "errors", "spec"},
+    "lora": {"atomic", "near"},
+    "backbones": {"atomic", "draws", "near", "spec"},
+    "data": {"atomic", "draws", "edge", "errors", "near", "spec"},
     "metrics": set(),
     "decision": {"spec"},
-    "tasks": {"atomic", "backbones", "data", "lora", "metrics", "spec"},
+    "tasks": {"atomic", "backbones", "data", "lora", "metrics", "near", "spec"},
     "deploy": {"atomic", "backbones", "edge", "lora", "spec"},
     "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
     "training": {"atomic", "command", "data", "overrides", "report", "spec", "tasks"},
     "benchmarks": {
-        *("atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "remarks", "report", "spec", "tasks"),
+        *("atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "near", "remarks", "report", "spec"),
+        "tasks",
     },
     **dict.fromkeys(COMMANDS, ABOVE),
     "export": {"atomic", "command", "data", "deploy", "edge", "evaluation", "tasks", "typed"},
@@ -50,7 +52,7 @@ MAY_IMPORT = {
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
 TORCH_FREE = (
-    *("atomic", "remarks", "decision", "edge", "spec", "errors", "flags", "mistyped", "overrides", "command"),
+    *("atomic", "remarks", "decision", "edge", "near", "spec", "errors", "flags", "mistyped", "overrides", "command"),
     "predict",
 )
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}

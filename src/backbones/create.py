@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +13,7 @@ from timm.data.config import resolve_data_config
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 from torch import nn
 
+from ..near import near_names
 from ..atomic import is_unwritable
 from ..draws import Draws
 from ..spec import CROP_MODES, INTERPOLATIONS, ImageSpec
@@ -217,6 +217,6 @@ def _config(name: str) -> dict[str, Any]:
         config = None
     if config is None:
         known = timm.list_models() if not tag else timm.list_pretrained(f"{architecture}.*") or timm.list_models()
-        near = difflib.get_close_matches(name, known, n=4, cutoff=0.4)
-        raise ValueError(f"timm has no backbone {name!r}; near names: {', '.join(near) or 'none'}")
+        found = near_names(name, known, 4, 0.4)
+        raise ValueError(f"timm has no backbone {name!r}; near names: {', '.join(found) or 'none'}")
     return dict(config.to_dict())  # type: ignore[no-untyped-call]

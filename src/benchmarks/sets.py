@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..near import near
 from ..data import ElpvData, FolderData, ImageData
 from ..data.elpv import package_root
 
@@ -30,10 +30,8 @@ def find_sets(asked: Sequence[str], root: Path) -> tuple[tuple[str, ...], dict[s
     known = tuple(dict.fromkeys((*SETS, *(name for name in folders if not name.startswith(".")))))
     for name in asked:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
             raise ValueError(
-                f"datasets={name} is unknown{hint}: choose from {', '.join(known)}, or name a folder in {root}"
+                f"datasets={name} is unknown{near(name, known)}: choose from {', '.join(known)}, or name a folder in {root}"
             )
     wanted = tuple(dict.fromkeys(asked)) or known
     absent = {name: reason for name in wanted if (reason := _absence(name, root))}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..spec import JOINT
 from .listing import Sample, Target
-from .naming import near
+from ..near import near
 
 LARGEST = float(np.finfo(np.float32).max)  # what figures and the network can hold
 _NOWHERE = Path()

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from .aims import names_of
 from .listing import Sample
-from .naming import near
+from ..near import near
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..near import near
 from .datamodule import ImageData
 from .listing import Listing, Sample
 
@@ -40,9 +40,7 @@ class ElpvData(ImageData):
         """
         super().__init__(**options)
         if target not in TARGETS:
-            near = difflib.get_close_matches(target, TARGETS, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"unknown ELPV target {target!r}{hint}: choose one of {', '.join(TARGETS)}")
+            raise ValueError(f"unknown ELPV target {target!r}{near(target, TARGETS)}: choose one of {', '.join(TARGETS)}")
         self.target, self.soft_labels = target, soft_labels
 
     def read(self) -> Listing:

@@ -14,7 +14,8 @@ from .checks import require_learnable, require_one_spelling, require_whole_group
 from .datamodule import ImageData
 from .hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
 from .listing import SPLITS, Listing, Sample
-from .naming import SPLIT_NAMES, arranged, near, nfc, positive_class
+from ..near import near
+from .naming import SPLIT_NAMES, arranged, nfc, positive_class
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .naming import DEFECT_NAMES, near, split_of
+from .naming import DEFECT_NAMES, split_of
+from ..near import near
 
 Layout = tuple[str, ...]
 LEVELS = ("split", "group", "folder", "class")

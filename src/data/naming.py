@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import re
@@ -50,12 +49,6 @@ def split_of(folder: str) -> str | None:
     """Return the split that a folder's name stands for, such as `Training`, `val_images` or `test2017`, or None."""
     found = _SPLIT.fullmatch(folder.lower())
     return None if found is None else SPLIT_NAMES[found[1]]
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean X?)` for the known name that is like `name`, else nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def listed(names: Sequence[str], joint: str = ", ", most: int = 8) -> str:

@@ -15,7 +15,8 @@ from .categories import by_range, by_rarest, require_unlike
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
 from .listing import Listing, Sample, Target
-from .naming import SPLIT_NAMES, near, nfc, positive_class, spelled_on_disk
+from ..near import near
+from .naming import SPLIT_NAMES, nfc, positive_class, spelled_on_disk
 from .rows import Cell, Odd, read_rows, require_table
 
 AIMS: tuple[Target, ...] = ("label", "labels", "value")

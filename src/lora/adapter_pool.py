@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..near import near_names
 from .adapter_file import (
     check,
     counts,
@@ -191,7 +191,7 @@ class AdapterPool:
 
     def _find(self, name: str) -> PooledAdapter:
         if name not in self._pooled:
-            near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.3) or self.names
+            near = near_names(name, self.names, 3, 0.3) or self.names
             raise ValueError(
                 f"no adapter {name!r} in the pool; near names: {', '.join(near) or 'none, load one first'}"
             )

@@ -6,12 +6,12 @@ The names in the files and what they mean are those of PEFT 0.21 (`peft/utils/sa
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
+from ..near import near_names
 from .header import AdapterError
 
 WEIGHTS, PREFIX = "adapter_model.safetensors", "base_model.model."
@@ -29,7 +29,7 @@ def refuse_layers(model: nn.Module, names: Iterable[str]) -> None:
     for name in names:
         module = modules.get(name)
         if module is None:
-            near = ", ".join(difflib.get_close_matches(name, modules, n=3, cutoff=0.3)) or "none"
+            near = ", ".join(near_names(name, modules, 3, 0.3)) or "none"
             raise AdapterError(
                 f"this model has no layer {name}; near names: {near}. Create the backbone that it is for"
             )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
+from ..near import near_names
 from .adapters import INITS, KINDS, Recipe
 
 SCALINGS = ("lora", "rslora")
@@ -81,7 +81,7 @@ class LoraSettings:
         for option, patterns in (("ranks", self.ranks), ("alphas", self.alphas)):
             for glob in patterns:
                 if not any(_fits(name, glob) for name in layers):
-                    near = ", ".join(difflib.get_close_matches(glob, layers, n=5, cutoff=0.3)) or "none"
+                    near = ", ".join(near_names(glob, layers, 5, 0.3)) or "none"
                     raise ValueError(
                         f"lora.{option}: {glob!r} matches no adapted layer; near names: {near}. "
                         "Mend the glob, or widen lora.targets"

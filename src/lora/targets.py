@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+from ..near import near_names
 
 ROLES = ("all", "dense", "attention", "mlp", "conv")
 MARK = "role:"  # before a word of `ROLES` in a list, where a layer has that very name
@@ -110,7 +111,7 @@ def _nothing(target: str, candidates: list[Site]) -> str:
     target = target.removeprefix(MARK)
     if target in ROLES:
         return f"lora.targets={target!r} matches no layer of this backbone: choose another of {', '.join(ROLES)}"
-    near = difflib.get_close_matches(target, [*ROLES, *(site.name for site in candidates)], n=5, cutoff=0.3)
+    near = near_names(target, [*ROLES, *(site.name for site in candidates)], 5, 0.3)
     return (
         f"lora.targets: {target!r} matches no layer; near names: {', '.join(near) or 'none'}. "
         f"Use one of {', '.join(ROLES)} or globs of module names"

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
-from ..data.naming import near
+from ..near import near
 from ..metrics import LABELS
 from .base import START, VisionTask
 from .history import History

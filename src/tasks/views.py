@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..data.naming import near
+from ..near import near
 from ..spec import QUARTER_TURNS, VIEWS, ImageSpec
 
 

@@ -1,11 +1,6 @@
 import pytest
 
-from src.data.naming import near, positive_class, split_of
-
-
-def test_a_near_name_is_offered_and_a_far_one_is_not():
-    assert near("tets", ("train", "test")) == " (did you mean test?)"
-    assert near("zzz", ("train", "test")) == ""
+from src.data.naming import positive_class, split_of
 
 
 @pytest.mark.parametrize(

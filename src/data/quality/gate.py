@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..naming import near
+from ...near import near
 from .collection import Collection
 from .findings import CHECKS, Finding
 
