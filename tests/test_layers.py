@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"src", "graft"}  # the package has two names, so that its code uses neither
 BELOW = {
-    *("__init__", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped", "near"),
-    *("overrides", "recipe", "remarks", "resumed", "spec", "typed"),
+    *("__init__", "allocator", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped"),
+    *("near", "overrides", "recipe", "remarks", "resumed", "spec", "typed"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
@@ -17,6 +17,7 @@ ABOVE = {
     *("recipe", "report", "resumed", "spec", "tasks", "training", "typed"),
 }
 MAY_IMPORT = {
+    "allocator": set(),
     "atomic": set(),
     "draws": set(),
     "remarks": set(),
@@ -32,19 +33,19 @@ MAY_IMPORT = {
     "folders": {"atomic", "command"},
     "recipe": {"backbones", "data", "tasks"},
     "resumed": {"data", "tasks", "typed"},
-    "edge": {"atomic", "spec"},
+    "edge": {"allocator", "atomic", "spec"},
     "lora": {"atomic", "near"},
     "backbones": {"atomic", "draws", "near", "spec"},
     "data": {"atomic", "draws", "edge", "errors", "near", "spec"},
     "metrics": set(),
     "decision": {"spec"},
-    "tasks": {"atomic", "backbones", "data", "lora", "metrics", "near", "spec"},
-    "deploy": {"atomic", "backbones", "edge", "lora", "spec"},
+    "tasks": {"allocator", "atomic", "backbones", "data", "lora", "metrics", "near", "spec"},
+    "deploy": {"allocator", "atomic", "backbones", "edge", "lora", "spec"},
     "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
     "training": {"atomic", "command", "data", "overrides", "report", "spec", "tasks"},
     "benchmarks": {
-        *("atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "near", "remarks", "report", "spec"),
-        "tasks",
+        *("allocator", "atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "near", "remarks"),
+        *("report", "spec", "tasks"),
     },
     **dict.fromkeys(COMMANDS, ABOVE),
     "export": {"atomic", "command", "data", "deploy", "edge", "evaluation", "tasks", "typed"},
@@ -52,8 +53,8 @@ MAY_IMPORT = {
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
 TORCH_FREE = (
-    *("atomic", "remarks", "decision", "edge", "near", "spec", "errors", "flags", "mistyped", "overrides", "command"),
-    "predict",
+    *("allocator", "atomic", "remarks", "decision", "edge", "near", "spec", "errors", "flags", "mistyped"),
+    *("overrides", "command", "predict"),
 )
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))

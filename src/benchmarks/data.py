@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..backbones import image_spec
 from ..data import FolderData
-from ..tasks.memory import keep_freed_memory
+from ..allocator import keep_freed_memory
 from .measure import fresh_processes, interleaved, peaks
 from .suite import Column, Options, Row, Suite, failure
 from .table import count, ratio

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..tasks.memory import keep_freed_memory
+from ..allocator import keep_freed_memory
 from .suite import failure
 from .trainee import Case, build
 

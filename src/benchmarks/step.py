@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..backbones import image_spec
 from ..tasks.build import best_device
-from ..tasks.memory import keep_freed_memory
+from ..allocator import keep_freed_memory
 from .measure import interleaved, measured, peak_memory, saved_bytes
 from .methods import ALPHA, METHODS, RANK
 from .suite import Column, Options, Row, Suite, choose

@@ -18,7 +18,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.calibrate import MinMaxCalibrater, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from ..edge.memory import release_freed_memory
+from ..allocator import release_freed_memory
 from ..edge.session import INPUT
 from .layers import WEIGHTED, OnnxLayer, has_attention
 

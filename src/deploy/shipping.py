@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from ..edge.manifest import MODEL, SOLE
-from ..edge.memory import release_freed_memory
+from ..allocator import release_freed_memory
 from ..edge.session import Outputs
 from ..edge.signature import Signer
 from ..spec import ImageSpec

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..backbones.outputs import interpret
 from ..backbones.pixels import average_views, normalise
 from ..edge.lines import ActiveAdapter
-from ..edge.memory import release_freed_memory
+from ..allocator import release_freed_memory
 from ..edge.preprocess import load, resize
 from ..edge.profile import FITS, Fit
 from ..edge.session import Outputs, open_session, run_pictures

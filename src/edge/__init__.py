@@ -6,7 +6,7 @@ from .formats import IMAGE_SUFFIXES
 from .frames import Frame, Source
 from .inputs import find_images, find_source
 from .manifest import Manifest, find_bundle
-from .memory import release_freed_memory
+from ..allocator import release_freed_memory
 from .preprocess import ImageError, decode, load, resize
 from .runtime import Runtime
 from .signature import Signer, read_signer

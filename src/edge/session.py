@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..spec import ImageSpec, TaskSpec
 from .lines import ActiveAdapter
 from .manifest import SOLE
-from .memory import Watermark, release_freed_memory
+from ..allocator import Watermark, release_freed_memory
 
 log = logging.getLogger(__name__)
 

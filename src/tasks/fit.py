@@ -15,12 +15,12 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
 from ..near import near
+from ..allocator import keep_freed_memory
 from ..metrics import LABELS
 from .base import START, VisionTask
 from .history import History
 from .kept import KeptEpoch
 from .latest_epoch import StaysStopped, latest_epoch
-from .memory import keep_freed_memory
 from .progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
 from .trainer import AUTO, TrainerOptions
 
