@@ -1,19 +1,21 @@
-"""Whole files and whole lines, or none, and folders of one's own; an error names the file."""
+"""Whole files, links and folders, or none, and folders of one's own; an error names the file."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 PART = ".part"  # the end of a name that a killed run may leave, after a dot in front
-_CHUNK = 2**16
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # from Linux's fcntl.h and fs.h
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _WAYS_OUT = {
     errno.ENOSPC: "make room on that disk",
@@ -96,7 +98,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         WriteError: As `write_bytes`.
     """
-    beside = path.with_name(f".{path.name}.{token_hex(3)}{PART}")
+    beside = _hidden(path)
     with named(path):
         try:
             with beside.open("xb") as file:
@@ -110,6 +112,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+def _hidden(path: Path) -> Path:
+    """Return a name beside `path` that nobody else takes."""
+    return path.with_name(f".{path.name}.{token_hex(3)}{PART}")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, where they are not there.
 
@@ -118,6 +125,81 @@ def make_folder(path: Path) -> None:
     """
     with named(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder, all or none; other files that it holds stay.
+
+    A new folder appears whole. In an old one all files lie ready beside it before the first is replaced.
+
+    Raises:
+        WriteError: They cannot be written; what was there is as it was.
+    """
+    make_folder(folder.parent)
+    try:
+        with _beside(folder) as ready:
+            for name, content in contents.items():
+                write_bytes(ready / name, content)
+            if not folder.exists():
+                ready.rename(folder)
+                return
+            for name in contents:
+                (ready / name).replace(folder / name)
+    except WriteError as error:
+        raise WriteError(error.errno, error.strerror, str(folder)) from error
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` that takes its place when the block ends well, and is removed otherwise."""
+    with _beside(folder) as new:
+        yield new
+        put_in_place(new, folder)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder on the disk of `folder`, and remove what is left there in the end."""
+    with named(folder), TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
+        new = Path(work) / folder.name
+        new.mkdir()
+        yield new
+
+
+def put_in_place(new: Path, folder: Path) -> None:
+    """Give `new` the place of `folder`, on the same disk; an earlier `folder` then lies at `new`.
+
+    Linux exchanges the two names at once. Elsewhere there is a moment between two renames without a `folder`.
+    """
+    if not folder.exists():
+        os.rename(new, folder)
+    elif not _exchange(new, folder):
+        earlier = new.with_name(f"{new.name}-earlier")
+        os.rename(folder, earlier)
+        os.rename(new, folder)
+        os.rename(earlier, new)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names (`man 2 renameat2`); False where the system or the disk cannot."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # no such call, or no C library to ask (Windows)
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def write_link(link: Path, target: str) -> None:
+    """Let `link` point to `target`, in one step also where it pointed elsewhere before."""
+    beside = _hidden(link)
+    with named(link):
+        try:
+            beside.symlink_to(target)
+            os.replace(beside, link)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -149,60 +231,3 @@ def new_folder(wanted: Path) -> Path:
                 raise
         number += 1
         folder = wanted.with_name(f"{wanted.name}-{number}")
-
-
-class LineFile:
-    """Lines at the end of an open file: when one cannot be written whole, nothing of it stays."""
-
-    def __init__(self, descriptor: int, name: str | Path) -> None:
-        """Bind the file.
-
-        Args:
-            descriptor: An open file, pipe or device; not closed here.
-            name: What an error calls it.
-        """
-        self._descriptor, self._name = descriptor, name
-
-    def write(self, lines: str) -> None:
-        """Write one line or several, with their ends.
-
-        Raises:
-            BrokenPipeError: The reader has left.
-            WriteError: They cannot be written.
-        """
-        content = memoryview(lines.encode("utf-8", "surrogateescape"))
-        with named(self._name):
-            before = os.fstat(self._descriptor).st_size
-            try:
-                rest = content
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
-            except BaseException:  # Ctrl-C, too
-                if 0 < os.fstat(self._descriptor).st_size - before < len(content):
-                    os.ftruncate(self._descriptor, before)
-                    os.lseek(self._descriptor, 0, os.SEEK_END)
-                raise
-
-    def sync(self) -> None:
-        """Bring what was written to the disk.
-
-        Raises:
-            WriteError: It cannot be.
-        """
-        with named(self._name):
-            os.fsync(self._descriptor)
-
-
-def cut_half_line(path: Path) -> None:
-    """Take away what stands behind the last line end: a power failure may leave half a line."""
-    with path.open("r+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end:
-            start = max(0, end - _CHUNK)
-            file.seek(start)
-            last = file.read(end - start).rfind(b"\n")
-            if last >= 0:
-                file.truncate(start + last + 1)
-                return
-            end = start
-        file.truncate(0)

@@ -18,8 +18,8 @@ with requires("train"):
     from .atomic import new_folder, nothing_left
     from .data import ImageData
     from .data.aims import names_of
-    from .near import near
     from .evaluation import compare_views, judge, own_data
+    from .near import near
     from .report import print_figures, record
     from .tasks import Trained, read_trained, require_learnt, require_unseen
     from .typed import given, require_types

@@ -17,6 +17,10 @@ def test_the_likeliest_come_first_and_no_more_than_asked_for():
 
 def test_nobody_else_looks_for_near_names():
     for path in (ROOT / "src").rglob("*.py"):
-        names = {alias.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import)
-                 for alias in node.names}
+        names = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
         assert "difflib" not in names or path.name == "near.py", path

@@ -13,9 +13,9 @@ from timm.data.config import resolve_data_config
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 from torch import nn
 
-from ..near import near_names
 from ..atomic import is_unwritable
 from ..draws import Draws
+from ..near import near_names
 from ..spec import CROP_MODES, INTERPOLATIONS, ImageSpec
 from .weights import find_weights, origin, out_of_reach, quick_when_offline
 

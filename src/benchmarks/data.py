@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..allocator import keep_freed_memory
 from ..backbones import image_spec
 from ..data import FolderData
-from ..allocator import keep_freed_memory
 from .measure import fresh_processes, interleaved, peaks
 from .suite import Column, Options, Row, Suite, failure
 from .table import count, ratio

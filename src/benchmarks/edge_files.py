@@ -17,13 +17,13 @@ from ..backbones import create_backbone
 from ..deploy.bundle import write_bundle
 from ..deploy.fp16 import to_fp16
 from ..deploy.gate import Verdict
+from ..deploy.golden_samples import choose_golden
 from ..deploy.graph import export_onnx
 from ..deploy.layers import find_layers
 from ..deploy.limits import PRECISIONS, Limits
 from ..deploy.model_file import write_model
 from ..deploy.parity import judge
 from ..deploy.quantise import quantisable, quantiser
-from ..deploy.golden_samples import choose_golden
 from ..deploy.stages import onnx_stage, run_stages
 from ..edge.golden import GOLDEN
 from ..edge.manifest import MODEL, SOLE, Line, Manifest

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..near import near
 from ..data import ElpvData, FolderData, ImageData
 from ..data.elpv import package_root
+from ..near import near
 
 ELPV = "elpv"
 SETS = (ELPV, "plantvillage_apple", "tomato_freshness", "xsdd")
@@ -31,7 +31,8 @@ def find_sets(asked: Sequence[str], root: Path) -> tuple[tuple[str, ...], dict[s
     for name in asked:
         if name not in known:
             raise ValueError(
-                f"datasets={name} is unknown{near(name, known)}: choose from {', '.join(known)}, or name a folder in {root}"
+                f"datasets={name} is unknown{near(name, known)}: choose from {', '.join(known)}, "
+                f"or name a folder in {root}"
             )
     wanted = tuple(dict.fromkeys(asked)) or known
     absent = {name: reason for name in wanted if (reason := _absence(name, root))}

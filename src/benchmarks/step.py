@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
+from ..allocator import keep_freed_memory
 from ..backbones import image_spec
 from ..tasks.build import best_device
-from ..allocator import keep_freed_memory
 from .measure import interleaved, measured, peak_memory, saved_bytes
 from .methods import ALPHA, METHODS, RANK
 from .suite import Column, Options, Row, Suite, choose

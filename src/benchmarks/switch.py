@@ -110,7 +110,7 @@ SUITE = Suite(
     (
         f"{ADAPTERS} adapters of rank {RANK} on the layers that PEFT can take, head included, loaded once; median of "
         f"{SWITCHES} switches. The same values, written by Graft in both forms.",
-        "graft: AdapterPool.activate on one frozen, folded backbone, and the base compared bit for bit after deactivate.",
+        "graft: AdapterPool.activate on one frozen, folded backbone, the base compared bit for bit after deactivate.",
         "peft: PeftModel.set_adapter on a model that wraps every layer; its folders hold configuration and weights.",
     ),
     ("model", "method"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..near import near
 from ..spec import JOINT
 from .listing import Sample, Target
-from ..near import near
 
 LARGEST = float(np.finfo(np.float32).max)  # what figures and the network can hold
 _NOWHERE = Path()

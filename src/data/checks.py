@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from ..near import near
 from .aims import names_of
 from .listing import Sample
-from ..near import near
 
 log = logging.getLogger(__name__)
 

@@ -40,7 +40,9 @@ class ElpvData(ImageData):
         """
         super().__init__(**options)
         if target not in TARGETS:
-            raise ValueError(f"unknown ELPV target {target!r}{near(target, TARGETS)}: choose one of {', '.join(TARGETS)}")
+            raise ValueError(
+                f"unknown ELPV target {target!r}{near(target, TARGETS)}: choose one of {', '.join(TARGETS)}"
+            )
         self.target, self.soft_labels = target, soft_labels
 
     def read(self) -> Listing:

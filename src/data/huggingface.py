@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import is_unwritable
+from ..near import near
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
 from .hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
 from .listing import SPLITS, Listing, Sample
-from ..near import near
 from .naming import SPLIT_NAMES, arranged, nfc, positive_class
 
 log = logging.getLogger(__name__)

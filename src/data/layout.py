@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .naming import DEFECT_NAMES, split_of
 from ..near import near
+from .naming import DEFECT_NAMES, split_of
 
 Layout = tuple[str, ...]
 LEVELS = ("split", "group", "folder", "class")

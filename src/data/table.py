@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..near import near
 from ..spec import JOINT
 from .aims import LARGEST, names_of, read_aim
 from .categories import by_range, by_rarest, require_unlike
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
 from .listing import Listing, Sample, Target
-from ..near import near
 from .naming import SPLIT_NAMES, nfc, positive_class, spelled_on_disk
 from .rows import Cell, Odd, read_rows, require_table
 

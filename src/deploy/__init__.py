@@ -13,9 +13,9 @@ from .trial import Candidate
 __all__ = [
     "Budget",
     "Candidate",
+    "ExportOptions",
     "Limits",
     "Parity",
-    "ExportOptions",
     "Shared",
     "Verdict",
     "export_onnx",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..atomic import write_bytes, write_json, write_text
+from ..atomic import whole_folder, write_bytes, write_json, write_text
 from ..edge.manifest import MANIFEST, Manifest, sha256
 from ..edge.signature import SIGNATURE, Signer
-from .exchange import put_in_place
 
 PARITY, README = "parity.json", "README.md"
 
@@ -66,11 +64,8 @@ def is_empty(folder: Path) -> bool:
 
 def write_refusal(folder: Path, parity: dict[str, Any]) -> None:
     """Write why a bundle was refused as `<folder>/parity.json`, in place of what was there."""
-    with _workshop(folder.parent) as beside:
-        new = Path(beside) / "refused"
-        new.mkdir()
+    with whole_folder(folder) as new:
         write_json(new / PARITY, parity)
-        put_in_place(new, folder)
 
 
 def write_bundle(
@@ -89,9 +84,7 @@ def write_bundle(
         manifest: All that the manifest says but the files.
         sign: Signs the manifest, where the bundle is to be signed.
     """
-    with _workshop(folder.parent) as beside:
-        new = Path(beside) / "bundle"
-        new.mkdir()
+    with whole_folder(folder) as new:
         for name, content in contents.items():
             write_bytes(new / name, content)
         write_json(new / PARITY, parity)
@@ -100,7 +93,6 @@ def write_bundle(
         write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
         if sign is not None:
             write_bytes(new / SIGNATURE, sign((new / MANIFEST).read_bytes()))
-        put_in_place(new, folder)
 
 
 def _readme(manifest: Manifest) -> str:
@@ -110,10 +102,4 @@ def _readme(manifest: Manifest) -> str:
         return _README.format(taken=taken, lines="", golden="golden.npz", choice="")
     named = ", ".join(f"`{name}`" for name in manifest.names)
     lines = f"\nIt is the base of the lines {named}; `<line>.onnx_adapter` holds what a line adds to it.\n"
-    return _README.format(
-        taken=taken, lines=lines, golden="<line>.npz", choice=f" adapter={manifest.names[0]}"
-    )
-
-
-def _workshop(parent: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix=".edge-", dir=parent)
+    return _README.format(taken=taken, lines=lines, golden="<line>.npz", choice=f" adapter={manifest.names[0]}")

@@ -29,7 +29,9 @@ _DYNAMIC = ("Gemm", "MatMul")
 Quantise = Callable[[Sequence[OnnxLayer]], onnx.ModelProto]
 
 
-def quantiser(model: onnx.ModelProto, layers: Sequence[OnnxLayer], pixels: Iterable[NDArray[Any]]) -> tuple[str, Quantise]:
+def quantiser(
+    model: onnx.ModelProto, layers: Sequence[OnnxLayer], pixels: Iterable[NDArray[Any]]
+) -> tuple[str, Quantise]:
     """Choose how a model is quantised.
 
     A network with attention keeps its activations in fp32 between layers and measures their range in each run: ranges

@@ -17,7 +17,7 @@ from torch.func import functional_call
 from ..lora import Inputs, expose_inputs
 from ..spec import ImageSpec, TaskSpec
 from .deploy_model import DeployModel
-from .graph import ExportOptions, wrap_model, finish, trace
+from .graph import ExportOptions, finish, trace, wrap_model
 from .low_rank_branch import add_low_rank_branches
 
 FILE_VERSION = 1  # of the adapter files, by this project's own count

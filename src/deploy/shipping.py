@@ -12,8 +12,8 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
-from ..edge.manifest import MODEL, SOLE
 from ..allocator import release_freed_memory
+from ..edge.manifest import MODEL, SOLE
 from ..edge.session import Outputs
 from ..edge.signature import Signer
 from ..spec import ImageSpec

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..allocator import release_freed_memory
 from ..backbones.outputs import interpret
 from ..backbones.pixels import average_views, normalise
 from ..edge.lines import ActiveAdapter
-from ..allocator import release_freed_memory
 from ..edge.preprocess import load, resize
 from ..edge.profile import FITS, Fit
 from ..edge.session import Outputs, open_session, run_pictures

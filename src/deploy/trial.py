@@ -1,4 +1,4 @@
-"""The trial of a file that asks to be shipped: its parity, its speed, its golden samples, and what follows from them."""
+"""The trial of a file that asks to be shipped: parity, speed and golden samples, and the bundle or the refusal."""
 
 from __future__ import annotations
 

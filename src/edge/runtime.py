@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..allocator import Watermark, release_freed_memory
 from ..spec import JOINT, Decision, Measurement, TaskSpec
 from .golden import Golden
 from .lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter, adapter_file, golden_file
 from .manifest import MODEL, SOLE, Manifest, find_bundle
-from ..allocator import Watermark, release_freed_memory
 from .preprocess import ImageError, Pixels, load, scale_grey
 from .profile import FITS
 from .session import THREADS, Outputs, open_session, read_specs, run_each, run_pictures

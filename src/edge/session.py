@@ -13,10 +13,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from ..allocator import Watermark, release_freed_memory
 from ..spec import ImageSpec, TaskSpec
 from .lines import ActiveAdapter
 from .manifest import SOLE
-from ..allocator import Watermark, release_freed_memory
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from io import FileIO, StringIO
 from pathlib import Path
 from typing import Any
 
-from ..atomic import LineFile, cut_half_line, named
+from ..atomic import named
 from ..spec import TaskSpec
 from .formats import IMAGE_SUFFIXES
+from .line_file import LineFile, cut_half_line
 from .stream import VIDEO_SUFFIXES
 
 Line = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from .adapter_file import load_adapter, read_adapter, save_adapter
 from .adapter_pool import AdapterPool, Shelf
+from .engine.products import adding_is_cheaper
 from .eva import eva
 from .graph_inputs import Inputs, expose_inputs, inputs_of
 from .groups import apply_ratios, parameter_groups
@@ -11,7 +12,6 @@ from .merge import merge, remove
 from .once import weights_once
 from .peft_load import load_peft
 from .peft_save import save_peft
-from .engine.products import adding_is_cheaper
 from .settings import LoraSettings
 
 __all__ = [

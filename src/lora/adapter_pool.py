@@ -34,7 +34,7 @@ from .inject import (
 )
 from .look import Example
 from .merge import remove
-from .pooled import PooledBlend, PooledAdapter
+from .pooled import PooledAdapter, PooledBlend
 from .undo import undone_on_error
 
 
@@ -94,7 +94,9 @@ class AdapterPool:
         self._check_classes(path, head)
         fill(held, tensors)
         own = {key: tensors[key] for key in shapes}
-        self._pooled[name] = PooledAdapter(header.settings, header.folded, head, {key: tensors[key] for key in further}, own)
+        self._pooled[name] = PooledAdapter(
+            header.settings, header.folded, head, {key: tensors[key] for key in further}, own
+        )
 
     def activate(self, name: str) -> None:
         """Make the model the one that `name` was trained to be; only the adapter's own tensors change places.
@@ -134,7 +136,11 @@ class AdapterPool:
 
     def _show(self, pooled: PooledAdapter | PooledBlend) -> None:
         self._refuse_strangers()
-        if self._rootstock is not None and self._shown is not None and _folds_norms(self._shown) == _folds_norms(pooled):
+        if (
+            self._rootstock is not None
+            and self._shown is not None
+            and _folds_norms(self._shown) == _folds_norms(pooled)
+        ):
             self._exchange(pooled, self._rootstock)
         else:
             with undone_on_error(self.model.modules(), *self._unfrozen()):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .engine.modes import is_recorded
-from .pissa import principal
 from .engine.products import LOW, merged
 from .engine.weight import AdaptedWeight
+from .pissa import principal
 
 INITS = ("default", "pissa", "eva")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .engine.products import merged
 from .heads import head_parameters
 from .inject import adapters, detach, injection_of
 from .look import in_eval
-from .engine.products import merged
 from .surgery import slot
 
 Place = tuple[str, str]  # a module's name, and its weight's
@@ -75,7 +75,7 @@ def inputs_of(model: nn.Module) -> Inputs:
 
 
 def expose_inputs(model: nn.Module, lines: Iterable[Inputs], rank: int) -> list[str]:
-    """Put an `InputAdapter` of zeros, of one rank, wherever any line has an adapter, in place of the adapters of `model`.
+    """Replace the adapters of `model` by an `InputAdapter` of zeros, of one rank, wherever any line has an adapter.
 
     Returns:
         The names of the parameters that the lines replace, in the model's order: factors, then the head's.

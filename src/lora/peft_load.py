@@ -159,7 +159,9 @@ def _updates(
     return found
 
 
-def _fill(grafts: Sequence[Graft], updates: Mapping[str, Mapping[str, Tensor]], folded: Mapping[int, FoldedNorm]) -> None:
+def _fill(
+    grafts: Sequence[Graft], updates: Mapping[str, Mapping[str, Tensor]], folded: Mapping[int, FoldedNorm]
+) -> None:
     """Copy the updates in, those of folded convolutions with each row times its factor."""
     with torch.no_grad():
         for graft in grafts:

@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import nn
 
-from ..atomic import WriteError, make_folder, named, write_bytes
+from ..atomic import write_files
 from .adapter_file import folded_names
 from .adapters import Dora, LowRank
 from .fold import folded_norms
@@ -61,30 +60,8 @@ def save_peft(folder: str | Path, model: nn.Module, example: Example | None = No
         tensors[f"{PREFIX}{name}.lora_B.weight"] = b.reshape(*b.shape, *[1] * len(shape[2:]))
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     config = json.dumps(_described(injection.settings, pairs, names), indent=2)
-    _put(folder, {WEIGHTS: save(plain, {"format": "pt"}), CONFIG: config.encode()})
+    write_files(folder, {WEIGHTS: save(plain, {"format": "pt"}), CONFIG: config.encode()})
     return folder
-
-
-def _put(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write both files or none: a new folder appears whole, in an old one both lie ready before either is replaced.
-
-    Raises:
-        WriteError: They cannot be written; what was there is as it was.
-    """
-    make_folder(folder.parent)
-    try:
-        with named(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
-            ready = Path(work) / folder.name
-            ready.mkdir()
-            for name, content in contents.items():
-                write_bytes(ready / name, content)
-            if not folder.exists():
-                ready.rename(folder)
-                return
-            for name in contents:
-                (ready / name).replace(folder / name)
-    except WriteError as error:
-        raise WriteError(error.errno, error.strerror, str(folder)) from error
 
 
 def _low_rank(model: nn.Module) -> dict[str, LowRank]:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from .engine.attention import FastAttention
-from .fusion import fused_activation, is_hooked
 from .engine.modes import is_recorded, is_transformed
-from .notes import forget, note, noted
 from .engine.readonly import ReadOnly
 from .engine.recompute import remember
 from .engine.weight import AdaptedWeight, LeanWeight, is_activated
+from .fusion import fused_activation, is_hooked
+from .notes import forget, note, noted
 
 Trait = tuple[str, tuple[str, ...]]  # a key of `_MEMBERS`, and the attributes that it is about
 Made = tuple[type[nn.Module], tuple[Trait, ...]]

@@ -14,9 +14,9 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
-from ..near import near
 from ..allocator import keep_freed_memory
 from ..metrics import LABELS
+from ..near import near
 from .base import START, VisionTask
 from .history import History
 from .kept import KeptEpoch

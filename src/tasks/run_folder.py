@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from ..atomic import make_folder, new_folder
+from ..atomic import make_folder, new_folder, write_link
 from ..lora.adapter_file import ADAPTER, WEIGHTS
 from .progress import CHECKPOINTS, can_resume
 
@@ -85,9 +83,7 @@ def is_trained(folder: Path) -> bool:
 
 def point_latest(folder: Path) -> None:
     """Move the relative link `latest` beside `folder` to it, in one step."""
-    beside = folder.parent / f".{LATEST}-{uuid4().hex}"
-    beside.symlink_to(folder.name)
-    os.replace(beside, folder.parent / LATEST)
+    write_link(folder.parent / LATEST, folder.name)
 
 
 def _make(folder: Path) -> bool:

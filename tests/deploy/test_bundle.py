@@ -5,7 +5,6 @@ import os
 import numpy as np
 import pytest
 
-from src.deploy import bundle as bundle_module
 from src.deploy.bundle import require_replaceable, write_bundle, write_refusal
 from src.edge.golden import Golden
 from src.edge.manifest import SOLE, Line, Manifest
@@ -62,7 +61,7 @@ def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):
     assert len(lines) == 3 and lines[-1].strip().startswith("python -m src.predict model=")
 
 
-@pytest.mark.parametrize("broken", ["put_in_place", "write_json", "sha256"])
+@pytest.mark.parametrize("broken", ["atomic.put_in_place", "deploy.bundle.write_json", "deploy.bundle.sha256"])
 def test_a_stop_on_the_way_leaves_the_earlier_bundle(tmp_path, monkeypatch, broken):
     write(tmp_path / "edge")
     before = contents(tmp_path / "edge")
@@ -70,7 +69,7 @@ def test_a_stop_on_the_way_leaves_the_earlier_bundle(tmp_path, monkeypatch, brok
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bundle_module, broken, stop)
+    monkeypatch.setattr(f"src.{broken}", stop)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "edge", b"another model")
     assert contents(tmp_path / "edge") == before and os.listdir(tmp_path) == ["edge"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from src.deploy.graph import export_onnx
 from src.deploy.golden_samples import KEPT, _certainty, choose_golden
+from src.deploy.graph import export_onnx
 from src.deploy.stages import onnx_stage
 from src.edge.preprocess import load
 from src.edge.session import open_session, run_session

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from src.backbones import create_backbone
-from src.deploy.limits import Budget
 from src.deploy import Candidate, ship
+from src.deploy.limits import Budget
 from src.edge import Runtime, load
 from tests.deploy.nets import TASK, plain, saved
 

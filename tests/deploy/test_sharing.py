@@ -8,8 +8,8 @@ import pytest
 
 from src.deploy import Candidate, ExportOptions, sharing, ship_lines
 from src.deploy.bundle import write_bundle
-from src.edge import Runtime, decode
 from src.deploy.stages import run_stages
+from src.edge import Runtime, decode
 from src.edge.manifest import SOLE, Line, Manifest
 from tests.deploy.lines import backbone, task, trained
 from tests.deploy.nets import saved
@@ -133,7 +133,9 @@ def test_what_is_no_earlier_result_is_left_alone(pictures, tmp_path):
             ship_lines(lines, backbone()[1], folder, ExportOptions(), BASE)
         assert os.listdir(place) == ["keep.txt"]
         shutil.rmtree(place)
-    write_bundle(folder, {"model.onnx": b""}, {}, Manifest({}, backbone()[1], {SOLE: Line(task(), {}, {})}, "fp32", "u8", {}, {}))
+    write_bundle(
+        folder, {"model.onnx": b""}, {}, Manifest({}, backbone()[1], {SOLE: Line(task(), {}, {})}, "fp32", "u8", {}, {})
+    )
     with pytest.raises(ValueError, match="is the bundle of one line"):
         ship_lines(lines, backbone()[1], folder, ExportOptions(), BASE)
 

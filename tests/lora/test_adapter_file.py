@@ -9,7 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.lora import AdapterError, AdapterPool, inject, injection_of, load_adapter, merge, read_adapter, remove, save_adapter
+from src.lora import (
+    AdapterError,
+    AdapterPool,
+    inject,
+    injection_of,
+    load_adapter,
+    merge,
+    read_adapter,
+    remove,
+    save_adapter,
+)
 from tests.lora.conftest import build, images, outputs, relative, stir
 from tests.lora.test_targets import Named
 

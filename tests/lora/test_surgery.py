@@ -4,6 +4,7 @@ import pickle
 import torch
 from torch import nn
 
+from src.lora.engine.weight import LeanWeight
 from src.lora.surgery import (
     Grafted,
     freeze_norm,
@@ -12,7 +13,6 @@ from src.lora.surgery import (
     restore_class,
     slot,
 )
-from src.lora.engine.weight import LeanWeight
 
 
 class Doubled(nn.Module):

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.modules.utils import _pair
 from torch.utils._pytree import tree_map
 
-from .modes import autocast_dtype
 from .convolution import LeanConv2d
 from .linear import LowRankLinear
+from .modes import autocast_dtype
 from .products import merged
 from .readonly import ReadOnly
 from .recompute import origin_of
