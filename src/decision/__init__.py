@@ -5,16 +5,19 @@ SciPy is imported inside the functions that fit, in `binomial` and `calibration`
 
 from .apply import VERDICTS, certainties, defect_scores, pass_classes, tally, verdicts, words
 from .band import Evidence, certify_band, joint_confidence, measure
+from .calibration import calibrated, fit_label_temperatures, fit_temperature
 from .chosen import choose_by_cost, choose_by_f1
 from .decided import CertifiedDecision, certify_decided, propose_limits
 from .labels import CertifiedLabels, certify_labels
 from .margin import CertifiedMargin, certify_margin
 from .promise import CannotPromise
+from .reliability import CalibrationFigures, Reliability, class_figures, label_figures, reliability
 from .spec import DecisionSpec
 from .threshold import CertifiedRejection, CertifiedThreshold, certify_rejection, certify_threshold
 
 __all__ = [
     "VERDICTS",
+    "CalibrationFigures",
     "CannotPromise",
     "CertifiedDecision",
     "CertifiedLabels",
@@ -23,6 +26,8 @@ __all__ = [
     "CertifiedThreshold",
     "DecisionSpec",
     "Evidence",
+    "Reliability",
+    "calibrated",
     "certainties",
     "certify_band",
     "certify_decided",
@@ -32,11 +37,16 @@ __all__ = [
     "certify_threshold",
     "choose_by_cost",
     "choose_by_f1",
+    "class_figures",
     "defect_scores",
+    "fit_label_temperatures",
+    "fit_temperature",
     "joint_confidence",
+    "label_figures",
     "measure",
     "pass_classes",
     "propose_limits",
+    "reliability",
     "tally",
     "verdicts",
     "words",
