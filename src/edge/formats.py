@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from .silence import pillow_silent
 
@@ -51,6 +53,7 @@ _UNREAD = {
         _RAW,
     ),
 }
+_PHOTOMETRIC, _CFA, _DNG_VERSION = 262, 32803, 50706  # tags of TIFF, and a value of the first
 _MARKS = (  # place and bytes of formats that Pillow does not read by itself
     *((4, b"ftyp" + brand, _HEIF) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")),
     (4, b"ftypavif", _UNREAD[".avif"]),
@@ -144,3 +147,24 @@ def _misnamed(file: IO[bytes]) -> str | None:
                 factory(file, b"").close()
                 return f"{form} by its first bytes: give it a name that ends in {suffix_of(form)}"
     return None
+
+
+def is_bayer(source: str | Path | bytes) -> bool:
+    """Tell whether a file is a TIFF of colour filter array pixels, or a DNG.
+
+    Pillow refuses the one as unknown, and of the other it would give the preview.
+
+    Args:
+        source: Path of the file, or its bytes.
+    """
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+            header = file.read(8)
+            if header[2:3] == b"\x2b" or header[3:4] == b"\x2b":  # BigTIFF
+                header += file.read(8)
+            tags = ImageFileDirectory_v2(header)
+            file.seek(tags.next)
+            tags.load(file)
+            return tags.get(_PHOTOMETRIC) == _CFA or _DNG_VERSION in tags
+    except Exception:  # whatever is no TIFF, or a broken one, is for others to name
+        return False

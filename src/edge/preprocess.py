@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..spec import ImageSpec
-from .bayer import is_bayer
-from .formats import jpeg2000_bits, open_picture, unread_kind
+from .formats import is_bayer, jpeg2000_bits, open_picture, unread_kind
 from .silence import pillow_silent
 
 MAX_PIXELS = 100_000_000

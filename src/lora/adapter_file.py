@@ -13,23 +13,13 @@ from torch import Tensor, nn
 
 from ..atomic import make_folder, write_bytes
 from .adapters import Blend
+from .fingerprint import fingerprint
 from .fold import folded_norms, is_folded
-from .hashing import fingerprint
 from .header import AdapterError, AdapterHeader, parse_header
 from .heads import head_state
-from .inject import (
-    Graft,
-    Injection,
-    adapters,
-    attach,
-    grow,
-    injection_of,
-    is_adapted,
-    prepare,
-    shapes,
-    thaw,
-)
+from .inject import Graft, Injection, adapters, attach, grow, injection_of, shapes, thaw
 from .look import Example
+from .prepare import is_adapted, prepare
 from .settings import LoraSettings
 from .undo import undone_on_error
 

@@ -19,22 +19,14 @@ from .adapter_file import (
     head_of,
     read_tensors,
 )
-from .hashing import fingerprint
+from .fingerprint import fingerprint
 from .header import AdapterError
 from .heads import head_state
-from .inject import (
-    Rootstock,
-    attach,
-    detach,
-    injection_of,
-    is_adapted,
-    prepare,
-    refreeze,
-    thaw,
-)
+from .inject import attach, detach, injection_of, refreeze, thaw
 from .look import Example
 from .merge import remove
 from .pooled import PooledAdapter, PooledBlend
+from .prepare import Rootstock, is_adapted, prepare
 from .undo import undone_on_error
 
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from .engine.modes import is_recorded
 from .engine.products import LOW, merged
 from .engine.weight import AdaptedWeight
-from .pissa import principal
 
 INITS = ("default", "pissa", "eva")
 
@@ -199,6 +198,24 @@ class Blend(Adapter):
             assert isinstance(part, Adapter)
             adapted = adapted + share * (part.weight(exact) - exact)
         return adapted.to(base.dtype)
+
+
+def principal(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return B (out x rank) and A (rank x fan_in) with B A the best approximation of `weight` of that rank.
+
+    PiSSA (arXiv 2404.02948) starts its adapters there. The decomposition is taken in float64, each pair gets the sign
+    that makes B's largest entry positive, and both are cut to the 8 bits of bfloat16: machines that round the
+    decomposition apart in its 53rd bit still get the same pair, so that an adapter's file need not hold it. Ranks that
+    the weight does not have are zero.
+    """
+    u, s, v = torch.linalg.svd(weight.detach().flatten(1).cpu().double(), full_matrices=False)
+    u, s, v = u[:, :rank], s[:rank], v[:rank]
+    sign = u.gather(0, u.abs().argmax(0, keepdim=True)).sign()[0]
+    root = s.sqrt()
+    b, a = weight.new_zeros(len(weight), rank), weight.new_zeros(rank, v.shape[1])
+    b[:, : len(s)] = (u * sign * root).bfloat16().to(weight)
+    a[: len(s)] = (v * (sign * root)[:, None]).bfloat16().to(weight)
+    return b, a
 
 
 KINDS: dict[str, type[Adapter]] = {"lora": LowRank, "dora": Dora}

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .hashing import Fingerprint
+from .fingerprint import Fingerprint, Structure, difference
 from .settings import LoraSettings
-from .structure import Structure, difference
 from .targets import MARK, ROLES
 
 log = logging.getLogger(__name__)

@@ -9,19 +9,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from .adapters import Adapter, Dense, choose
-from .fold import fold_norms as fold
+from .fingerprint import Fingerprint, fingerprint
 from .fold import folded_norms
-from .freeze import freeze
-from .fusion import check_fusions
-from .hashing import Fingerprint, fingerprint
 from .look import Example
 from .notes import note, noted
+from .prepare import NOTE, Rootstock, prepare
 from .settings import LoraSettings
-from .surgery import Grafted, slot
+from .surgery import slot
 from .targets import Site, select
 from .undo import undone_on_error
-
-NOTE = "injection"
 
 
 @dataclass(frozen=True)
@@ -67,16 +63,6 @@ class Graft:
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return the adapter's parameters under the names they have in the adapted model."""
         return {_name(self.site, name): parameter for name, parameter in self.adapter.named_parameters()}
-
-
-@dataclass(frozen=True)
-class Rootstock:
-    """A frozen base that waits for adapters: its fingerprint, how many norms are folded, and what it was before."""
-
-    base: Fingerprint
-    folded: int
-    thawed: tuple[str, ...] = field(repr=False)
-    held: Mapping[str, bool] = field(default_factory=dict, repr=False)
 
 
 def inject(
@@ -148,22 +134,6 @@ def shapes(model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...
     }
 
 
-def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint, example: Example | None = None) -> Rootstock:
-    """Freeze a plain `model` but its heads, in place, with its batch norms folded where asked for.
-
-    Raises:
-        ValueError: The model has adapters, or does not run on `example`.
-    """
-    if is_adapted(model):
-        raise ValueError("this model has adapters already: merge or remove them first")
-    thawed = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
-    held = {name: module.training for name, module in model.named_modules() if module.training != model.training}
-    folded = fold(model, example) if fold_norms else 0
-    freeze(model)
-    check_fusions(model, example)
-    return Rootstock(base, folded, thawed, held)
-
-
 def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
     """Make the adapters that `settings` asks for; `model` is prepared, and adapters that it has stay as they are."""
     folded = folded_norms(model)
@@ -233,11 +203,6 @@ def injection_of(model: nn.Module) -> Injection | None:
     """Return what `inject` did to `model`, or None for a plain one."""
     found: Injection | None = noted(model, NOTE)
     return found
-
-
-def is_adapted(model: nn.Module) -> bool:
-    """Tell whether `model`, or any part of it, is prepared or adapted."""
-    return injection_of(model) is not None or any(isinstance(m, (Adapter, Grafted)) for m in model.modules())
 
 
 def adapters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Adapter]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .fold import folded_norms, unfold
-from .inject import NOTE, Injection, adapters, detach, injection_of
+from .inject import Injection, adapters, detach, injection_of
 from .look import in_eval
 from .notes import forget
+from .prepare import NOTE
 from .surgery import is_held, restore_class
 from .undo import undone_on_error
 

@@ -14,15 +14,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .adapter_file import check, counts, fill
+from .fingerprint import fingerprint
 from .fold import FoldedNorm, folded_norms
-from .hashing import fingerprint
 from .header import AdapterError
 from .heads import head_state
-from .inject import Graft, Injection, attach, grow, is_adapted, prepare, thaw
+from .inject import Graft, Injection, attach, grow, thaw
 from .look import Example
-from .peft_config import is_target, read_config, settings_of
-from .peft_format import PREFIX, WEIGHTS, refuse_layers
+from .peft_format import PREFIX, WEIGHTS, is_target, read_config, refuse_layers, settings_of
 from .peft_head import is_saved, saved
+from .prepare import is_adapted, prepare
 from .settings import LoraSettings
 from .targets import sites
 from .undo import undone_on_error

@@ -19,8 +19,7 @@ from .adapters import Dora, LowRank
 from .fold import folded_norms
 from .inject import adapters, injection_of
 from .look import Example, Unseen, look, run
-from .peft_config import CONFIG
-from .peft_format import PREFIX, WEIGHTS, refuse_layers
+from .peft_format import CONFIG, PREFIX, WEIGHTS, refuse_layers
 from .peft_head import names_to_save, saved
 from .settings import LoraSettings
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from .adapter_file import fill, other_folds, parameters, refuse_folded
 from .adapters import Adapter, Blend
-from .inject import Graft, Rootstock, grow
+from .inject import Graft, grow
+from .prepare import Rootstock
 from .settings import LoraSettings
 from .targets import Site
 

@@ -24,7 +24,7 @@ from ..data.dataset import Target
 from ..data.quality.label_errors import LabelCheck, check_labels
 from ..data.quality.symmetry import Symmetry, find_symmetry
 from ..data.targets import targets
-from ..lora.hashing import base_hash
+from ..lora.fingerprint import base_hash
 from .build import best_device, is_conv_net, network_input
 from .head_start import FrozenFeatures
 

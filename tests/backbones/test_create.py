@@ -5,7 +5,7 @@ from timm.data import create_transform, resolve_data_config
 from torch import nn
 
 from src.backbones import Backbone, create_backbone, image_spec
-from src.lora.hashing import base_hash
+from src.lora.fingerprint import base_hash
 
 
 @pytest.mark.parametrize("name", ["vit_small_patch16_224.augreg_in21k", "convnext_tiny.in12k_ft_in1k", "test_vit"])

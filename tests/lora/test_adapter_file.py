@@ -47,7 +47,7 @@ def test_so_it_is_in_a_new_process(trained, tmp_path):
     code = f"""
 import torch
 from src.lora import load_adapter
-from src.lora.hashing import base_hash
+from src.lora.fingerprint import base_hash
 from tests.lora.conftest import build, images, outputs
 model = build("dilated_resnet")
 assert base_hash(model) == {injection_of(model).base_hash!r}

@@ -10,7 +10,7 @@ from timm.layers.norm_act import GroupNormAct
 from torch import nn
 
 from src.lora import adapters, inject, injection_of, merge, remove
-from src.lora.inject import is_adapted
+from src.lora.prepare import is_adapted
 from src.lora.targets import classifiers
 from tests.lora.conftest import build, dense_gradients, gradients, images, outputs, relative, stir
 

@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.lora import AdapterError, inject, injection_of, load_adapter, remove, save_adapter
-from src.lora.hashing import base_hash, fingerprint
-from src.lora.structure import difference, structure_of
-from tests.lora.conftest import images, outputs
+from src.lora import AdapterError, inject, injection_of, load_adapter, merge, remove, save_adapter
+from src.lora.fingerprint import base_hash, difference, fingerprint, structure_of
+from tests.lora.conftest import build, images, outputs, stir
 
 
 class Net(nn.Module):
@@ -128,3 +127,37 @@ def test_the_output_is_that_of_a_file_that_was_accepted(tmp_path):
     load_adapter(save_adapter(tmp_path / "a.safetensors", model), again)
     x = torch.randn(2, 3, 6, 6)
     assert torch.equal(outputs(again, x), outputs(model, x))
+
+
+def test_the_head_and_the_memory_format_do_not_count():
+    model = build("dilated_resnet")
+    before = base_hash(model)
+    other = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    torch.nn.init.ones_(other.get_classifier().weight)
+    assert base_hash(other) == before
+
+
+@pytest.mark.parametrize("name", ["conv1.0.weight", "layer1.0.bn1.running_mean"])
+def test_every_frozen_value_counts(name):
+    model = build("dilated_resnet")
+    before = base_hash(model)
+    model.state_dict()[name].flatten()[0] += 1e-3
+    assert base_hash(model) != before
+
+
+def test_a_removed_adapter_leaves_no_trace_and_a_merged_one_does(base):
+    before = base_hash(base)
+    inject(base, rank=2)
+    stir(base)
+    assert base_hash(remove(copy.deepcopy(base))) == before != base_hash(merge(base))
+
+
+def test_state_that_is_no_tensor_is_left_out():
+    class Counted(torch.nn.Linear):
+        def get_extra_state(self):
+            return {"calls": 3}
+
+        def set_extra_state(self, state):
+            pass
+
+    assert len(base_hash(torch.nn.Sequential(Counted(2, 2)))) == 64
