@@ -19,6 +19,7 @@ with requires("train"):
     from .data import ImageData
     from .data.aims import names_of
     from .evaluation import compare_views, judge, own_data
+    from .kinds import find_kind
     from .near import near
     from .report import print_figures, record
     from .tasks import Trained, read_trained, require_learnt, require_unseen
@@ -90,7 +91,7 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
             "say by data.root=DIR (data.table=, data.path=) alone where it lies now"
         )
     require_learnt(task.kind, data, trained=str(trained.path))
-    if task.kind != "regression":
+    if find_kind(task.kind).has_classes:
         found = dict.fromkeys(label for sample in data.samples("test") for label in names_of(sample))
         if unknown := [label for label in found if label not in task.classes]:
             raise ValueError(

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Self
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash")
-SCORES = {  # what a training is steered by, higher is better
-    "classification": "balanced_accuracy",
-    "ordinal": "quadratic_kappa",
-    "multilabel": "average_precision",
-    "regression": "r2",
-}
-KINDS = tuple(SCORES)
 JOINT = "|"  # between the labels of one picture, where they stand in one text
 QUARTER_TURNS = ("transpose", "rotate90", "rotate270", "transverse")  # as Pillow names them
 VIEWS = ("identity", "horizontal", "vertical", "both", *QUARTER_TURNS)
@@ -95,13 +87,13 @@ class TaskSpec(_Spec):
     """What the network's outputs mean.
 
     Attributes:
-        kind: One of `KINDS`: one class a picture, one of ordered grades, any number of labels, or a number.
-        classes: Class names in the order of the logits, lowest grade first; with regression the quantity's name alone.
+        kind: Name of the kind of task, see `src.kinds`; `src.kinds.require_task` checks what the kind asks of the rest.
+        classes: Class names in the order of the logits, lowest grade first; of a value the quantity's name alone.
         positive: The class that binary metrics count as positive (the defect); None with more than two classes.
         views: Flips and quarter turns of the picture whose logits are averaged, part of the shipped graph;
             `("identity",)` for none.
-        center: With regression, the value that a logit of 0 stands for.
-        scale: With regression, what a logit of 1 adds to `center`; above 0.
+        center: Where values are standardised, the one that a logit of 0 stands for.
+        scale: What a logit of 1 adds to `center`; above 0.
     """
 
     kind: str
@@ -112,19 +104,7 @@ class TaskSpec(_Spec):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a task that could not be trained or decided."""
-        if self.kind not in KINDS:
-            raise ValueError(f"unknown task kind {self.kind!r}: choose one of {', '.join(KINDS)}")
-        if self.kind == "regression":
-            if len(self.classes) != 1 or not (math.isfinite(self.center) and 0 < self.scale < math.inf):
-                raise ValueError(
-                    "regression has one quantity, a finite center and a scale above 0, "
-                    f"not {list(self.classes)}, {self.center} and {self.scale}"
-                )
-        elif len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"a task needs at least two classes with different names, not {list(self.classes)}")
-        if self.kind == "multilabel" and any(JOINT in name for name in self.classes):
-            raise ValueError(f"a label may not hold {JOINT!r}, which stands between labels: rename it")
+        """Refuse what no kind of task has."""
         if self.positive is not None and self.positive not in self.classes:
             raise ValueError(f"the positive class {self.positive!r} is not among {', '.join(self.classes)}")
         if not self.views or not set(self.views) <= set(VIEWS):
@@ -145,13 +125,23 @@ class Decision:
     score: float
     probabilities: dict[str, float]
 
+    @property
+    def text(self) -> str:
+        """The decision in a few letters."""
+        return f"{self.label or 'no label'} {self.score:.3f}"
+
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the camera is told about one picture by a regression.
+    """What the camera is told about one picture whose value was to be found.
 
     Attributes:
         value: The quantity, in the unit of the training's values.
     """
 
     value: float
+
+    @property
+    def text(self) -> str:
+        """The value in a few digits."""
+        return f"{self.value:.4g}"

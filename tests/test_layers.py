@@ -14,7 +14,7 @@ BELOW = {
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
     *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "near", "overrides"),
-    *("recipe", "report", "resumed", "spec", "tasks", "training", "typed"),
+    *("kinds", "recipe", "report", "resumed", "spec", "tasks", "training", "typed"),
 }
 MAY_IMPORT = {
     "allocator": set(),
@@ -33,19 +33,20 @@ MAY_IMPORT = {
     "folders": {"atomic", "command"},
     "recipe": {"backbones", "data", "tasks"},
     "resumed": {"data", "tasks", "typed"},
-    "edge": {"allocator", "atomic", "spec"},
+    "kinds": {"spec"},
+    "edge": {"allocator", "atomic", "kinds", "spec"},
     "lora": {"atomic", "near"},
     "backbones": {"atomic", "draws", "near", "spec"},
-    "data": {"atomic", "draws", "edge", "errors", "near", "spec"},
-    "metrics": set(),
-    "decision": {"spec"},
-    "tasks": {"allocator", "atomic", "backbones", "data", "lora", "metrics", "near", "spec"},
-    "deploy": {"allocator", "atomic", "backbones", "edge", "lora", "spec"},
-    "report": {"atomic", "backbones", "data", "edge", "metrics", "spec"},
+    "data": {"atomic", "draws", "edge", "errors", "kinds", "near", "spec"},
+    "metrics": {"kinds"},
+    "decision": {"kinds", "spec"},
+    "tasks": {"allocator", "atomic", "backbones", "data", "kinds", "lora", "metrics", "near", "spec"},
+    "deploy": {"allocator", "atomic", "backbones", "edge", "kinds", "lora", "metrics", "spec"},
+    "report": {"atomic", "data", "edge", "kinds", "metrics", "spec"},
     "training": {"atomic", "command", "data", "overrides", "report", "spec", "tasks"},
     "benchmarks": {
-        *("allocator", "atomic", "backbones", "data", "deploy", "edge", "lora", "metrics", "near", "remarks"),
-        *("report", "spec", "tasks"),
+        *("allocator", "atomic", "backbones", "data", "deploy", "edge", "kinds", "lora", "metrics", "near"),
+        *("remarks", "report", "spec", "tasks"),
     },
     **dict.fromkeys(COMMANDS, ABOVE),
     "export": {"atomic", "command", "data", "deploy", "edge", "evaluation", "tasks", "typed"},
@@ -53,8 +54,8 @@ MAY_IMPORT = {
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
 TORCH_FREE = (
-    *("allocator", "atomic", "remarks", "decision", "edge", "near", "spec", "errors", "flags", "mistyped"),
-    *("overrides", "command", "predict"),
+    *("allocator", "atomic", "remarks", "decision", "edge", "kinds", "metrics", "near", "spec", "errors", "flags"),
+    *("mistyped", "overrides", "command", "predict"),
 )
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))

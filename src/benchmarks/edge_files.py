@@ -28,6 +28,7 @@ from ..deploy.stages import onnx_stage, run_stages
 from ..edge.golden import GOLDEN
 from ..edge.manifest import MODEL, SOLE, Line, Manifest
 from ..edge.preprocess import load
+from ..kinds.classification import Classification
 from ..lora import inject, merge
 from ..spec import ImageSpec, TaskSpec
 from .methods import ALPHA, RANK
@@ -35,7 +36,7 @@ from .roofline import operations
 from .trainee import CLASSES, draw_zeros
 
 PICTURE = (1280, 960)  # width and height, as many cameras give them
-TASK = TaskSpec("classification", tuple(f"class{number}" for number in range(CLASSES)))
+TASK = TaskSpec(Classification.name, tuple(f"class{number}" for number in range(CLASSES)))
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _task(trial: Trial, data: ImageData) -> ClassificationTask:
         Backbone(trial.model, trial.weights),
         CONTENDERS[trial.method].adaptation,
         data.image,
-        specify("classification", data),
+        specify(ClassificationTask.kind, data),
         trial.seed,
         frequencies(data),
     )

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from ..edge.walk import Skip
+from ..kinds import Truth
 from ..spec import JOINT
 from .naming import nfc
 
-Target = Literal["label", "labels", "value"]
+Target = Truth
 SPLITS = ("train", "val", "test")
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..kinds import names_that_learn
 from ..near import near
 from ..spec import JOINT
 from .aims import LARGEST, names_of, read_aim
@@ -217,7 +218,8 @@ def _text(cell: Cell, name: str, row: str, own: str) -> str:
         return cell if name == "path" else nfc(cell)
     what = cell.kind if isinstance(cell, Odd) else f"a list of {len(cell)}"
     lists = isinstance(cell, tuple) and name == "label"
-    several = f", or use all of them: 'data.columns={{labels: {own}, label: null}}' task=multilabel" if lists else ""
+    tasks = " or task=".join(names_that_learn("labels"))
+    several = f", or use all of them: 'data.columns={{labels: {own}, label: null}}' task={tasks}" if lists else ""
     raise ValueError(f"{row} has {what} in the column {own}, which is to be the {name}: write one text{several}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..kinds import find_kind
 from ..spec import TaskSpec
 from .inputs import as_scores, as_table
 from .margin import cuts
@@ -83,7 +84,7 @@ def verdicts(
     Args:
         task: What the outputs mean.
         decision: What they are decided by.
-        outputs: Probabilities, pictures x classes; with regression the values, N or N x 1.
+        outputs: Probabilities, pictures x classes; or the values, N or N x 1.
         strangeness: How unlike the training's each picture is, N; needed where the decision has a threshold for it.
 
     Raises:
@@ -91,7 +92,7 @@ def verdicts(
     """
     if not decision.decides:
         raise ValueError("this decision has no thresholds yet: certify or choose them first")
-    if (task.kind == "regression") != (decision.margin is not None):
+    if find_kind(task.kind).has_classes == (decision.margin is not None):
         raise ValueError(f"the decision is not for a task of {task.kind}: it was made for another bundle")
     found = _by_margin(decision, outputs) if decision.margin is not None else _by_scores(task, decision, outputs)
     if decision.strange_above is None:

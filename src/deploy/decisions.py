@@ -1,4 +1,4 @@
-"""What a decision is right or changed by, for every kind of task."""
+"""What the decisions of a stage are judged by."""
 
 from __future__ import annotations
 
@@ -8,95 +8,59 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
-from ..spec import JOINT, TaskSpec
+from ..edge.session import Outputs
+from ..kinds import Decided, find_kind
+from ..metrics import compute_one
+from ..spec import TaskSpec
 
 Samples = Sequence[tuple[Path, str]]
 
 
 def targets_of(samples: Samples, task: TaskSpec, split: str) -> NDArray[Any]:
-    """Return what the decisions should be, in their shape: class indices, labels that are there, or values.
+    """Return what the decisions should be, in their form: class indices, labels that are there, or values.
 
     Raises:
         ValueError: There is no picture, or a class is unknown.
     """
     if not samples:
         raise ValueError(f"no pictures in split {split!r}: the gate needs the data that the model was trained on")
-    if task.kind == "regression":
-        return np.array([float(truth) for _, truth in samples])
-    several = task.kind == "multilabel"
-    names = [(truth.split(JOINT) if truth else []) if several else [truth] for _, truth in samples]
-    unknown = sorted({name for each in names for name in each} - set(task.classes))
-    if unknown:
-        raise ValueError(f"unknown classes {', '.join(unknown)}: the model knows {', '.join(task.classes)}")
-    if several:
-        return np.array([[int(name in each) for name in task.classes] for each in names])
-    return np.array([task.classes.index(each[0]) for each in names])
+    try:
+        return find_kind(task.kind).encode([truth for _, truth in samples], task.classes)
+    except ValueError as error:
+        raise ValueError(f"the truth {error}") from error
 
 
-def changed(before: NDArray[Any], after: NDArray[Any], task: TaskSpec, most: float) -> NDArray[np.bool_]:
-    """Tell the pictures with another decision from the others; a value is another when its logit is `most` apart."""
-    if task.kind == "regression":
-        return np.asarray(np.abs(before - after) > most * task.scale)
-    differs = before != after
-    return np.asarray(differs if differs.ndim == 1 else differs.any(axis=1))
+def judged(outputs: Outputs, targets: NDArray[Any], task: TaskSpec) -> Decided:
+    """Return the rows that a stage's figures are computed from."""
+    return Decided(task.kind, task.classes, outputs[1].astype(np.float64), targets, outputs[2])
 
 
 def has_score(samples: Samples, task: TaskSpec) -> bool:
-    """Tell whether pictures have an accuracy: R2 needs two values that differ."""
-    return task.kind != "regression" or len({float(truth) for _, truth in samples}) > 1
+    """Return whether the score that a file must keep exists on these pictures, whatever is decided."""
+    targets = find_kind(task.kind).encode([truth for _, truth in samples], task.classes)
+    rows = Decided(task.kind, task.classes, np.zeros((len(targets), len(task.classes))), targets, targets)
+    return compute_one(find_kind(task.kind).gate_score, rows, task.positive) is not None
 
 
-def accuracy(decided: NDArray[Any], targets: NDArray[Any], task: TaskSpec) -> float:
-    """Return the part of the decisions that are right; R2 with regression.
+def gate_score(rows: Decided, task: TaskSpec) -> float:
+    """Return the score that a file must keep: the part of the decisions that are right, or R2.
 
     Raises:
-        ValueError: All values of a regression are the same.
+        ValueError: It is undefined, as R2 is where all values are the same.
     """
-    if task.kind != "regression":
-        return float((decided == targets).mean())
-    spread = float(((targets - targets.mean()) ** 2).mean())
-    if not spread:
+    score = compute_one(find_kind(task.kind).gate_score, rows, task.positive)
+    if score is None:
         raise ValueError("all values are the same, so the gate cannot tell a good file from a bad one: add images")
-    return 1 - float(((decided - targets) ** 2).mean()) / spread
+    return score
 
 
-def recall(decided: NDArray[Any], targets: NDArray[Any], task: TaskSpec) -> float | None:
-    """Return the recall of the positive class, or the mean over the classes or labels that some images have.
-
-    None with regression, and where no image has the positive class.
-    """
-    if task.kind == "regression":
-        return None
-    classes = np.arange(len(task.classes))
-    there, said = (
-        each.astype(bool) if task.kind == "multilabel" else each[:, None] == classes for each in (targets, decided)
-    )
-    counted = classes if task.positive is None else [task.classes.index(task.positive)]
-    found = [float(said[there[:, index], index].mean()) for index in counted if there[:, index].any()]
-    return float(np.mean(found)) if found else None
+def recall(rows: Decided, task: TaskSpec) -> float | None:
+    """Return the recall of what must not pass; None where there are no classes, or no image has the positive one."""
+    return compute_one("recall", rows, task.positive) if find_kind(task.kind).has_classes else None
 
 
-def auroc(probabilities: NDArray[np.float32], targets: NDArray[Any], task: TaskSpec) -> float | None:
-    """Return the area under the ROC curve of the positive class, or the mean over the classes that some images have.
-
-    None where that is undefined, as with regression.
-    """
-    if task.kind == "regression" or not np.isfinite(probabilities).all():
-        return None
-    there = targets if task.kind == "multilabel" else targets[:, None] == np.arange(len(task.classes))
-    counted = range(len(task.classes)) if task.positive is None else [task.classes.index(task.positive)]
-    areas = [
-        roc_auc_score(there[:, index], probabilities[:, index]) for index in counted if 0 < there[:, index].mean() < 1
-    ]
-    return float(np.mean(areas)) if areas else None
-
-
-def named(decision: Any, task: TaskSpec) -> str | float:
-    """Return a decision as people read it."""
-    if task.kind == "regression":
-        return float(decision)
-    if task.kind == "multilabel":
-        return JOINT.join(name for name, present in zip(task.classes, decision, strict=True) if present)
-    return task.classes[int(decision)]
+def auroc(rows: Decided, task: TaskSpec) -> float | None:
+    """Return the area under the ROC curve; None where there are no classes, it is undefined, or something is NaN."""
+    ranks = find_kind(task.kind).has_classes and bool(np.isfinite(rows.probabilities).all())
+    return compute_one("auroc", rows, task.positive) if ranks else None

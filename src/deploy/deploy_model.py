@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..backbones.outputs import interpret
 from ..backbones.pixels import average_views, normalise
 from ..edge.preprocess import resized
+from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
 
 # What onnx and torch have beside Pillow, with its coefficients.
@@ -23,13 +23,14 @@ class DeployModel(nn.Module):
 
     def __init__(self, model: nn.Module, image: ImageSpec, task: TaskSpec) -> None:
         super().__init__()
-        self.model, self.image, self.task = model, image, task
+        self.model, self.image, self.task, self.kind = model, image, task, find_kind(task.kind)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Return logits, probabilities and decisions; a value has no probabilities."""
+        """Return the outputs of the graph; see `Kind.outputs`."""
         logits = average_views(self.model, self.enter(pixels), self.task.views)
-        probabilities, decision = interpret(logits, self.task)
-        return (logits, decision) if self.task.kind == "regression" else (logits, probabilities, decision)
+        probabilities, decision = self.kind.interpret(logits, self.task)
+        outputs = {"logits": logits, "probabilities": probabilities, "decision": decision}
+        return tuple(outputs[name] for name in self.kind.outputs)
 
     def enter(self, pixels: Tensor) -> Tensor:
         """Return the network's input: N x channels x H x W, on the scale of its weights."""

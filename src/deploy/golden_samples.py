@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..edge.golden import Golden
 from ..edge.preprocess import load
 from ..edge.profile import FITS
 from ..edge.session import Outputs
+from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
 from .stages import Pictures
 
@@ -45,7 +45,7 @@ def choose_golden(
     chosen = paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]
     inputs = [load(path, image, FITS[profile]) for path in chosen]
     outputs = run(inputs)
-    certainty = _certainty(outputs[1], task)
+    certainty = find_kind(task.kind).certainty(outputs[1])
     best: dict[bytes, int] = {}
     for number in np.argsort(-certainty, kind="stable").tolist():
         best.setdefault(outputs[2][number].tobytes(), number)
@@ -55,14 +55,3 @@ def choose_golden(
         tuple(item[kept] for item in outputs),
         _RELATIVE_TOLERANCE[precision],
     )
-
-
-def _certainty(probabilities: NDArray[np.float32], task: TaskSpec) -> NDArray[np.float32]:
-    """Return how far each picture is from another decision, in probability; of values all are alike."""
-    if task.kind == "regression":
-        return np.zeros(len(probabilities), dtype=np.float32)
-    if task.kind == "classification":
-        least, most = np.sort(probabilities, axis=1)[:, -2:].T
-        return np.asarray(most - least)
-    reached = probabilities if task.kind == "multilabel" else probabilities[:, :-1].cumsum(axis=1)
-    return np.asarray(np.abs(reached - 0.5).min(axis=1))

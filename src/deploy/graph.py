@@ -14,7 +14,8 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from ..edge.profile import PROFILES
-from ..edge.session import INPUT, output_names
+from ..edge.session import INPUT
+from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
 from .deploy_model import GRAPH_FILTERS, DeployModel, FloatDeployModel, MatMulDeployModel, ResizedDeployModel
 from .model_file import write_model
@@ -56,7 +57,7 @@ def export_onnx(
     The input `image` takes any number of pictures: N x H x W x 3 of uint8, of the network's size (profile `u8`), of any
     size (`u8-resize`) or of the camera's (`u8-matmul`), or N x channels x H x W of float32, normalised (`float`). The
     outputs are `logits`, `probabilities` (both N x classes) and `decision`: the index of the class (N), which labels
-    are there (N x classes, 0 or 1), or with regression, which has no probabilities, the value (N). The specs and where
+    are there (N x classes, 0 or 1), or the value (N), which has no probabilities. The specs and where
     the model comes from lie in its metadata.
 
     Args:
@@ -125,7 +126,7 @@ def trace(
                 network,
                 example,
                 input_names=[INPUT, *(further or ())],
-                output_names=output_names(task),
+                output_names=find_kind(task.kind).outputs,
                 opset_version=opset,
                 dynamic_shapes=tuple(sizes),
                 dynamo=True,

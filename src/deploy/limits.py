@@ -39,7 +39,7 @@ class Limits:
             scale: Largest absolute logit of the model.
             changed: Pictures with another class.
             images: Number of pictures.
-            drop: What the accuracy fell by, or R2 with regression.
+            drop: What the accuracy fell by, or R2 of values.
             lost: What `src.deploy.decisions.recall` fell by: on rare defects, accuracy hardly tells.
             score: What `drop` is of, in words.
         """

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.session import Outputs
+from ..kinds import Decided, find_kind
+from ..metrics import METRICS
 from ..spec import TaskSpec
-from .decisions import Samples, accuracy, auroc, changed, named, recall, targets_of
+from .decisions import Samples, auroc, gate_score, judged, recall, targets_of
 from .limits import Limits
 
 WORST = 5
 FREE = 0.02  # where any difference of logits is allowed, a value counts as changed from this part of the scale on
-ROUNDING = 1e-4  # of R2
 FOLLOWS = 1e-3
 
 
@@ -32,15 +33,15 @@ class Parity:
         mean_abs_logit_diff: Mean difference over all logits.
         logit_scale: Largest absolute logit of the model.
         changed_decisions: Pictures with another decision than before; of values, see `changed`.
-        accuracy_torch: Part of the model's decisions that are right, 0 to 1; R2 with regression.
+        accuracy_torch: Part of the model's decisions that are right, 0 to 1; R2 of values.
         accuracy_onnx: Accuracy of the stage on the same pictures.
-        recall_torch: Recall of the positive class, or the mean over classes or labels; None with regression.
+        recall_torch: Recall of the positive class, or the mean over classes or labels; None of values.
         recall_onnx: That of the stage.
         auroc_torch: Area under the model's ROC curve; None where one class only is there.
         auroc_onnx: That of the stage.
         worst: The pictures with the largest differences, worst first: path, difference and both decisions.
         limits: What was allowed.
-        score: What the two accuracies are: `accuracy`, or `R2` with regression.
+        score: What the two accuracies are: `accuracy`, or `R2` of values.
     """
 
     stage: str
@@ -115,11 +116,11 @@ def judge(
     chances = np.abs(found[1] - expected[1]).max(initial=0.0)
     if not chances <= difference.max() + FOLLOWS:  # a probability moves less than its logits, or it is not theirs
         difference = np.full_like(difference, np.inf)
-    if task.kind == "regression":  # R2 moves with every rounding, where a part of decisions stays
-        limits = replace(limits, accuracy_drop=max(limits.accuracy_drop, ROUNDING))
-    before, after, scale = expected[2], found[2], float(np.abs(expected[0]).max())
+    kind, scale = find_kind(task.kind), float(np.abs(expected[0]).max())
+    limits = replace(limits, accuracy_drop=max(limits.accuracy_drop, kind.gate_rounding))
     part = FREE if limits.relative_logit_diff is None else limits.relative_logit_diff
-    other = changed(before, after, task, part * scale)
+    other = kind.changed(expected[2], found[2], task, part * scale)
+    before, after = (judged(outputs, targets, task) for outputs in (expected, found))
     return Parity(
         stage=stage,
         split=split,
@@ -128,34 +129,30 @@ def judge(
         mean_abs_logit_diff=float(difference.mean()),
         logit_scale=scale,
         changed_decisions=int(other.sum()),
-        accuracy_torch=accuracy(before, targets, task),
-        accuracy_onnx=accuracy(after, targets, task),
-        recall_torch=recall(before, targets, task),
-        recall_onnx=recall(after, targets, task),
-        auroc_torch=auroc(expected[1], targets, task),
-        auroc_onnx=auroc(found[1], targets, task),
-        worst=_worst(samples, task, difference.max(axis=1), before, after, other),
+        accuracy_torch=gate_score(before, task),
+        accuracy_onnx=gate_score(after, task),
+        recall_torch=recall(before, task),
+        recall_onnx=recall(after, task),
+        auroc_torch=auroc(before, task),
+        auroc_onnx=auroc(after, task),
+        worst=_worst(samples, difference.max(axis=1), before, after, other),
         limits=limits,
-        score="R2" if task.kind == "regression" else "accuracy",
+        score=METRICS[kind.gate_score].word or "",
     )
 
 
 def _worst(
-    samples: Samples,
-    task: TaskSpec,
-    difference: NDArray[np.float32],
-    before: NDArray[Any],
-    after: NDArray[Any],
-    other: NDArray[np.bool_],
+    samples: Samples, difference: NDArray[np.float32], before: Decided, after: Decided, other: NDArray[np.bool_]
 ) -> tuple[dict[str, Any], ...]:
     """Name the pictures to look at: changed decisions first, then the largest differences."""
+    decode = find_kind(before.kind).decode
     order = sorted(range(len(samples)), key=lambda i: (not other[i], -difference[i]))[:WORST]
     return tuple(
         {
             "path": str(samples[i][0]),
             "max_abs_logit_diff": float(difference[i]),
-            "torch": named(before[i], task),
-            "onnx": named(after[i], task),
+            "torch": decode(before.predicted[i], before.classes),
+            "onnx": decode(after.predicted[i], after.classes),
         }
         for i in order
     )

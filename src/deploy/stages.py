@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..allocator import release_freed_memory
-from ..backbones.outputs import interpret
 from ..backbones.pixels import average_views, normalise
 from ..edge.lines import ActiveAdapter
 from ..edge.preprocess import load, resize
 from ..edge.profile import FITS, Fit
 from ..edge.session import Outputs, open_session, run_pictures
+from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
 
 BATCH, THREADS = 16, 2  # images that a file sees at once, each view of a picture being one
@@ -54,7 +54,7 @@ def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -
         with torch.inference_mode():
             parts = (normalise(torch.from_numpy(np.stack(part)), image) for part in in_parts(pixels, len(task.views)))
             logits = torch.cat([average_views(sliced, images, task.views) for images in parts])
-            probabilities, decision = interpret(logits, task)
+            probabilities, decision = find_kind(task.kind).interpret(logits, task)
         release_freed_memory()  # its blocks are not those that onnxruntime takes
         return logits.numpy(), probabilities.numpy(), decision.numpy()
 

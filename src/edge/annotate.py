@@ -9,7 +9,6 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ..atomic import named, write_bytes
-from ..spec import Decision, Measurement
 from .decide import Decided
 from .frames import Source
 from .preprocess import Pixels
@@ -48,18 +47,12 @@ class Annotator:
         try:
             path = self.folder / f"{decided.picture.frame.name}.jpg"
             encoded = io.BytesIO()  # Pillow says nothing of a full disk
-            draw(original, _told(decision)).save(encoded, "JPEG", quality=90)
+            draw(original, decision.text).save(encoded, "JPEG", quality=90)
             with named(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, encoded.getvalue())
         except OSError as error:  # too large for a JPEG, too long a name, a full disk: the decision stands
             log.warning("no annotated copy of %s: %s", decided.picture.frame.path, error)
-
-
-def _told(decision: Decision | Measurement) -> str:
-    if isinstance(decision, Measurement):
-        return f"{decision.value:.4g}"
-    return f"{decision.label or 'no label'} {decision.score:.3f}"
 
 
 def draw(pixels: Pixels, text: str) -> Image.Image:

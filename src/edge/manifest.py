@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..kinds import read_task
 from ..spec import ImageSpec, TaskSpec
 from .files import read_file
 from .signature import SIGNATURE, require_signature
@@ -149,7 +150,7 @@ class Manifest:
         lines = lines or {SOLE: {"task": task, "provenance": values["provenance"], "parity": values["parity"]}}
         manifest = cls(
             image=image,
-            lines={name: Line(**{**line, "task": TaskSpec.from_dict(line["task"])}) for name, line in lines.items()},
+            lines={name: Line(**{**line, "task": read_task(line["task"])}) for name, line in lines.items()},
             **values,
         )
         if stated != computed:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..allocator import Watermark, release_freed_memory
-from ..spec import JOINT, Decision, Measurement, TaskSpec
+from ..kinds import find_kind
+from ..spec import Decision, Measurement, TaskSpec
 from .golden import Golden
 from .lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter, adapter_file, golden_file
 from .manifest import MODEL, SOLE, Manifest, find_bundle
@@ -103,7 +104,7 @@ class Runtime:
             adapter: The line that decides, of a bundle of several; see `line`.
 
         Returns:
-            One decision for each picture; with regression a `Measurement`.
+            One decision for each picture, or a `Measurement` where a value is what was learnt.
 
         Raises:
             ImageError: An array is no picture, or holds a grey above white.
@@ -156,13 +157,14 @@ class Runtime:
         logits, probabilities, decided = self.run(batch)
         if not np.isfinite(logits).all():
             raise ImageError("the network gives no finite numbers for this picture, so it cannot be decided")
-        return [self._decision(*each) for each in zip(probabilities, decided, strict=True)]
+        kind = find_kind(self.task.kind)
+        return [kind.answer(*each, self.task) for each in zip(probabilities, decided, strict=True)]
 
     def run(self, batch: Sequence[NDArray[Any]]) -> Outputs:
         """Run the network on pictures as it takes them; see `decide`.
 
         Returns:
-            Logits (N x outputs), probabilities (N x classes; N x 0 with regression) and decisions: the index of the
+            Logits (N x outputs), probabilities (N x classes; N x 0 of values) and decisions: the index of the
             class (N), which labels are there (N x classes, 0 or 1), or the value (N).
 
         Raises:
@@ -202,13 +204,3 @@ class Runtime:
     def _rgb(self, picture: NDArray[Any]) -> Pixels:
         grey = picture.dtype.kind == "u" and picture.itemsize == 2 and picture.ndim == 2  # in any byte order
         return scale_grey(picture, self.image.bit_depth) if grey else picture
-
-    def _decision(self, probabilities: NDArray[np.float32], decided: Any) -> Decision | Measurement:
-        classes = self.task.classes
-        if self.task.kind == "regression":
-            return Measurement(value=float(decided))
-        by_name = dict(zip(classes, probabilities.tolist(), strict=True))
-        if self.task.kind == "multilabel":
-            present = JOINT.join(name for name, there in zip(classes, decided, strict=True) if there)
-            return Decision(present, float(np.where(decided, probabilities, 1 - probabilities).min()), by_name)
-        return Decision(classes[int(decided)], float(probabilities[int(decided)]), by_name)

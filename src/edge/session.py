@@ -14,13 +14,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..allocator import Watermark, release_freed_memory
+from ..kinds import KINDS, read_task
 from ..spec import ImageSpec, TaskSpec
 from .lines import ActiveAdapter
 from .manifest import SOLE
 
 log = logging.getLogger(__name__)
 
-INPUT, OUTPUTS, VALUED = "image", ("logits", "probabilities", "decision"), ("logits", "decision")
+INPUT = "image"
 THREADS = 2  # of one run, unless the user says otherwise
 SPINNING = "session.intra_op.allow_spinning"
 EXTERNAL = "session.model_external_initializers_file_folder_path"
@@ -65,11 +66,6 @@ def _options(adapter: ActiveAdapter | None, shrink: bool) -> onnxruntime.RunOpti
     return options
 
 
-def output_names(task: TaskSpec) -> tuple[str, ...]:
-    """Return the names of a model's outputs: a value has no probabilities."""
-    return VALUED if task.kind == "regression" else OUTPUTS
-
-
 def open_session(model: bytes, threads: int) -> Session:
     """Load a model of Graft on the CPU.
 
@@ -78,7 +74,7 @@ def open_session(model: bytes, threads: int) -> Session:
     """
     session = load_model(model, threads)
     names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
-    if names not in (((INPUT,), OUTPUTS), ((INPUT,), VALUED)):
+    if names not in [((INPUT,), kind.outputs) for kind in KINDS.values()]:
         raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
     return session
 
@@ -141,7 +137,7 @@ def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, dict[s
     try:
         image = ImageSpec.from_dict(json.loads(held["image"]))
         if "lines" in held:
-            return image, {name: TaskSpec.from_dict(task) for name, task in json.loads(held["lines"]).items()}
-        return image, {SOLE: TaskSpec.from_dict(json.loads(held["task"]))}
+            return image, {name: read_task(task) for name, task in json.loads(held["lines"]).items()}
+        return image, {SOLE: read_task(json.loads(held["task"]))}
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import named
+from ..kinds import find_kind
 from ..spec import TaskSpec
 from .formats import IMAGE_SUFFIXES
 from .line_file import LineFile, cut_half_line
@@ -182,8 +183,7 @@ def _as_json(line: Line) -> str:
 
 
 def _columns(task: TaskSpec, facts: tuple[str, ...]) -> tuple[str, ...]:
-    said = ("value",) if task.kind == "regression" else ("label", "score", *(f"p_{name}" for name in task.classes))
-    return ("path", *facts, *said, "ms", "error")
+    return ("path", *facts, *find_kind(task.kind).fields(task.classes), "ms", "error")
 
 
 def _csv(file: LineFile, columns: tuple[str, ...], begun: bool) -> Callable[[Line], None]:

@@ -1,20 +1,18 @@
-"""The figures of a split: training steers by them, and train, evaluate and the report give them: the same numbers."""
+"""The figures of a split: training steers by them, and train, evaluate, the report and the gate give the same ones."""
 
-from .classes import Outcomes, confusion, outcomes
-from .figures import LABELS, Intervals, compute, headline, intervals
-from .rows import Decided, Rows
-from .undefined import why_undefined
-from .weighted import Array, Figures
+from .counts import Outcomes, confusion, outcomes
+from .figures import Figures, Intervals, compute, compute_one, headline, intervals, why_undefined
+from .table import LABELS, METRICS, Metric
 
 __all__ = [
     "LABELS",
-    "Array",
-    "Decided",
+    "METRICS",
     "Figures",
     "Intervals",
+    "Metric",
     "Outcomes",
-    "Rows",
     "compute",
+    "compute_one",
     "confusion",
     "headline",
     "intervals",

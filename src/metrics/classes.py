@@ -1,115 +1,72 @@
-"""Figures of one class a picture."""
+"""Metrics of decisions among classes or labels; each returns a value for every weighting, NaN where it is undefined."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_accuracy,
-    binary_auroc,
-    binary_average_precision,
-    binary_f1_score,
-    binary_recall,
-)
 
-from .rows import Rows
-from .weighted import SMALLEST, Array, Figures, average, mean, ranked, ratio, total
+from ..kinds import Array
+from .weighted import Weighted, mean, ratio, total
+
+SMALLEST = float(np.finfo(np.float32).tiny)  # keeps the log of a probability that underflowed finite
 
 
-@dataclass(frozen=True)
-class Outcomes:
-    """How many images a two-way decision got right and wrong.
+def accuracy(rows: Weighted) -> Array:
+    """Return the part of the decisions that are right; with several labels each is a decision."""
+    right = rows.rows.target_column == rows.rows.predicted_column
+    return rows.average(right.reshape(len(right), -1).mean(axis=1))
 
-    Attributes:
-        found: Positive images that were decided positive.
-        missed: Positive images that were let pass.
-        alarms: Other images that were decided positive.
-        passed: Other images that were let pass.
+
+def exact_match(rows: Weighted) -> Array:
+    """Return the part of the images of which every label was decided right."""
+    right = rows.rows.target_column == rows.rows.predicted_column
+    return rows.average(right.reshape(len(right), -1).all(axis=1))
+
+
+def balanced_accuracy(rows: Weighted) -> Array:
+    """Return the mean recall of the classes that occur."""
+    return mean(ratio(rows.hits, rows.support))
+
+
+def recall(rows: Weighted) -> Array:
+    """Return the recall of the positive class, or without one the mean over the classes that occur."""
+    return mean(ratio(rows.hits, rows.support)[:, rows.counted])
+
+
+def f1(rows: Weighted) -> Array:
+    """Return F1 of the positive class, or without one the mean over the classes that occur or were decided."""
+    return mean(ratio(2 * rows.hits, rows.support + rows.decided)[:, rows.counted])
+
+
+def auroc(rows: Weighted) -> Array:
+    """Return the area under the ROC curve of the positive class, or the mean over classes that some have, others not.
+
+    Each class is taken against the rest.
     """
-
-    found: int
-    missed: int
-    alarms: int
-    passed: int
+    return mean(rows.areas[0])
 
 
-def point(predictions: Rows, positive: str | None) -> Figures:
-    """Return accuracy, balanced accuracy, F1, AUROC, average precision and loss of one split.
+def average_precision(rows: Weighted) -> Array:
+    """Return the average precision of the classes that `auroc` takes: the precision at each threshold, by its hits."""
+    return mean(rows.areas[1])
 
-    Accuracy is over images; balanced accuracy is the mean recall of the classes that occur. F1, AUROC and average
-    precision are those of `positive`, or without one the mean over classes, each against the rest: F1 over classes
-    that occur or were decided, the other two over classes that occur. Loss is the cross-entropy in nats.
 
-    Raises:
-        ValueError: `positive` is no class.
+def loss(rows: Weighted) -> Array:
+    """Return the cross-entropy in nats; with several labels the mean of their binary ones."""
+    probabilities, targets = rows.rows.probabilities, rows.rows.target_column
+    if targets.ndim == 2:
+        of_truth = np.where(rows.rows.target_matrix, probabilities, 1 - probabilities)
+        return rows.average(-np.log(np.maximum(of_truth, SMALLEST)).mean(axis=1))
+    of_truth = probabilities[np.arange(len(targets)), rows.rows.target_indices]
+    return rows.average(-np.log(np.maximum(of_truth, SMALLEST)))
+
+
+def quadratic_kappa(rows: Weighted) -> Array:
+    """Return the agreement of grades beyond chance, misses by the square of their distance (Cohen, 1968).
+
+    Undefined where one grade is all that occurs and is decided.
     """
-    counted = _counted(predictions, positive)
-    targets, decided = torch.from_numpy(predictions.target_indices), torch.from_numpy(predictions.predicted_indices)
-    scores = torch.from_numpy(predictions.probabilities)
-    present = sorted(set(targets.tolist()))
-    used = {*present, *decided.tolist()}
-    several = [index for index in counted if index in present and len(present) > 1]
-    return {
-        "accuracy": float(binary_accuracy((decided == targets).int(), torch.ones_like(targets))),
-        "balanced_accuracy": average([binary_recall(*_one(decided, targets, index)) for index in present]),
-        "f1": average([binary_f1_score(*_one(decided, targets, index)) for index in counted if index in used]),
-        "auroc": average([binary_auroc(scores[:, index], (targets == index).int()) for index in several]),
-        "average_precision": average(
-            [binary_average_precision(scores[:, index], (targets == index).int()) for index in several]
-        ),
-        "loss": float(_surprise(predictions).mean()),
-    }
-
-
-def resampled(predictions: Rows, positive: str | None, weights: Array) -> dict[str, Array]:
-    """Compute what `point` does for every row of `weights` (S x N), S values each, NaN where undefined."""
-    counted = _counted(predictions, positive)
-    is_target, is_decided = predictions.target_matrix, predictions.predicted_matrix
-    support, decided, hits = weights @ is_target, weights @ is_decided, weights @ (is_target & is_decided)
-    areas = [ranked(predictions.probabilities[:, index], is_target[:, index], weights) for index in counted]
-    images = weights.sum(axis=1)
-    return {
-        "accuracy": hits.sum(axis=1) / images,
-        "balanced_accuracy": mean(ratio(hits, support)),
-        "f1": mean(ratio(2 * hits, support + decided)[:, counted]),
-        "auroc": mean(np.stack([auroc for auroc, _ in areas], axis=1)),
-        "average_precision": mean(np.stack([precision for _, precision in areas], axis=1)),
-        "loss": total(weights, _surprise(predictions)) / images,
-    }
-
-
-def confusion(predictions: Rows) -> NDArray[np.int64]:
-    """Count images by target (rows) and decision (columns), K x K."""
-    size = len(predictions.classes)
-    cells = predictions.target_indices * size + predictions.predicted_indices
-    return np.bincount(cells, minlength=size * size).astype(np.int64).reshape(size, size)
-
-
-def outcomes(predictions: Rows, positive: str) -> Outcomes:
-    """Count what was found, missed, falsely alarmed and passed, `positive` against the rest."""
-    index = predictions.classes.index(positive)
-    is_target, is_decided = predictions.target_matrix[:, index], predictions.predicted_matrix[:, index]
-    found, called = int((is_target & is_decided).sum()), int(is_decided.sum())
-    missed, alarms = int(is_target.sum()) - found, called - found
-    return Outcomes(found, missed, alarms, len(predictions) - found - missed - alarms)
-
-
-def _counted(predictions: Rows, positive: str | None) -> list[int]:
-    if positive is None:
-        return list(range(len(predictions.classes)))
-    if positive not in predictions.classes:
-        raise ValueError(f"the positive class {positive!r} is not among {', '.join(predictions.classes)}")
-    return [predictions.classes.index(positive)]
-
-
-def _one(decided: Tensor, targets: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    return (decided == index).int(), (targets == index).int()
-
-
-def _surprise(predictions: Rows) -> Array:
-    chosen = predictions.probabilities[np.arange(len(predictions)), predictions.target_indices]
-    return -np.log(np.maximum(chosen, SMALLEST))
+    grade = np.arange(len(rows.rows.classes), dtype=np.float64)
+    squares = (grade[:, None] - grade) ** 2
+    by_chance = ((rows.support @ squares) * rows.decided).sum(axis=1) / rows.images
+    off = total(rows.weights, (rows.rows.target_values - rows.rows.predicted_values) ** 2)
+    return 1 - ratio(off, by_chance)

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Collection
 
 import numpy as np
+from scipy.stats import binomtest
 
-from . import classes, grades, labels, values
-from .rows import Rows
-from .weighted import Array, Figures, resamples
+from ..kinds import KINDS, Array, Kind, Rows, find_kind
+from .table import METRICS
+from .weighted import Weighted, resamples
 
+Figures = dict[str, float | None]
 Intervals = dict[str, tuple[float, float]]
-Point = Callable[[Rows, str | None], Figures]
-Resampled = Callable[[Rows, str | None, Array], dict[str, Array]]
-
-LABELS = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "exact_match": "Exact match",
-    "quadratic_kappa": "Quadratic kappa",
-    "mean_absolute_error": "Mean absolute error",
-    "root_mean_squared_error": "Root mean squared error",
-    "r2": "R\N{SUPERSCRIPT TWO}",
-    "pearson": "Pearson correlation",
-    "auroc": "AUROC",
-    "average_precision": "Average precision",
-    "f1": "F1",
-}
-_HEADLINES = (("quadratic_kappa", "mean_absolute_error"), ("r2", "mean_absolute_error"), ("balanced_accuracy", "auroc"))
-_PARTS = ("accuracy", "exact_match")  # of the images; of several labels, accuracy is over decisions
-_KINDS: dict[str, tuple[Point, Resampled]] = {
-    "classification": (classes.point, classes.resampled),
-    "ordinal": (grades.point, grades.resampled),
-    "multilabel": (labels.point, labels.resampled),
-    "regression": (values.point, values.resampled),
-}
+_LEVEL, _ENDS = 0.95, (0.025, 0.975)
+_OF_NO_RUN = ("balanced_accuracy", "auroc")
 
 
 def compute(predictions: Rows, positive: str | None) -> Figures:
-    """Return the figures of one split: `classes.point`, `grades.point`, `labels.point` or `values.point`.
+    """Return the figures of one split that `Kind.metrics` names.
 
     Args:
         predictions: Rows of one split, at least one.
@@ -50,8 +31,13 @@ def compute(predictions: Rows, positive: str | None) -> Figures:
     Raises:
         ValueError: There are no rows, or `positive` is no class.
     """
-    _require_rows(predictions)
-    return _KINDS[predictions.kind][0](predictions, positive)
+    whole = _once(predictions, positive)
+    return {name: _known(METRICS[name].compute(whole)) for name in find_kind(predictions.kind).metrics}
+
+
+def compute_one(name: str, predictions: Rows, positive: str | None) -> float | None:
+    """Return one figure, a key of `METRICS`; as `compute`."""
+    return _known(METRICS[name].compute(_once(predictions, positive)))
 
 
 def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed: int = 0) -> Intervals:
@@ -70,33 +56,56 @@ def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed
         Lower and upper end by name, for every figure that is defined and differs between resamples. Where it does not,
         as with no wrong decision, only the part of the images that is right has one, that of Clopper and Pearson.
     """
-    figures = compute(predictions, positive)
-    resampled = _KINDS[predictions.kind][1]
-    blocks = [resampled(predictions, positive, weights) for weights in resamples(len(predictions), samples, seed)]
+    figures, count = compute(predictions, positive), len(predictions)
+    blocks: list[dict[str, Array]] = []
+    for weights in resamples(count, samples, seed):
+        drawn = Weighted(predictions, weights, positive)
+        blocks.append({name: METRICS[name].compute(drawn) for name in figures})
     result: Intervals = {}
     for name, value in figures.items():
         if value is not None:
-            low, high = np.nanquantile(np.concatenate([block[name] for block in blocks]), (0.025, 0.975))
+            low, high = np.nanquantile(np.concatenate([block[name] for block in blocks]), _ENDS)
             if high - low > 1e-9 * max(abs(low), abs(high)):  # equal but for the rounding of a sum
                 result[name] = (float(low), float(high))
-            elif name in _PARTS and value in (0, 1):
-                result[name] = _exact(value, len(predictions))
+            elif METRICS[name].is_part and value in (0, 1):
+                exact = binomtest(int(value) * count, count).proportion_ci(_LEVEL, "exact")
+                result[name] = (float(exact.low), float(exact.high))
     return result
 
 
-def _exact(part: float, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a part that all of `count` images are in, or none (Biometrika 26, 1934, 404)."""
-    rarest = float(0.025 ** (1 / count))
-    return (rarest, 1.0) if part == 1 else (0.0, 1 - rarest)
+def headline(figures: Collection[str]) -> tuple[str, str]:
+    """Return the names of the two figures that say most about a split, the one that runs are ordered by first.
+
+    Args:
+        figures: Names of the figures that there are; the kind of task is the one that has most of them.
+    """
+
+    def fit(kind: Kind) -> tuple[int, int]:
+        return len({*kind.metrics} & {*figures}), -len({*kind.metrics} - {*figures})
+
+    able = [kind for kind in KINDS.values() if {*kind.headline} <= {*figures}]
+    return max(able, key=fit).headline if able else _OF_NO_RUN
 
 
-def headline(figures: Figures) -> tuple[str, str]:
-    """Return the names of the two figures that say most about a split, the one that runs are ordered by first."""
-    if "exact_match" in figures:
-        return "average_precision", "auroc"
-    return next((pair for pair in _HEADLINES if pair[0] in figures), _HEADLINES[-1])
+def why_undefined(predictions: Rows, positive: str | None, figures: Figures) -> dict[str, str]:
+    """Return the reason for every figure that is None.
+
+    Args:
+        predictions: Rows of one split.
+        positive: The class that counts as the defect, or None.
+        figures: What `compute` gives of them.
+    """
+    reasons = find_kind(predictions.kind).why_undefined(predictions, positive)
+    return {name: reasons[name] for name, value in figures.items() if value is None}
 
 
-def _require_rows(predictions: Rows) -> None:
+def _once(predictions: Rows, positive: str | None) -> Weighted:
+    """Return the rows, each counted once."""
     if not len(predictions):
         raise ValueError("there are no predictions to measure: give a split that holds images")
+    return Weighted(predictions, np.ones((1, len(predictions))), positive)
+
+
+def _known(values: Array) -> float | None:
+    value = float(values[0])
+    return None if math.isnan(value) else value

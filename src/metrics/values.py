@@ -1,52 +1,53 @@
-"""Figures of a number a picture."""
+"""Metrics of a number a picture; each returns a value for every weighting, NaN where it is undefined."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error, pearson_corrcoef, r2_score
+from numpy.typing import NDArray
 
-from .rows import Rows
-from .weighted import Array, Figures, total
-
-
-def point(predictions: Rows, positive: str | None) -> Figures:
-    """Return mean absolute error, root mean squared error, R2 and Pearson's correlation of one split.
-
-    R2 is undefined where all true values are the same, the correlation also where all decided ones are.
-    """
-    true, decided = torch.from_numpy(predictions.target_values), torch.from_numpy(predictions.predicted_values)
-    varied, moved = bool((true != true[0]).any()), bool((decided != decided[0]).any())
-    # In standard deviations of the true values: torchmetrics takes small squares for none, and loses large offsets.
-    center, scale = true.mean(), true.std(correction=0) if varied else 1.0
-    near, exact = (decided - center) / scale, (true - center) / scale
-    return {
-        "mean_absolute_error": float(mean_absolute_error(decided, true)),
-        "root_mean_squared_error": float(mean_squared_error(decided, true, squared=False)),
-        "r2": float(r2_score(near, exact)) if varied else None,
-        "pearson": float(pearson_corrcoef(near, exact)) if varied and moved else None,
-    }
+from ..kinds import Array
+from .weighted import Weighted, total
 
 
-def resampled(predictions: Rows, positive: str | None, weights: Array) -> dict[str, Array]:
-    """Compute what `point` does for every row of `weights` (S x N), S values each, NaN where undefined."""
-    true, decided = predictions.target_values, predictions.predicted_values
-    images = weights.sum(axis=1)
-    off = total(weights, (decided - true) ** 2)
-    spread, moved = _squares(weights, true, true), _squares(weights, decided, decided)
-    both = np.sqrt(spread * moved)
-    undefined = np.full_like(images, np.nan)
-    return {
-        "mean_absolute_error": total(weights, np.abs(decided - true)) / images,
-        "root_mean_squared_error": np.sqrt(off / images),
-        "r2": 1 - np.divide(off, spread, out=undefined.copy(), where=spread > 0),
-        "pearson": np.divide(_squares(weights, true, decided), both, out=undefined.copy(), where=both > 0),
-    }
+def mean_absolute_error(rows: Weighted) -> Array:
+    """Return the mean distance from the truth, in the unit of the values or in grades."""
+    return rows.average(np.abs(rows.rows.predicted_values - rows.rows.target_values))
 
 
-def _squares(weights: Array, left: Array, right: Array) -> Array:
+def root_mean_squared_error(rows: Weighted) -> Array:
+    """Return the root of the mean squared distance from the truth."""
+    return np.sqrt(rows.average((rows.rows.predicted_values - rows.rows.target_values) ** 2))
+
+
+def r2(rows: Weighted) -> Array:
+    """Return the part of the variance that is explained; undefined where all true values are the same."""
+    true, decided = rows.rows.target_values, rows.rows.predicted_values
+    off, spread = total(rows.weights, (decided - true) ** 2), _products(rows, true, true)
+    return 1 - _divide(off, spread, _varies(rows, true))
+
+
+def pearson(rows: Weighted) -> Array:
+    """Return Pearson's correlation; undefined where all true values are the same, or all decided ones."""
+    true, decided = rows.rows.target_values, rows.rows.predicted_values
+    both = np.sqrt(_products(rows, true, true) * _products(rows, decided, decided))
+    varied = _varies(rows, true) & _varies(rows, decided)
+    return np.clip(_divide(_products(rows, true, decided), both, varied), -1, 1)  # rounding may lead beyond
+
+
+def _products(rows: Weighted, left: Array, right: Array) -> Array:
     """Return the weighted sum of the products of what is left of two columns without their means."""
-    images = weights.sum(axis=1, keepdims=True)
-    columns = [column - total(weights, column)[:, None] / images for column in (left, right)]
-    product: Array = (weights * columns[0] * columns[1]).sum(axis=1)
+    columns = [column - rows.average(column)[:, None] for column in (left, right)]
+    product: Array = (rows.weights * columns[0] * columns[1]).sum(axis=1)
     return product
+
+
+def _varies(rows: Weighted, column: Array) -> NDArray[np.bool_]:
+    """Return whether two values that count differ: after the mean is taken off, rounding may make equal ones unlike."""
+    counts = rows.weights > 0
+    most, least = np.where(counts, column, -np.inf).max(axis=1), np.where(counts, column, np.inf).min(axis=1)
+    return np.asarray(most > least)
+
+
+def _divide(numerator: Array, denominator: Array, defined: NDArray[np.bool_]) -> Array:
+    where = defined & (denominator > 0)
+    return np.divide(numerator, denominator, out=np.full_like(denominator, np.nan), where=where)

@@ -44,8 +44,8 @@ class About:
         date: When the run started.
         left_out: One line for each image that was left out, with the reason.
         command: The command line, ready to paste.
+        kind: Name of the kind of task.
         bit_depth: What white is in grey images, as in `ImageSpec`.
-        kind: Kind of the task, one of `src.spec.KINDS`.
         views: Flips and quarter turns whose logits are averaged, a forward pass each.
         config: The settings of the training, as YAML.
     """
@@ -66,7 +66,7 @@ class About:
     date: str
     left_out: tuple[str, ...]
     command: str
+    kind: str
     bit_depth: int = 16
-    kind: str = "classification"
     views: tuple[str, ...] = ("identity",)
     config: str = ""

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
-from ..metrics import Array, outcomes
+from ..kinds import Array
+from ..metrics import outcomes
 from .figures import FEW, INK, MUTED, short, style, svg
 from .predictions import Predictions
 

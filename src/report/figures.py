@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..metrics import Array, confusion
+from ..kinds import Array
+from ..metrics import confusion
 from .history import History
 from .predictions import Predictions
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +14,12 @@ from rich.text import Text
 from scipy.stats import t as student
 
 from ..atomic import write_json, write_text
-from ..metrics import LABELS, headline
+from ..metrics import LABELS, METRICS, headline
 from . import units
 from .environment import environment
 from .sweep_run import SweepRun
 
 KEY = "data.fold"
-BOUNDS = {
-    **dict.fromkeys(units.ERRORS, (0.0, math.inf)),
-    "r2": (-math.inf, 1.0),
-    **dict.fromkeys(("quadratic_kappa", "pearson"), (-1.0, 1.0)),
-}
 TEMPLATE = "folds.html.j2"
 NOTE = (
     "Intervals are 95 %, by Student's t over the folds; the folds share training images, so they are rather too narrow "
@@ -141,7 +135,7 @@ def _merged(setting: str, count: int | None, folds: dict[int, dict[str, float]])
         values = [figures[name] for figures in folds.values()]
         mean[name] = statistics.mean(values)
         reach = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
-        least, most = BOUNDS.get(name, (0.0, 1.0))
+        least, most = METRICS[name].bounds
         if reach:  # folds that agree to the last image say nothing of how far the next would be off
             interval[name] = (max(least, mean[name] - reach), min(most, mean[name] + reach))
     return Merged(setting, count, folds, mean, interval)

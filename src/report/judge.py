@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..backbones.outputs import interpret
 from ..data import Sample
+from ..kinds import find_kind
 from ..spec import JOINT, TaskSpec
 from .predictions import Predictions
 
@@ -21,12 +21,13 @@ def tabulate(logits: Mapping[str, Tensor], samples: Mapping[str, list[Sample]], 
     Paths are relative to the working folder where the image lies in it, else absolute.
     """
     rows = [(split, sample) for split in logits for sample in samples[split]]
-    probabilities, decided = interpret(torch.cat([logits[split].double() for split in logits]), task)
+    kind = find_kind(task.kind)
+    probabilities, decided = kind.interpret(torch.cat([logits[split].double() for split in logits]), task)
     return Predictions(
         paths=tuple(_shown(sample.path) for _, sample in rows),
         splits=tuple(split for split, _ in rows),
         targets=tuple(_truth(sample, task) for _, sample in rows),
-        predicted=tuple(_text(decision, task) for decision in decided),
+        predicted=tuple(str(kind.decode(decision, task.classes)) for decision in decided),
         probabilities=probabilities.numpy(),
         classes=task.classes,
         kind=task.kind,
@@ -37,14 +38,6 @@ def _truth(sample: Sample, task: TaskSpec) -> str:
     if sample.labels is None:
         return sample.truth
     return JOINT.join(name for name in task.classes if name in sample.labels)
-
-
-def _text(decision: Tensor, task: TaskSpec) -> str:
-    if task.kind == "regression":
-        return repr(float(decision))
-    if task.kind == "multilabel":
-        return JOINT.join(name for name, present in zip(task.classes, decision.tolist(), strict=True) if present)
-    return task.classes[int(decision)]
 
 
 def _shown(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..atomic import write_text
+from ..kinds import find_kind
 from ..metrics import LABELS, outcomes
 from . import units
 from .about import About
@@ -24,12 +25,7 @@ from .scatter import errors, scatter
 NAME = "report.html"
 TEMPLATE = "page.html.j2"
 MEASURED = ("val", "test")
-LEARNT = {
-    "classification": "{} classes",
-    "ordinal": "{} grades",
-    "multilabel": "{} labels, any number an image",
-    "regression": "a number",
-}
+DRAWINGS = {"confusion": confusion_matrix, "scatter": scatter, "errors": errors}  # see `Kind.figures`
 
 
 @dataclass(frozen=True)
@@ -103,7 +99,7 @@ def _context(
     if not measured:
         raise ValueError("there are no val or test images to report: run train or evaluate again")
     parts = {split: predictions.of(split) for split in measured}
-    split = measured[-1]
+    split, kind = measured[-1], find_kind(about.kind)
     headline = parts[split]
     return {
         "about": about,
@@ -114,10 +110,10 @@ def _context(
         "cards": _cards(metrics, split),
         "outcomes": outcomes(headline, about.positive) if about.positive else None,
         "figures": _figures(headline, about.positive, metrics, history),
-        "learnt": LEARNT[about.kind].format(len(about.classes)),
+        "learnt": kind.describe(about.classes),
         "mistakes": worst_mistakes(headline, bit_depth=about.bit_depth),
         "wrong": sum(target != decided for target, decided in zip(headline.targets, headline.predicted, strict=True)),
-        "kind": about.kind,
+        "kind": kind,
         "splits": [split for split in SPLITS if split in about.counts],
         "measured": measured,
         "classes": _class_table(about, parts),
@@ -128,7 +124,7 @@ def _context(
 
 def _class_table(about: About, parts: Mapping[str, Predictions]) -> list[tuple[str, tuple[ClassRow, ...]]]:
     """Return every class with its row in each measured split; ranges of values have a count alone."""
-    if about.kind == "regression":
+    if not find_kind(about.kind).has_classes:
         return [(name, ()) for name in next(iter(about.counts.values()))]
     return list(zip(about.classes, zip(*map(class_rows, parts.values()), strict=True), strict=True))
 
@@ -152,11 +148,7 @@ def _figures(
     history: Sequence[Mapping[str, float]],
 ) -> dict[str, Markup]:
     """Draw the figures by name; those without data are left out. Their text is escaped where it is drawn."""
-    drawn: dict[str, str] = {}
-    if predictions.kind == "regression":
-        drawn |= {"scatter": scatter(predictions), "errors": errors(predictions)}
-    elif predictions.kind != "multilabel":
-        drawn["confusion"] = confusion_matrix(predictions)
+    drawn = {name: DRAWINGS[name](predictions) for name in find_kind(predictions.kind).figures}
     if history:
         drawn["curves"] = learning_curves(columns(history), metrics.get("best_epoch"))
     if metrics[predictions.splits[0]].get("auroc") is not None:

@@ -6,13 +6,15 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic import write_text
-from ..spec import JOINT
+from ..kinds import Rows, find_kind
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("path", "split", "target", "predicted")
@@ -21,17 +23,17 @@ SUM_TOLERANCE = 1e-3  # a float16 softmax still adds up to 1 within this
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class Predictions(Rows):
     """Targets, decisions and probabilities of N images over K classes, or their values.
 
     Attributes:
         paths: Path of each image, N; opens from the repository's root.
         splits: Split of each image, one of `SPLITS`, N.
-        targets: Class name of each image, N; several labels are joined by `JOINT`, a value is written as a number.
+        targets: Class name of each image, N; several labels are joined, a value is written as a number.
         predicted: What was decided about each image, in the same way, N.
-        probabilities: Probability of every class, N x K, rows of one class an image add up to 1; N x 0 with regression.
-        classes: Class names in the order of the columns, K; with regression the quantity's name alone.
-        kind: One of `src.spec.KINDS`.
+        probabilities: Probability of every class, N x K, rows of one class an image add up to 1; N x 0 of values.
+        classes: Class names in the order of the columns, K; of a value the quantity's name alone.
+        kind: Name of the kind of task.
     """
 
     paths: tuple[str, ...]
@@ -40,62 +42,40 @@ class Predictions:
     predicted: tuple[str, ...]
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
-    kind: str = "classification"
+    kind: str
 
     def __post_init__(self) -> None:
         """Refuse rows that do not belong together."""
-        valued = self.kind == "regression"
-        if not valued and (len(self.classes) < 2 or len(set(self.classes)) != len(self.classes)):
-            raise ValueError(f"predictions need at least two classes with different names, not {list(self.classes)}")
+        kind = find_kind(self.kind)
+        kind.require_classes(self.classes)
         images = [len(column) for column in (self.paths, self.splits, self.targets, self.predicted)]
         shape = self.probabilities.shape
-        if len(set(images)) != 1 or shape != (len(self.paths), 0 if valued else len(self.classes)):
+        if len(set(images)) != 1 or shape != (len(self.paths), len(kind.probability_names(self.classes))):
             raise ValueError(
                 f"{images} paths, splits, targets and decisions do not fit probabilities of shape {shape} over "
                 f"{len(self.classes)} classes: give one of each per image"
             )
         _refuse_unknown("split", self.splits, SPLITS)
-        for column, texts in (("target", self.targets), ("predicted", self.predicted)):
-            if valued:
-                _numbers(column, texts)
-            else:
-                names = [name for text in texts for name in self._names(text)]
-                _refuse_unknown(column, tuple(names), self.classes)
+        for name in ("target", "predicted"):
+            try:
+                getattr(self, f"{name}_column")
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
         self._refuse_improbable()
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.paths)
 
-    @property
-    def target_indices(self) -> NDArray[np.int64]:
-        """Column of each image's target, N."""
-        return self._indices(self.targets)
+    @cached_property
+    def target_column(self) -> NDArray[Any]:
+        """The targets in the form of the decisions, see `Kind.encode`."""
+        return find_kind(self.kind).encode(self.targets, self.classes)
 
-    @property
-    def predicted_indices(self) -> NDArray[np.int64]:
-        """Column of each image's decision, N."""
-        return self._indices(self.predicted)
-
-    @property
-    def target_matrix(self) -> NDArray[np.bool_]:
-        """Which classes each image has, N x K."""
-        return self._matrix(self.targets)
-
-    @property
-    def predicted_matrix(self) -> NDArray[np.bool_]:
-        """Which classes were decided for each image, N x K."""
-        return self._matrix(self.predicted)
-
-    @property
-    def target_values(self) -> NDArray[np.float64]:
-        """Value of each image, N, with regression."""
-        return _numbers("target", self.targets)
-
-    @property
-    def predicted_values(self) -> NDArray[np.float64]:
-        """Value decided for each image, N, with regression."""
-        return _numbers("predicted", self.predicted)
+    @cached_property
+    def predicted_column(self) -> NDArray[Any]:
+        """The decisions, see `Kind.encode`."""
+        return find_kind(self.kind).encode(self.predicted, self.classes)
 
     def of(self, split: str) -> Predictions:
         """Return the rows of one split, in their order."""
@@ -108,26 +88,10 @@ class Predictions:
         paths, splits, targets, predicted = (tuple(column[row] for row in rows) for column in columns)
         return Predictions(paths, splits, targets, predicted, self.probabilities[rows], self.classes, self.kind)
 
-    def _indices(self, names: tuple[str, ...]) -> NDArray[np.int64]:
-        position = {name: index for index, name in enumerate(self.classes)}
-        return np.array([position[name] for name in names], dtype=np.int64)
-
-    def _names(self, text: str) -> list[str]:
-        if self.kind != "multilabel":
-            return [text]
-        return text.split(JOINT) if text else []
-
-    def _matrix(self, texts: tuple[str, ...]) -> NDArray[np.bool_]:
-        position = {name: index for index, name in enumerate(self.classes)}
-        matrix = np.zeros((len(texts), len(self.classes)), dtype=np.bool_)
-        for row, text in enumerate(texts):
-            matrix[row, [position[name] for name in self._names(text)]] = True
-        return matrix
-
     def _refuse_improbable(self) -> None:
         inside = (self.probabilities >= 0) & (self.probabilities <= 1)  # NaN is on neither side
-        one = self.kind in ("classification", "ordinal")
-        sums = np.abs(self.probabilities.sum(axis=1) - 1) <= SUM_TOLERANCE if one else np.True_
+        exclusive = find_kind(self.kind).is_exclusive
+        sums = np.abs(self.probabilities.sum(axis=1) - 1) <= SUM_TOLERANCE if exclusive else np.True_
         wrong = np.flatnonzero(~(inside.all(axis=1) & sums))
         if wrong.size:
             row = int(wrong[0])
@@ -143,15 +107,16 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     # the csv module leaves a lone carriage return bare, and a reader would take it for the end of the row
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if "\r" in names else csv.QUOTE_MINIMAL)
-    writer.writerow([*COLUMNS, *(PREFIX + name for name in _columns(predictions.kind, predictions.classes))])
-    columns = (predictions.paths, predictions.splits, predictions.targets, predictions.predicted)
-    for *texts, row in zip(*columns, predictions.probabilities.tolist(), strict=True):
+    columns = find_kind(predictions.kind).probability_names(predictions.classes)
+    writer.writerow([*COLUMNS, *(PREFIX + name for name in columns)])
+    rows = (predictions.paths, predictions.splits, predictions.targets, predictions.predicted)
+    for *texts, row in zip(*rows, predictions.probabilities.tolist(), strict=True):
         writer.writerow([*texts, *row])
     # a file name on Linux may hold bytes that are no UTF-8: keep them, the path must still open
     write_text(path, buffer.getvalue(), errors="surrogateescape")
 
 
-def read_predictions(path: Path, kind: str = "classification") -> Predictions:
+def read_predictions(path: Path, kind: str) -> Predictions:
     """Read what `write_predictions` wrote about a task of this kind.
 
     Raises:
@@ -180,23 +145,10 @@ def _parse(reader: Iterable[list[str]], kind: str) -> Predictions:
     if not texts:
         raise ValueError("it has no rows, run train or evaluate again")
     paths, splits, targets, predicted = zip(*texts, strict=True)
-    if kind == "regression":
-        classes = classes or ("value",)
+    own = find_kind(kind)
+    if not own.has_classes:
+        classes = classes or (own.learns,)
     return Predictions(paths, splits, targets, predicted, np.array(numbers), classes, kind)
-
-
-def _columns(kind: str, classes: tuple[str, ...]) -> tuple[str, ...]:
-    return () if kind == "regression" else classes
-
-
-def _numbers(column: str, texts: tuple[str, ...]) -> NDArray[np.float64]:
-    try:
-        values = np.array([float(text) for text in texts], dtype=np.float64)
-    except ValueError as error:
-        raise ValueError(f"{column} must be a number: {error}") from None
-    if not np.isfinite(values).all():
-        raise ValueError(f"{column} {texts[int(np.argmin(np.isfinite(values)))]!r} is no finite number")
-    return values
 
 
 def _number(text: str, line: int) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-RATES = ("accuracy", "balanced_accuracy", "exact_match")
-ERRORS = ("mean_absolute_error", "root_mean_squared_error")
+from ..metrics import METRICS
+
 MISSING = "\N{EN DASH}"
 
 
@@ -11,9 +11,10 @@ def figure(name: str, value: float | None) -> str:
     """Write a metric: rates in percent, errors with three digits, the rest with three decimals, a dash for None."""
     if value is None:
         return MISSING
-    if name in ERRORS:
+    form = METRICS[name].form if name in METRICS else "number"
+    if form == "error":
         return f"{value:#.3g}".rstrip(".")
-    return f"{value:.1%}".replace("%", " %") if name in RATES else f"{value:.3f}"
+    return f"{value:.1%}".replace("%", " %") if form == "rate" else f"{value:.3f}"
 
 
 def interval(name: str, ends: tuple[float, float] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..kinds import find_kind
 from ..metrics import LABELS, compute, headline
 from . import units
 from .predictions import Predictions
@@ -22,7 +23,7 @@ def describe_views(own: Predictions, chosen: Predictions, positive: str | None, 
         f"{LABELS[name]} {units.figure(name, before[name])} -> {units.figure(name, after[name])}"
         for name in headline(before)
     ]
-    if own.kind != "regression":
+    if find_kind(own.kind).has_classes:
         told.append(f"{sum(a != b for a, b in zip(own.predicted, chosen.predicted, strict=True))} changed decisions")
     where = f"{SPLIT_NAMES[own.splits[0]]}, {len(own)} images"
     return f"views: {passes[0]} -> {passes[1]} forward passes a picture; in torch ({where}) {', '.join(told)}"

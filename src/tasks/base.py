@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 
 from ..backbones.pixels import average_views
 from ..data import ImageData
+from ..kinds import find_kind
 from ..lora import apply_ratios, parameter_groups
 from ..metrics import Figures
-from ..spec import SCORES
 from .build import build, network_input
 from .head import PENALTIES, fit_head, linear_head
 from .head_start import FrozenFeatures, HeadStart, score_head
@@ -35,7 +35,7 @@ Batch = tuple[Tensor, ...]  # pixels, targets, indices, and weights where the tr
 class VisionTask(LearntState, ABC):
     """Train one adapted backbone; a task subclasses it and implements the loss."""
 
-    kind: ClassVar[str]  # one of `src.spec.KINDS`
+    kind: ClassVar[str]  # name of one of `src.kinds`
     penalties: ClassVar[tuple[float, ...]] = PENALTIES  # what the head's start chooses from
 
     def __init__(
@@ -65,6 +65,11 @@ class VisionTask(LearntState, ABC):
         self.head_start: HeadStart | None = None  # None where no head was fitted, or it cannot be compared
         self.score_error = 0.0  # standard error of the last epoch's score
         self.strict_loading = False  # a checkpoint holds what was learnt; the frozen base is built anew
+
+    @property
+    def score(self) -> str:
+        """Name of the figure that steers the training, higher is better."""
+        return find_kind(self.kind).score
 
     @abstractmethod
     def losses(self, logits: Tensor, targets: Tensor, smooth: bool = False) -> Tensor:
@@ -128,7 +133,7 @@ class VisionTask(LearntState, ABC):
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the epoch, and the score that decides which epoch is kept."""
         found = self.val_figures.compute()
-        error = self.val_figures.standard_error(SCORES[self.kind])
+        error = self.val_figures.standard_error(self.score)
         self.val_figures.reset()
         if self.trainer.sanity_checking:
             return
@@ -163,7 +168,7 @@ class VisionTask(LearntState, ABC):
         train, val = frozen.split("train"), frozen.split("val")
         self._frozen = None  # once fitted, nobody asks for them again
         score = fit_head(head, train, val, self.loss, self._score, data.weights(), self.penalties)
-        log.info("head fitted on frozen features: %s %.4f on val", SCORES[self.kind].replace("_", " "), score)
+        log.info("head fitted on frozen features: %s %.4f on val", self.score.replace("_", " "), score)
         if self.trainer.limit_val_batches == 1.0:  # else epochs are scored on other images than the head
             self.head_start = score_head(head, val, self.setting.task)
             self.score_error = self.head_start.error
@@ -230,12 +235,12 @@ class VisionTask(LearntState, ABC):
         """Return the figure that steers.
 
         Raises:
-            ValueError: It is undefined; `require_score` has refused that before for the whole of val.
+            ValueError: It is undefined; `specify` has refused that before for the whole of val.
         """
-        value = found[SCORES[self.kind]]
+        value = found[self.score]
         if value is None:
             raise ValueError(
-                f"the validation images have no {SCORES[self.kind].replace('_', ' ')}, which steers the training: "
+                f"the validation images have no {self.score.replace('_', ' ')}, which steers the training: "
                 "give val more of them, and leave out trainer.limit_val_batches"
             )
         return value

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data import ImageData
+from ..kinds import find_kind
 from ..metrics import Figures
-from ..spec import SCORES, ImageSpec, TaskSpec
+from ..spec import ImageSpec, TaskSpec
 from .build import network_input
 from .head import features
 from .score import figures, standard_error
@@ -84,4 +85,4 @@ class FrozenFeatures:
 def score_head(head: nn.Linear, val: tuple[Tensor, Tensor], task: TaskSpec) -> HeadStart:
     """Score a head on features and targets of val, as an epoch is scored."""
     logits = head(val[0].to(head.weight.device)).cpu()
-    return HeadStart(figures(logits, val[1], task), standard_error(logits, val[1], task, SCORES[task.kind]))
+    return HeadStart(figures(logits, val[1], task), standard_error(logits, val[1], task, find_kind(task.kind).score))

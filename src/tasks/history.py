@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ..atomic import write_text
-from ..spec import SCORES
+from ..kinds import find_kind
 from .base import START, VisionTask
 
 
@@ -30,7 +30,7 @@ class History(Callback):
             found = module.head_start.figures.items()  # but the loss, which the training may weigh otherwise
             known = {name: value for name, value in found if value is not None and name != "loss"}
             self.rows = [{"epoch": START, **{f"val_{name}": value for name, value in known.items()}}]
-            self.rows[0]["val_score"] = self.rows[0][f"val_{SCORES[module.kind]}"]
+            self.rows[0]["val_score"] = self.rows[0][f"val_{find_kind(module.kind).score}"]
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the epoch's clock."""

@@ -65,5 +65,5 @@ def _shared(trained: Trained) -> dict[str, Any]:
     """Return what all lines of one base have in common."""
     header, task = read_adapter(trained.path), trained.task
     common = {"backbone": trained.backbone.name, "base": header.base.values[:12], "folded norms": header.folded}
-    scale = {"center": task.center, "scale": task.scale} if task.kind == "regression" else {}
-    return common | asdict(trained.image) | {"kind of task": task.kind, "views": sorted(task.views)} | scale
+    outputs = {"kind of task": task.kind, "views": sorted(task.views), "center": task.center, "scale": task.scale}
+    return common | asdict(trained.image) | outputs

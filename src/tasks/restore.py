@@ -15,6 +15,7 @@ from torch import nn
 
 from ..backbones import Backbone
 from ..data.naming import nfc
+from ..kinds import read_task
 from ..lora import AdapterError, load_adapter, read_adapter
 from ..lora.adapter_file import ADAPTER, WEIGHTS
 from ..spec import ImageSpec, TaskSpec
@@ -128,7 +129,7 @@ def read_trained(path: str | Path, weights: str | None = None) -> Trained:
         adaptation, kept = Lora(**vars(header.settings)), header.metadata
     try:
         backbone = Backbone(**kept["backbone"])
-        task = _in_one_form(TaskSpec.from_dict(kept["task"]))
+        task = _in_one_form(read_task(kept["task"]))
         return Trained(
             path,
             backbone if weights is None else replace(backbone, weights=weights),

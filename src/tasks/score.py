@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from ..backbones.outputs import interpret
-from ..data import Sample
-from ..metrics import Decided, Figures, compute
-from ..spec import SCORES, TaskSpec
+from ..kinds import Decided, find_kind
+from ..metrics import Figures, compute
+from ..spec import TaskSpec
 
 PARTS = 10
 SCORED_EPOCHS = 3  # the window that an epoch is scored by: it and the two before it
@@ -84,11 +81,10 @@ def figures(logits: Tensor, targets: Tensor, task: TaskSpec) -> Figures:
         targets: As the data gives them without augmentation, see `src.data.targets`.
         task: What the outputs mean.
     """
-    probabilities, decided = interpret(logits.double(), task)
-    aims = targets[:, 0] if task.kind == "regression" else targets
-    return compute(
-        Decided(task.kind, task.classes, probabilities.numpy(), aims.numpy(), decided.numpy()), task.positive
-    )
+    kind = find_kind(task.kind)
+    probabilities, decided = kind.interpret(logits.double(), task)
+    columns = (probabilities, kind.column(targets), decided)
+    return compute(Decided(task.kind, task.classes, *(column.numpy() for column in columns)), task.positive)
 
 
 def standard_error(logits: Tensor, targets: Tensor, task: TaskSpec, name: str) -> float:
@@ -105,33 +101,3 @@ def standard_error(logits: Tensor, targets: Tensor, task: TaskSpec, name: str) -
     found = [figures(logits[part != each], targets[part != each], task)[name] for each in range(parts)]
     known = np.array([value for value in found if value is not None])
     return float(np.sqrt((len(known) - 1) * known.var())) if len(known) > 1 else 0.0
-
-
-def require_score(kind: str, samples: Sequence[Sample]) -> None:
-    """Refuse validation images on which the score that steers a training does not exist, whatever is decided.
-
-    Args:
-        kind: One of `src.spec.KINDS`.
-        samples: The images of val.
-
-    Raises:
-        ValueError: They are so.
-    """
-    score = SCORES[kind].replace("_", " ")
-    if kind == "regression" and len({np.float32(sample.value or 0) for sample in samples}) < 2:
-        raise ValueError("val has one value only, which no score can tell apart: give it more images")
-    if kind == "ordinal" and len({sample.label for sample in samples}) < 2:
-        raise ValueError(
-            f"every image of val has the grade {samples[0].label!r}, so there is no {score} to steer by: "
-            "give val images of other grades, or take the source's val split away and one is cut"
-        )
-    if kind == "multilabel" and not _parted(samples):
-        raise ValueError(
-            f"val has no label that some of its images have and others lack, so there is no {score} to steer by: "
-            "give val images with a label and without, or take the source's val split away and one is cut"
-        )
-
-
-def _parted(samples: Sequence[Sample]) -> bool:
-    """Return whether some label is on some of the images and not on others."""
-    return len({frozenset(sample.labels or ()) for sample in samples}) > 1

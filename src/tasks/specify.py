@@ -3,54 +3,41 @@
 from __future__ import annotations
 
 import logging
-import statistics
 from collections.abc import Sequence
 
 import torch
 
 from ..data import ImageData
 from ..data.targets import soft_targets, weights
+from ..kinds import Truth, find_kind, names_that_learn, require_task
 from ..spec import TaskSpec
-from .score import require_score
 
 log = logging.getLogger(__name__)
 
-LEAST_SPREAD = 1e-5  # of the mean: float32 holds 7 digits
-LEARNT = {"classification": "label", "ordinal": "label", "multilabel": "labels", "regression": "value"}
-_WORDS = {"label": "one label", "labels": "any number of labels", "value": "a number"}
+_WORDS: dict[Truth, str] = {"label": "one label", "labels": "any number of labels", "value": "a number"}
 
 
 def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) -> TaskSpec:
     """Return what the outputs of a task on this data mean.
 
     Args:
-        kind: One of `src.spec.KINDS`.
+        kind: Name of the kind of task.
         data: The images, after `setup`.
         views: Flips and quarter turns that are averaged.
 
     Raises:
-        ValueError: The data gives something else than the task learns, its training values are all the same, or as
-            `require_score`.
+        ValueError: The data gives something else than the task learns, nothing can be learnt from the training images,
+            or the score that steers the training does not exist on val.
     """
     require_learnt(kind, data)
-    positive, standard = (None, _standard(data)) if kind == "regression" else (data.positive, ())
-    require_score(kind, data.samples("val"))
-    if kind == "ordinal":
+    own = find_kind(kind)
+    positive = data.positive if own.has_classes else None
+    standard = own.standardise([sample.value for sample in data.samples("train") if sample.value is not None])
+    if reason := own.why_no_score([sample.truth for sample in data.samples("val")]):
+        raise ValueError(reason)
+    if own.ordered:
         log.info("grades, lowest first: %s", " < ".join(data.classes))
-    return TaskSpec(kind, data.classes, positive, tuple(views), *standard)
-
-
-def _standard(data: ImageData) -> tuple[float, float]:
-    """Return what a logit of 0 and a step of 1 stand for: mean and standard deviation of the training values."""
-    values = [sample.value for sample in data.samples("train") if sample.value is not None]
-    if min(values) == max(values):
-        raise ValueError(f"every value of train is {values[0]:g}, so there is nothing to learn")
-    center, spread = statistics.fmean(values), statistics.pstdev(values)
-    if spread < LEAST_SPREAD * abs(center):
-        raise ValueError(
-            f"the values differ by {spread:.3g} around {center:.6g}, too little for float32: take off a constant"
-        )
-    return center, spread
+    return require_task(TaskSpec(kind, data.classes, positive, tuple(views), *standard))
 
 
 def require_learnt(kind: str, data: ImageData, trained: str | None = None) -> None:
@@ -64,17 +51,16 @@ def require_learnt(kind: str, data: ImageData, trained: str | None = None) -> No
     Raises:
         ValueError: It does.
     """
-    target = data.listing.target
-    if target != LEARNT[kind] and trained is not None:
+    target, learns = data.listing.target, find_kind(kind).learns
+    if target != learns and trained is not None:
         raise ValueError(
-            f"{trained} learnt {_WORDS[LEARNT[kind]]} an image, and {data.listing.name} gives {_WORDS[target]}: "
-            f"choose its column by data=table data.target={LEARNT[kind]}, or other images"
+            f"{trained} learnt {_WORDS[learns]} an image, and {data.listing.name} gives {_WORDS[target]}: "
+            f"choose its column by data=table data.target={learns}, or other images"
         )
-    if target != LEARNT[kind]:
-        able = [task for task, learnt in LEARNT.items() if learnt == target]
+    if target != learns:
         raise ValueError(
-            f"task={kind} learns {_WORDS[LEARNT[kind]]}, and {data.listing.name} gives {_WORDS[target]} an image: "
-            f"add task={' or task='.join(able)}, or choose another data.target"
+            f"task={kind} learns {_WORDS[learns]}, and {data.listing.name} gives {_WORDS[target]} an image: "
+            f"add task={' or task='.join(names_that_learn(target))}, or choose another data.target"
         )
 
 
@@ -84,9 +70,9 @@ def require_order(kind: str, data: ImageData) -> None:
     Raises:
         ValueError: Nobody has.
     """
-    if kind == "ordinal" and not data.listing.ordered:
+    if find_kind(kind).ordered and not data.listing.ordered:
         raise ValueError(
-            f"task=ordinal learns grades, and nothing says the order of {', '.join(data.classes)}: with data=folder, "
+            f"task={kind} learns grades, and nothing says the order of {', '.join(data.classes)}: with data=folder, "
             "table or huggingface name them by 'data.classes=[LOWEST,...,HIGHEST]'"
         )
 

@@ -18,7 +18,6 @@ from ..command import versions
 from ..data import ImageData
 from ..overrides import as_typed
 from ..report import About, record, summary, tabulate, write_report
-from ..spec import SCORES
 from ..tasks import Fitted, VisionTask, layers, metadata, note_data, predict_logits, used_data
 
 
@@ -58,7 +57,7 @@ class Run:
         about = self._about(provenance)
         write_report(self.folder, about, predictions, metrics, fitted.history)
         summary(Console(), self.folder, metrics, about, next_commands(self.folder, predictions.paths[-1]))
-        score = metrics["val"][SCORES[setting.task.kind]]
+        score = metrics["val"][self.task.score]
         return float("nan") if score is None else float(score)
 
     def _settings(self) -> Any:

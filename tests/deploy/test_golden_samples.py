@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from src.deploy.golden_samples import KEPT, _certainty, choose_golden
+from src.deploy.golden_samples import KEPT, choose_golden
 from src.deploy.graph import export_onnx
 from src.deploy.stages import onnx_stage
 from src.edge.preprocess import load
@@ -39,11 +39,3 @@ def test_every_kind_of_task_tests_itself_by_decisions_far_from_others(tmp_path, 
     moved = found[2] + (1 if kind == "regression" else np.int64(1))
     with pytest.raises(ValueError, match="golden outputs"):
         golden.check((*found[:2], moved))
-
-
-def test_the_margin_to_the_next_decision_is_what_counts():
-    rows = np.array([[0.34, 0.33, 0.33], [0.5, 0.25, 0.25]], dtype=np.float32)
-    three = ("a", "b", "c")
-    assert _certainty(rows, TaskSpec("classification", three)).tolist() == pytest.approx([0.01, 0.25], abs=1e-6)
-    assert _certainty(rows, TaskSpec("ordinal", three)).tolist() == pytest.approx([0.16, 0.0], abs=1e-6)
-    assert _certainty(rows, TaskSpec("multilabel", three)).tolist() == pytest.approx([0.16, 0.0], abs=1e-6)

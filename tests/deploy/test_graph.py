@@ -13,11 +13,11 @@ import timm
 import torch
 from torch import nn
 
-from src.backbones.outputs import interpret
 from src.backbones.pixels import average_views, normalise
 from src.deploy.graph import ExportOptions, export_onnx
 from src.edge.manifest import SOLE
 from src.edge.session import open_session, read_specs, run_session
+from src.kinds import find_kind
 from src.spec import QUARTER_TURNS, VIEWS, ImageSpec, TaskSpec
 
 IMAGE = ImageSpec((64, 96), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic", 0.9, "center")
@@ -61,7 +61,7 @@ def test_every_kind_of_task_decides_in_the_graph_as_in_torch(tmp_path, task):
     pixels = np.random.default_rng(0).integers(0, 256, (64, *IMAGE.size, 3), dtype=np.uint8)
     with torch.inference_mode():
         expected = model(normalise(torch.from_numpy(pixels), IMAGE))
-        chances, decided = interpret(expected, task)
+        chances, decided = find_kind(task.kind).interpret(expected, task)
     logits, probabilities, decision = run_session(session, pixels)
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     np.testing.assert_allclose(probabilities, chances, atol=1e-5)

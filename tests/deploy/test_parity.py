@@ -122,7 +122,7 @@ def test_a_gone_or_broken_picture_is_an_error(onnx_path, samples):
 def test_what_cannot_be_compared_is_an_error(onnx_path, samples):
     with pytest.raises(ValueError, match="no pictures in split 'test'"):
         check_parity(network(), IMAGE, TASK, onnx_path, [], "test")
-    with pytest.raises(ValueError, match="unknown classes ugly: the model knows bad, good"):
+    with pytest.raises(ValueError, match="the truth 'ugly' is unknown: it must be one of bad, good"):
         check_parity(network(), IMAGE, TASK, onnx_path, [(samples[0][0], "ugly")], "test")
     with pytest.raises(ValueError, match="not finite"):
         check_parity(network(bias=math.nan), IMAGE, TASK, onnx_path, samples, "test")

@@ -9,7 +9,8 @@ from src.edge import Runtime
 from src.edge.golden import Golden
 from src.edge.lines import ActiveAdapter
 from src.edge.manifest import MANIFEST, MODEL, Line, Manifest, sha256
-from src.edge.session import INPUT, OUTPUTS, open_session, run_session
+from src.edge.session import INPUT, open_session, run_session
+from src.kinds import find_kind
 from src.spec import ImageSpec, TaskSpec
 from tests.edge.test_runtime import sealed
 
@@ -34,7 +35,7 @@ def base(size=(6, 4)):
     ]
     inputs = [value(INPUT, TensorProto.UINT8, ["batch", *size, 3]), value("head", TensorProto.FLOAT, [3, "classes"])]
     types = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64)
-    outputs = [value(name, kind, None) for name, kind in zip(OUTPUTS, types, strict=True)]
+    outputs = [value(name, kind, None) for name, kind in zip(find_kind(TASKS["two"].kind).outputs, types, strict=True)]
     model = helper.make_model(
         helper.make_graph(nodes, "base", inputs, outputs, constants),
         opset_imports=[helper.make_opsetid("", 18)],

@@ -10,8 +10,9 @@ from src.edge import ImageError, Runtime, resize
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MANIFEST, MODEL, SOLE, Line, Manifest, sha256
 from src.edge.preprocess import scale_grey
-from src.edge.session import INPUT, OUTPUTS, open_session, run_session
-from src.spec import ImageSpec, Measurement, TaskSpec
+from src.edge.session import INPUT, open_session, run_session
+from src.kinds import find_kind
+from src.spec import ImageSpec, TaskSpec
 
 IMAGE = ImageSpec((6, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "center")
 TASK = TaskSpec("classification", ("red", "green", "blue"))
@@ -33,7 +34,7 @@ def mean_colour_graph(image=IMAGE, task=TASK, taken=None):
     ]
     inputs = [value(INPUT, TensorProto.UINT8, ["batch", *(taken or image.size), 3])]
     types = (TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64)
-    outputs = [value(name, kind, None) for name, kind in zip(OUTPUTS, types, strict=True)]
+    outputs = [value(name, kind, None) for name, kind in zip(find_kind(TASK.kind).outputs, types, strict=True)]
     graph = helper.make_graph(nodes, "mean", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     helper.set_model_props(model, {"image": json.dumps(image.to_dict()), "task": json.dumps(task.to_dict())})
@@ -242,16 +243,6 @@ def test_a_bundle_tests_itself_with_the_memory_of_one_picture(bundle, monkeypatc
     monkeypatch.setattr("src.edge.session.run_session", noted)
     Runtime(bundle)
     assert sizes == [1, 1]
-
-
-def test_labels_and_values_are_told_as_such():
-    runtime = Runtime.__new__(Runtime)
-    runtime._task = TaskSpec("multilabel", ("rust", "scab", "rot"))
-    decision = runtime._decision(np.float32([0.9, 0.2, 0.6]), np.array([1, 0, 1]))
-    assert (decision.label, decision.score) == ("rust|rot", pytest.approx(0.6))
-    assert runtime._decision(np.float32([0.1, 0.2, 0.3]), np.array([0, 0, 0])).label == ""
-    runtime._task = TaskSpec("regression", ("value",))
-    assert runtime._decision(np.zeros(0, np.float32), np.float32(1.5)) == Measurement(1.5)
 
 
 def test_numbers_that_are_not_finite_are_no_decision(bundle, monkeypatch):

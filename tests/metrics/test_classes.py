@@ -8,8 +8,8 @@ from scipy.stats import binomtest
 from sklearn import metrics as reference
 from sklearn.preprocessing import label_binarize
 
-from src.metrics import compute, confusion, intervals, outcomes
-from src.metrics.classes import resampled as weighted_figures
+from src.metrics import METRICS, compute, confusion, intervals, outcomes
+from src.metrics.weighted import Weighted
 from src.report.predictions import Predictions
 from tests.report.fakes import predictions
 
@@ -20,7 +20,13 @@ def rows(targets, predicted, probabilities, classes=("good", "bad")):
     images = len(targets)
     names = tuple(map(str, range(images)))
     return Predictions(
-        names, ("test",) * images, tuple(targets), tuple(predicted), np.array(probabilities, float), classes
+        names,
+        ("test",) * images,
+        tuple(targets),
+        tuple(predicted),
+        np.array(probabilities, float),
+        classes,
+        "classification",
     )
 
 
@@ -109,7 +115,8 @@ def test_a_resample_of_the_bootstrap_has_the_figures_of_the_repeated_rows(classe
     drawn = data.draw(st.lists(st.integers(0, images - 1), min_size=images, max_size=images))
     positive = "a" if binary else None
     weights = np.bincount(drawn, minlength=images).astype(float)[None]
-    resampled = weighted_figures(part, positive, weights)
+    drawing = Weighted(part, weights, positive)
+    resampled = {name: METRICS[name].compute(drawing) for name in FIGURES}
     expected = compute(part.take(drawn), positive)
     assert set(resampled) == set(expected) == set(FIGURES)
     for name, value in expected.items():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from src.metrics import Decided, compute, why_undefined
+from src.kinds import Decided
+from src.metrics import compute, why_undefined
 
 
 def rows(kind, targets, decided, classes=("good", "scratch", "rust")):

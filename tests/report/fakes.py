@@ -33,6 +33,7 @@ def predictions(classes=("good", "bad"), images=120, seed=0, splits=("test",), p
         tuple(classes[index] for index in shares.argmax(axis=1)),
         shares,
         classes,
+        "classification",
     )
 
 
@@ -75,6 +76,7 @@ def about(classes=("good", "bad"), positive="bad", **changes):
         "counts": counts,
         "classes": classes,
         "positive": positive,
+        "kind": "classification",
         "method": ("LoRA rank 8", "BatchNorm folded"),
         "layers": (Layer("blocks.0.conv", "low-rank", 4321), Layer("blocks.0.dw", "dense", 99)),
         "versions": {"torch": "2.14.1"},

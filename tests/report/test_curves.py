@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -60,6 +62,6 @@ def test_the_decisions_sit_on_the_curve_of_the_scores():
 
 def test_a_model_that_never_decides_positive_has_no_precision_to_mark():
     part = predictions(images=60)
-    never = type(part)(part.paths, part.splits, part.targets, ("good",) * 60, part.probabilities, part.classes)
+    never = replace(part, predicted=("good",) * 60)
     assert "decisions" not in texts(precision_recall(never, "bad"))
     assert "decisions" in texts(roc(never, "bad"))

@@ -22,7 +22,7 @@ def test_the_most_confident_mistakes_come_first(tmp_path):
 
 def test_thumbnails_are_small_pictures_of_the_image(tmp_path):
     path = write_images(tmp_path / "images", 201)[200]
-    part = Predictions((path,), ("test",), ("a",), ("b",), np.array([[0.1, 0.9]]), ("a", "b"))
+    part = Predictions((path,), ("test",), ("a",), ("b",), np.array([[0.1, 0.9]]), ("a", "b"), "classification")
     head, _, body = worst_mistakes(part)[0].thumbnail.partition(",")
     picture = Image.open(io.BytesIO(base64.b64decode(body)))
     assert head == "data:image/jpeg;base64" and picture.format == "JPEG"
@@ -32,7 +32,9 @@ def test_thumbnails_are_small_pictures_of_the_image(tmp_path):
 
 def test_thumbnails_of_deep_grey_have_the_white_of_the_training(tmp_path):
     Image.fromarray(np.full((9, 9), 4095, np.uint16)).save(tmp_path / "a.png")
-    part = Predictions((str(tmp_path / "a.png"),), ("test",), ("a",), ("b",), np.array([[0.1, 0.9]]), ("a", "b"))
+    part = Predictions(
+        (str(tmp_path / "a.png"),), ("test",), ("a",), ("b",), np.array([[0.1, 0.9]]), ("a", "b"), "classification"
+    )
     means = []
     for depth in (12, 16):
         _, _, body = worst_mistakes(part, bit_depth=depth)[0].thumbnail.partition(",")
@@ -43,7 +45,9 @@ def test_thumbnails_of_deep_grey_have_the_white_of_the_training(tmp_path):
 def test_equal_scores_are_ordered_by_path_and_lost_images_have_no_thumbnail(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     paths = (str(tmp_path / "gone.png"), str(tmp_path / "broken.png"))
-    part = Predictions(paths, ("test",) * 2, ("a",) * 2, ("b",) * 2, np.array([[0.1, 0.9]] * 2), ("a", "b"))
+    part = Predictions(
+        paths, ("test",) * 2, ("a",) * 2, ("b",) * 2, np.array([[0.1, 0.9]] * 2), ("a", "b"), "classification"
+    )
     assert [(mistake.path, mistake.thumbnail) for mistake in worst_mistakes(part)] == [
         (paths[1], None),
         (paths[0], None),

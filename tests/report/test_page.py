@@ -1,5 +1,6 @@
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -148,14 +149,8 @@ def test_class_rows_are_those_of_scikit_learn():
 
 def test_a_class_that_never_occurs_has_no_figures():
     part = predictions(("a", "b"), 20)
-    empty = type(part)(
-        part.paths,
-        part.splits,
-        part.targets,
-        part.predicted,
-        part.probabilities @ [[1, 0, 0], [0, 1, 0]],
-        ("a", "b", "c"),
-    )
+    three = part.probabilities @ [[1, 0, 0], [0, 1, 0]]
+    empty = replace(part, probabilities=three, classes=("a", "b", "c"))
     row = class_rows(empty)[2]
     assert (row.support, row.precision, row.recall, row.f1) == (0, None, None, None)
 

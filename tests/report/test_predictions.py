@@ -28,7 +28,7 @@ def test_a_written_file_reads_back_bit_for_bit(tmp_path_factory, classes, paths,
     rows = predictions(tuple(classes), len(paths), seed, ("val", "test"), paths)
     path = tmp_path_factory.mktemp("run") / "predictions.csv"
     write_predictions(path, rows)
-    assert rows_equal(read_predictions(path), rows)
+    assert rows_equal(read_predictions(path, "classification"), rows)
 
 
 def test_the_file_is_what_other_readers_expect(tmp_path):
@@ -76,13 +76,13 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, says):
     path = tmp_path / "predictions.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=says) as caught:
-        read_predictions(path)
+        read_predictions(path, "classification")
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="one of each per image"):
-        Predictions(("x", "y"), ("val",), ("a",), ("a",), np.array([[1.0, 0.0]]), ("a", "b"))
+        Predictions(("x", "y"), ("val",), ("a",), ("a",), np.array([[1.0, 0.0]]), ("a", "b"), "classification")
 
 
 @pytest.mark.parametrize("rows", [labels(images=20), values(images=20)], ids=lambda rows: rows.kind)

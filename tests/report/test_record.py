@@ -14,7 +14,7 @@ def test_figures_costs_and_rows_are_written_and_read_again(tmp_path):
     folder = tmp_path / "run" / "evaluation"
     assert json.loads((folder / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     assert metrics == {**measure(rows, "bad"), **costs}
-    again = read_predictions(folder / "predictions.csv")
+    again = read_predictions(folder / "predictions.csv", "classification")
     assert (again.paths, again.targets, again.predicted) == (rows.paths, rows.targets, rows.predicted)
     assert (again.probabilities == rows.probabilities).all()
 
