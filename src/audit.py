@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -12,29 +11,31 @@ from omegaconf import DictConfig
 from .atomic import nothing_left
 from .command import PromiseError, requires, run
 from .overrides import as_typed
+from .package import shell_line
+
+if __name__ == "__main__":
+    run("audit")
 
 with requires("train"):
-    from hydra.utils import instantiate
     from rich.console import Console
 
     from .data import ImageData
     from .data.quality import check
     from .folders import output_folder
     from .report import print_audit, write_audit
+    from .targets import instantiate
     from .tasks import examine_labels
-    from .typed import require_types
 
 
 def main(config: DictConfig) -> None:
     """Read every image, run every check, and write the page; end with 1 when a training would stop."""
-    require_types(config)
     backbone = instantiate(config.backbone)
     data: ImageData = instantiate(config.data)(image=backbone.image_spec())
     data.setup("audit")
     audit = check(data.collection(examine_labels(backbone, data)), data.allow)
     folder = output_folder("output", Path(config.output))
     typed = map(as_typed, HydraConfig.get().overrides.task)
-    command = shlex.join(["python", "-m", "src.audit", *typed])
+    command = shell_line("audit", *typed)
     date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"
     with nothing_left(folder):
         write_audit(folder, audit, data.listing, data.image.bit_depth, date, command)
@@ -44,7 +45,3 @@ def main(config: DictConfig) -> None:
         known = ",".join(audit.allowable)
         allow = f"; what is known and wanted can be allowed: 'data.allow=[{known}]'" if known else ""
         raise PromiseError(f"a training would stop ({', '.join(kinds)}){allow}")
-
-
-if __name__ == "__main__":
-    run(main, "audit")

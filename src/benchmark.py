@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from omegaconf import DictConfig
 from .atomic import write_text
 from .command import requires, run
 
+if __name__ == "__main__":
+    run("benchmark")
+
+if find_spec(".benchmarks", __package__) is None:
+    raise ValueError(
+        "the benchmarks are no part of the installed package: clone Graft's repository, and run them there by "
+        "python -m src.benchmark"
+    )
 with requires("train"):
     from rich.console import Console
     from rich.text import Text
@@ -103,7 +112,3 @@ def write(folder: Path, name: str, about: Mapping[str, Any], rows: Sequence[Row]
     write_text(folder / "benchmark.md", markdown(name, suite, about, rows, summary.lines))
     if summary.page:
         write_text(folder / f"{name}.html", summary.page, errors="replace")
-
-
-if __name__ == "__main__":
-    run(main, "benchmark")

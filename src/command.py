@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import (
     GrammarParseError,
@@ -25,7 +27,10 @@ from .errors import LinesError
 from .flags import MULTIRUN, require_flags
 from .mistyped import mistyped, require_known
 from .overrides import literal
+from .package import CONF, NAME, install_line
 from .remarks import ignore_remarks
+from .targets import register_resolver
+from .typed import require_types
 
 _LIBRARIES = (
     "graft-vision",
@@ -45,19 +50,18 @@ class PromiseError(Exception):
     """A gate or a promise failed: the command ends with exit code 1 and this one line."""
 
 
-def run(main: Callable[[DictConfig], object], config: str, sweeps: bool = False) -> list[object]:
-    """Run `main` on the composed config of `conf/<config>.yaml` and end the process with Graft's exit codes.
+def run(verb: str, sweeps: bool = False) -> NoReturn:
+    """Run a command on the composed config of `conf/<verb>.yaml` and end the process with Graft's exit codes.
+
+    The config is composed and checked before the command's module, and torch with it, is imported: wrong input is told
+    at once. Call it where that module is run, above its imports.
 
     0 is done, 1 a failed gate or promise, 2 wrong input (one line on stderr, or those of a `LinesError`). Anything else
     is a defect of Graft and keeps its traceback. `GRAFT_DEBUG=1` shows every traceback.
 
     Args:
-        main: The command's body.
-        config: Name of its config.
+        verb: Name of the command, of its module and of its config.
         sweeps: Whether it can go over several values of a setting, as a multirun.
-
-    Returns:
-        What `main` returned: once, or once for each run of a multirun.
     """
     multirun = any(word in sys.argv for word in MULTIRUN)
     words = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra refuses -m behind an override
@@ -65,33 +69,36 @@ def run(main: Callable[[DictConfig], object], config: str, sweeps: bool = False)
     _hold_closed()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     ignore_remarks()
+    register_resolver()
     debug = os.environ.get("GRAFT_DEBUG") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback itself and exits with 1
     failures: list[Exception] = []
     returned: list[object] = []
 
-    @functools.wraps(main)
     def body(composed: DictConfig) -> object:
         try:
-            returned.append(main(composed))
+            if HydraConfig.get().mode != RunMode.MULTIRUN:  # there a run that fails is a row of the table
+                require_types(composed)
+            returned.append(import_module(f"{NAME}.{verb}").main(composed))
             return returned[-1]
         except Exception as error:  # kept until Hydra has ended, which would write a line of its own about it
             failures.append(error)
             return None
 
     try:
-        require_flags(sys.argv[1:], config, sweeps)
-        require_known(config, sys.argv[1:])
-        hydra.main(version_base="1.3", config_path="../conf", config_name=config)(body)()
+        require_flags(sys.argv[1:], verb, sweeps)
+        require_known(verb, sys.argv[1:])
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(body)()
         if failures:
             raise failures[0]
-        return returned
+        in_vain = sweeps and returned and all(each is None for each in returned)  # every run of a multirun failed
+        sys.exit(PROMISE_FAILED if in_vain else DONE)
     except KeyboardInterrupt:
         sys.exit(130)
     except PromiseError as error:
         _end(error, PROMISE_FAILED, debug)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
-        _end(mistyped(error, config) or error, WRONG_INPUT, debug)
+        _end(mistyped(error, verb) or error, WRONG_INPUT, debug)
 
 
 @contextmanager
@@ -100,9 +107,9 @@ def requires(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "src":
+        if (error.name or "").partition(".")[0] == NAME:
             raise
-        print(f'error: {error.name} is not installed: pip install -e ".[{extra}]"', file=sys.stderr)
+        print(f"error: {error.name} is not installed: {install_line(extra)}", file=sys.stderr)
         sys.exit(WRONG_INPUT)
 
 

@@ -11,8 +11,10 @@ from omegaconf import DictConfig
 
 from .command import requires, run
 
+if __name__ == "__main__":
+    run("evaluate")
+
 with requires("train"):
-    from hydra.utils import instantiate
     from rich.console import Console
 
     from .atomic import new_folder, nothing_left
@@ -22,8 +24,9 @@ with requires("train"):
     from .kinds import find_kind
     from .near import near
     from .report import print_figures, record
+    from .targets import instantiate
     from .tasks import Trained, read_trained, require_learnt, require_unseen
-    from .typed import given, require_types
+    from .typed import given
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,6 @@ IDLE = {  # keys of a data source that only a training makes use of, with the re
 
 def main(config: DictConfig) -> None:
     """Build the model from its file, judge it, and write the figures beside the run."""
-    require_types(config)
     trained = read_trained(config.adapter, given(config.backbone).get("weights")).with_views(config.views)
     own = "_target_" not in (config.get("data") or {})
     if own:
@@ -116,7 +118,3 @@ def require_heeded(overrides: Iterable[str]) -> None:
         if key in IDLE or key.startswith("data.augment"):
             why = IDLE.get(key, "images to judge are not augmented")
             raise ValueError(f"{key} does not act here, {why}: leave it out")
-
-
-if __name__ == "__main__":
-    run(main, "evaluate")

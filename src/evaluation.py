@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -13,6 +12,7 @@ from .data import ImageData
 from .data.moved import LOADING, PLACES, found_by, moved
 from .data.trusted import require_trusted
 from .report import Predictions, describe_views, tabulate
+from .targets import instantiate
 from .tasks import Trained, predict_logits, require_own_cut, require_own_images
 from .typed import require_types
 

@@ -14,6 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from .command import PromiseError, requires, run, versions
 
+if __name__ == "__main__":
+    run("export")
+
 with requires("train"):
     from .atomic import new_folder
     from .data import ImageData
@@ -146,7 +149,3 @@ def _provenance(trained: Trained) -> dict[str, Any]:
         "date": trained.provenance["date"],
         "versions": versions(),
     }
-
-
-if __name__ == "__main__":
-    run(main, "export")

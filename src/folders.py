@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from .atomic import make_folder, new_folder
 from .command import WRONG_INPUT
+from .package import NAME
 
 
 def output_folder(key: str, wanted: Path) -> Path:
@@ -48,6 +50,16 @@ class SweepFolder(Callback):
         with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.sweep.dir = str(made)
             settings.append(f"hydra.sweep.dir={made}")  # every run composes it anew
+
+
+class SweepTable(Callback):
+    """Print one table of the runs at the end of a multirun, and write it into the sweep's folder."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Make the table of `hydra.sweep.dir`."""
+        # Imported here: Hydra builds its callbacks before it composes, and wrong input is to be told at once.
+        report, rich = (import_module(name) for name in (f"{NAME}.report.sweep", "rich.console"))
+        report.write_table(Path(config.hydra.sweep.dir), rich.Console())
 
 
 def claim_sweep(folder: Path) -> None:

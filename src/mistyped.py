@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import hydra
 from hydra import compose
@@ -19,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from .near import near_names
 from .overrides import options
+from .package import CONF
 from .typed import find_unknown, require_types, takes
 
 
@@ -183,7 +183,7 @@ def _key(word: str) -> str:
 @contextmanager
 def _composing() -> Iterator[None]:
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(Path(__file__).resolve().parents[1] / "conf"), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         yield
 
 

@@ -6,6 +6,7 @@ import re
 
 from hydra.core.global_hydra import GlobalHydra
 
+OWN_DATA = "data=_own"  # stands for the own data of a run, evaluated or resumed
 PATHS = frozenset(
     "adapter annotate backbone.weights data.cache_dir data.files_dir data.path data.root data.split_file data.table "
     "datasets_root hydra.sweep.dir input model output resume run_dir sign verify weights".split()

@@ -12,6 +12,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from .command import run
+
+if __name__ == "__main__":
+    run("predict")
+
 from .edge import Annotator, Runtime, Source, decide, find_bundle, find_source, open_lines, release_freed_memory
 
 
@@ -101,7 +105,3 @@ def _seconds(config: DictConfig) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
         raise ValueError(f"idle must be a number of seconds above 0, or null, not {value}")
     return value
-
-
-if __name__ == "__main__":
-    run(main, "predict")

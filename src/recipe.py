@@ -6,11 +6,11 @@ import logging
 import math
 from dataclasses import replace
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from .backbones import Backbone
 from .data import ImageData
+from .targets import instantiate
 from .tasks import AUTO, TrainerOptions, examine_symmetry
 
 log = logging.getLogger(__name__)

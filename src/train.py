@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 import sys
 from pathlib import Path
 
@@ -13,16 +12,21 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from .atomic import write_text
-from .command import DONE, PROMISE_FAILED, PromiseError, one_line, requires, run
-from .overrides import as_typed
+from .command import PromiseError, one_line, requires, run
+from .overrides import OWN_DATA, as_typed
+from .package import shell_line
+
+if __name__ == "__main__":
+    given = (word.lstrip("+") for word in sys.argv[1:])
+    if any(word.startswith("resume=") and word != "resume=null" for word in given):
+        sys.argv.append(OWN_DATA)  # its keys are those of every source
+    run("train", sweeps=True)
 
 with requires("train"):
-    from hydra.utils import instantiate
-
-    from .data.moved import OWN_DATA
     from .folders import is_named
     from .recipe import plan, settle_symmetry
     from .resumed import resumed
+    from .targets import instantiate
     from .tasks import (
         START,
         Fitted,
@@ -116,7 +120,7 @@ def fit_or_advise(made: Run, trainer: TrainerOptions) -> Fitted:
     try:
         fitted = fit(made.task, made.data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
     except KeyboardInterrupt:
-        again = f"python -m src.train {shlex.quote(f'resume={folder}')}"
+        again = shell_line("train", f"resume={folder}")
         log.warning(
             "stopped: %s %s", "go on with" if can_resume(folder) else "no epoch was whole; begin anew with", again
         )
@@ -124,11 +128,3 @@ def fit_or_advise(made: Run, trainer: TrainerOptions) -> Fitted:
     if fitted.best_epoch == START:
         log.warning("every epoch is below the head alone on val: that head is kept, and the adapters change nothing")
     return fitted
-
-
-if __name__ == "__main__":
-    given = (word.lstrip("+") for word in sys.argv[1:])
-    if any(word.startswith("resume=") and word != "resume=null" for word in given):
-        sys.argv.append(OWN_DATA)  # its keys are those of every source
-    scores = run(main, "train", sweeps=True)
-    sys.exit(PROMISE_FAILED if scores and all(score is None for score in scores) else DONE)

@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra.errors import HydraException, InstantiationException
@@ -17,15 +18,16 @@ def typed(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", "input=i"])
 
 
-def as_command(main):
-    """Let Hydra take `main` for the body of a command: it looks for `conf` beside the module that runs."""
-    main.__module__ = "__main__"
-    return main
+def as_command(main, sweeps=False):
+    """Run `main` as the body of a command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.command.import_module", lambda name: SimpleNamespace(main=main))
+        run(CONFIG, sweeps)
 
 
-def ended(main):
+def ended(main, sweeps=False):
     with pytest.raises(SystemExit) as end:
-        run(as_command(main), CONFIG)
+        as_command(main, sweeps)
     return end.value.code
 
 
@@ -63,20 +65,20 @@ def test_a_stop_by_hand_is_no_error():
 
 def test_a_defect_of_our_own_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="a defect"):
-        run(as_command(failing(RuntimeError("a defect"))), CONFIG)
+        as_command(failing(RuntimeError("a defect")))
 
 
 def test_debug_shows_every_traceback(monkeypatch):
     monkeypatch.setenv("GRAFT_DEBUG", "1")
     with pytest.raises(ValueError, match="wrong"):
-        run(as_command(failing(ValueError("wrong"))), CONFIG)
+        as_command(failing(ValueError("wrong")))
 
 
 @pytest.mark.parametrize("value", ["a=b", "é/ü", "it's", "back\\", "a,b", "${x}", "[1]", "'quoted'", "null"])
 def test_paths_reach_the_command_as_typed(value, monkeypatch):
     seen = []
     monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", f"input={value}"])
-    run(as_command(lambda config: seen.append(OmegaConf.to_container(config)["input"])), CONFIG)
+    assert ended(lambda config: seen.append(OmegaConf.to_container(config)["input"])) == 0
     assert seen == [{"null": None, "'quoted'": "quoted"}.get(value, value)]
 
 
@@ -133,5 +135,5 @@ def test_versions_name_what_is_installed():
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 def test_a_sweep_may_be_asked_for_behind_the_overrides(flag, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["src/predict.py", "model=m", flag, "input=i", f"hydra.sweep.dir={tmp_path}"])
-    run(as_command(lambda config: None), CONFIG, sweeps=True)
+    ended(lambda config: None, sweeps=True)
     assert sys.argv[1:4] == [flag, "model='m'", "input='i'"]

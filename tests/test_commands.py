@@ -427,7 +427,7 @@ def test_an_adapter_meets_another_base_or_other_classes(invoke, runs, plates, tm
 def test_an_adapter_that_asks_to_run_code_is_refused(invoke, runs, tmp_path):
     source = (runs["lora"] / "adapter.safetensors").read_bytes()
     evil = tmp_path / "adapter.safetensors"
-    evil.write_bytes(source.replace(b"src.data.FolderData", b"os.path.expandusers"))
+    evil.write_bytes(source.replace(b"graft.data.FolderData", b"os.path.expanduserses"))
     assert evil.read_bytes() != source
     refused(invoke("evaluate", f"adapter={evil}"), "no data source of Graft")
 

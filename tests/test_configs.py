@@ -8,6 +8,7 @@ from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 
 from src.backbones import create_backbone, image_spec
+from src.targets import local_target
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPS = {
@@ -37,6 +38,7 @@ def targets(node):
 
 
 def exists(target):
+    target = local_target(target)
     try:
         return get_class(target)
     except ValueError:
@@ -75,7 +77,7 @@ def test_every_command_has_a_config(name):
 def test_crops_takes_any_source_and_keeps_its_augmentation(source):
     data = composed("+experiment=crops", f"data={source}").data
     assert data._target_ == composed(f"data={source}").data._target_
-    assert data.augment == {"_target_": "src.data.transforms.defects", "symmetry": "auto"}
+    assert data.augment == {"_target_": "graft.data.transforms.defects", "symmetry": "auto"}
 
 
 def test_a_mapping_is_given_on_the_command_line():

@@ -23,6 +23,7 @@ SHARED = {
 ASSIGNED = ("os.environ", "sys.stdout", "sys.stderr", "sys.argv", "constants.", "rcParams", "torch.backends.")
 ALLOWED = {
     # where a process begins
+    "__main__.py": {"sys.argv"},
     "command.py": {"basicConfig", "os.environ", "sys.argv", "sys.stderr"},
     "remarks.py": {"filterwarnings", "setLevel", "addFilter"},
     "predict.py": {"signal.signal"},

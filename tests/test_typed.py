@@ -36,7 +36,7 @@ def config(target, **values):
 @pytest.mark.parametrize(
     ("target", "values"),
     [
-        ("Kind", {"count": 3, "rate": 1, "on": False, "mode": "c", "names": ["x"]}),
+        ("Kind", {"count": 3, "rate": 1, "on": False, "mode": "b", "names": ["x"]}),
         ("Kind", {"count": "${seed}", "unknown": "x", "names": None}),
         ("Kind", {"count": "???"}),
         ("loads", {"place": "x", "root": 3, "batch_size": 4, "folder": "x"}),
@@ -55,6 +55,7 @@ def test_what_the_annotations_allow_is_taken(target, values):
         ("Kind", {"count": True}, "node.count=True is not a whole number"),
         ("Kind", {"count": 1, "rate": "x"}, "node.rate=x is not a number"),
         ("Kind", {"count": 1, "on": 1}, "node.on=1 is not true or false"),
+        ("Kind", {"count": 1, "mode": "c"}, "node.mode=c is not a or b: correct"),
         ("loads", {"batch_size": "x"}, "node.batch_size=x is not a whole number"),
         ("loads", {"batch_size": None}, "node.batch_size=null is not a whole number"),
         ("Kind", {"count": "${name}"}, "^name=x is not a whole number"),

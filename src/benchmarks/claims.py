@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backbones import image_spec
+from ..package import shell_line
 from ..tasks import START, choose_precision
 from ..tasks.build import best_device
 from .claims_page import page
@@ -51,7 +52,7 @@ def summarise(options: Options, rows: Sequence[Row], machine: Mapping[str, Any])
 
 def command(options: Options) -> str:
     """Return the command line that measures the same."""
-    plain, words = Options(), ["python -m src.benchmark suite=claims"]
+    plain, words = Options(), [shell_line("benchmark", "suite=claims")]
     for name in SUITE.options:
         value = getattr(options, name)
         if name != "done" and value != getattr(plain, name):

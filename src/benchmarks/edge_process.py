@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from ..package import NAME
 from .edge_files import Bundle
 from .measure import PICKS
 from .suite import Row
@@ -19,7 +20,7 @@ BARE = ("-c", "import numpy, onnxruntime, PIL.Image; print('loaded', flush=True)
 
 
 def start_bundles(bundles: Sequence[Bundle], pictures: Path, rounds: int) -> list[Row]:
-    """Start `python -m src.predict` for each bundle, and a process that only imports its libraries, in turn.
+    """Start `predict` for each bundle, and a process that only imports its libraries, in turn.
 
     Args:
         bundles: What decides.
@@ -67,7 +68,7 @@ def watch(arguments: Sequence[str]) -> tuple[float, int]:
 
 
 def _predict(bundle: Bundle, pictures: Path) -> tuple[str, ...]:
-    return "-m", "src.predict", f"model={bundle.folder}", f"input={pictures}"
+    return "-m", f"{NAME}.predict", f"model={bundle.folder}", f"input={pictures}"
 
 
 def _peak(pid: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..lora import inject
 from ..lora.surgery import freeze_norm, make_adaptable
 from ..lora.targets import classifiers, select, sites
+from ..package import install_line
 
 RANK, ALPHA = 8, 8.0
 
@@ -58,7 +59,7 @@ def peft(model: nn.Module) -> nn.Module:
     try:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError as error:
-        raise ValueError(f'{error.name} is not installed: pip install -e ".[dev]" to compare with PEFT') from error
+        raise ValueError(f"{error.name} is not installed: {install_line('dev')} to compare with PEFT") from error
     keep_statistics(model)
     names = "|".join(re.escape(name) for name in shared_layers(model))  # a string is matched whole, a list by endings
     adapted: nn.Module = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=int(ALPHA), target_modules=names))

@@ -13,6 +13,7 @@ from torch import nn
 
 from ..backbones import create_backbone
 from ..lora import AdapterPool, inject, save_adapter, save_peft
+from ..package import install_line
 from .methods import ALPHA, RANK, shared_layers
 from .suite import Column, Options, Row, Suite
 from .table import count, ratio
@@ -84,7 +85,7 @@ def _peft(name: str, files: dict[str, tuple[Path, Path]]) -> Row:
     try:
         from peft import PeftModel
     except ModuleNotFoundError as error:
-        raise ValueError(f'{error.name} is not installed: pip install -e ".[dev]" to compare with PEFT') from error
+        raise ValueError(f"{error.name} is not installed: {install_line('dev')} to compare with PEFT") from error
     first, *others = files
     model = PeftModel.from_pretrained(_plain(name), str(files[first][1]), adapter_name=first)
     for key in others:

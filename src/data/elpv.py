@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..near import near
+from ..package import install_line
 from .datamodule import ImageData
 from .listing import Listing, Sample
 
@@ -78,5 +79,5 @@ def package_root() -> Path:
     """
     package = find_spec("elpv_dataset")
     if package is None or not package.submodule_search_locations:
-        raise ValueError('the ELPV images are not installed: run pip install -e ".[demo]"')
+        raise ValueError(f"the ELPV images are not installed: run {install_line('demo')}")
     return Path(package.submodule_search_locations[0]) / "data"

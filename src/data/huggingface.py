@@ -11,6 +11,7 @@ from typing import Any
 
 from ..atomic import is_unwritable
 from ..near import near
+from ..package import install_line
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
 from .hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
@@ -202,7 +203,7 @@ def _library() -> Any:
     try:
         import datasets
     except ModuleNotFoundError as error:
-        raise ValueError('data=huggingface needs the library datasets: run pip install -e ".[hub]"') from error
+        raise ValueError(f"data=huggingface needs the library datasets: run {install_line('hub')}") from error
     return datasets
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-OWN_DATA = "data=_own"  # the override that stands for them on the command line
 SOURCES = ("root", "table", "path")  # what images are found by
 PLACES = (*SOURCES, "files_dir", "layout", "split_file", "cache_dir")
 LOADING = ("on_error", "batch_size", "num_workers")  # what changes no figure of an image that can be read

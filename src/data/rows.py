@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..package import install_line
 from .naming import nfc
 
 
@@ -100,7 +101,7 @@ def _parquet(path: Path) -> tuple[tuple[str, ...], list[Row]]:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        raise ValueError('reading Parquet needs pyarrow: run pip install -e ".[hub]", or save it as CSV') from error
+        raise ValueError(f"reading Parquet needs pyarrow: run {install_line('hub')}, or save it as CSV") from error
     try:
         table = parquet.read_table(path)
     except pyarrow.ArrowException as error:

@@ -7,15 +7,16 @@ from collections.abc import Set
 from typing import Any
 
 from .. import data
+from ..targets import common_target
 from . import transforms
 
 SOURCES = frozenset(
-    f"{data.__name__}.{name}"
+    common_target(f"{data.__name__}.{name}")
     for name, value in inspect.getmembers(data, inspect.isclass)
     if name in data.__all__ and issubclass(value, data.ImageData) and not inspect.isabstract(value)
 )
 AUGMENTS = frozenset(
-    f"{transforms.__name__}.{name}"
+    common_target(f"{transforms.__name__}.{name}")
     for name, value in inspect.getmembers(transforms, inspect.isfunction)
     if value.__module__ == transforms.__name__ and not name.startswith("_")
 )
@@ -36,7 +37,7 @@ def require_trusted(settings: dict[str, Any]) -> None:
 def _examine(settings: Any, allowed: Set[str]) -> None:
     if isinstance(settings, dict):
         target = settings.get("_target_")
-        if target is not None and str(target) not in allowed:
+        if target is not None and common_target(str(target)) not in allowed:
             raise ValueError(f"the file asks to run {target}, which is no data source of Graft: do not trust it")
         for key, value in settings.items():
             if str(key).startswith("_") and str(key).endswith("_") and key not in _HYDRA:

@@ -29,7 +29,7 @@ gate's figures. Copy the folder whole, and keep other files out of it. Run it in
 
     cd graft
     pip install .
-    python -m src.predict model=PATH_OF_THIS_FOLDER{choice} input=PICTURES
+    graft predict model=PATH_OF_THIS_FOLDER{choice} input=PICTURES
 """
 
 

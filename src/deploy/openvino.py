@@ -9,6 +9,7 @@ import numpy as np
 
 from ..edge.profile import FITS
 from ..edge.session import INPUT, Outputs
+from ..package import install_line
 from .stages import Pictures, Stage, in_parts, joined
 
 NAME = "openvino"
@@ -57,4 +58,4 @@ def _core() -> Any:
     try:
         return importlib.import_module("openvino").Core()
     except ModuleNotFoundError as error:
-        raise ValueError('OpenVINO is not installed: pip install -e ".[openvino]"') from error
+        raise ValueError(f"OpenVINO is not installed: {install_line('openvino')}") from error

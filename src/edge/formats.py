@@ -11,6 +11,7 @@ from typing import IO
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from ..package import install_line
 from .silence import pillow_silent
 
 with suppress(ImportError):  # the extra `heif`
@@ -22,7 +23,7 @@ Image.init()
 _DRAWING = "a drawing, not pixels: export it as PNG"
 _RAW = "raw pixels of a camera: convert it to RGB first"
 _UNSCALED = "levels without a fixed white: save it with 8 or 16 bits"
-_HEIF = 'HEIF: pip install ".[heif]", or save it as JPEG'
+_HEIF = f"HEIF: {install_line('heif')}, or save it as JPEG"
 _ODD = "no format that Graft reads: save it as PNG"
 # What Pillow itself calls an image, by its MIME type, and two that it gives none. Of the others some start programs
 # (EPS) or open what is inside them (IPTC), some drop the scale of their levels (FITS), and some share their suffix with

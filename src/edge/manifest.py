@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..kinds import read_task
+from ..package import shell_line
 from ..spec import ImageSpec, TaskSpec
 from .files import read_file
 from .signature import SIGNATURE, require_signature
@@ -175,7 +176,9 @@ def find_bundle(path: str | Path) -> Path:
             return folder
     if (start / "latest" / "edge" / MODEL).is_file():
         raise ValueError(f"{path} holds runs, not a bundle: give {start / 'latest'}")
-    raise ValueError(f"no bundle at {path}: give a folder with {MODEL}, or run python -m src.export adapter=RUN first")
+    raise ValueError(
+        f"no bundle at {path}: give a folder with {MODEL}, or run {shell_line('export', 'adapter=RUN')} first"
+    )
 
 
 def _hash(values: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..allocator import Watermark, release_freed_memory
 from ..kinds import KINDS, read_task
+from ..package import shell_line
 from ..spec import ImageSpec, TaskSpec
 from .lines import ActiveAdapter
 from .manifest import SOLE
@@ -75,7 +76,7 @@ def open_session(model: bytes, threads: int) -> Session:
     session = load_model(model, threads)
     names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
     if names not in [((INPUT,), kind.outputs) for kind in KINDS.values()]:
-        raise ValueError("this is no model of Graft: export one with python -m src.export adapter=RUN")
+        raise ValueError(f"this is no model of Graft: export one with {shell_line('export', 'adapter=RUN')}")
     return session
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..package import install_line
 from .files import read_file
 
 SIGNATURE = "manifest.sig"
@@ -68,4 +69,4 @@ def _library(part: str) -> Any:
     try:
         return importlib.import_module(f"cryptography.{part}")
     except ModuleNotFoundError as error:
-        raise ValueError('signatures need the library cryptography: pip install ".[sign]"') from error
+        raise ValueError(f"signatures need the library cryptography: {install_line('sign')}") from error

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from ..package import install_line
 from .ahead import ReadAhead
 from .formats import IMAGE_SUFFIXES
 from .frames import Frame, Source
@@ -137,7 +138,7 @@ def _pictures(address: str) -> Iterator[VideoFrame | str]:
     try:
         import av
     except ModuleNotFoundError as error:
-        raise ValueError('videos and cameras need PyAV: pip install ".[video]"') from error
+        raise ValueError(f"videos and cameras need PyAV: {install_line('video')}") from error
     form = "v4l2" if address.startswith("/dev/") else None
     options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..package import shell_line
 from . import units
 
 
@@ -18,6 +19,7 @@ def environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["shell_line"] = shell_line
     made.filters |= {"count": units.count, "size": units.size, "duration": units.duration}
     made.filters["score"] = lambda value: units.figure("", value)
     made.filters["rate"] = lambda value: units.figure("accuracy", value)

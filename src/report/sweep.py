@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
@@ -26,20 +24,12 @@ SHORT = {"balanced_accuracy": "bal. acc.", "auroc": "AUROC", "mean_absolute_erro
 COSTS: dict[str, Callable[[Any], str]] = {"adapter_bytes": units.size, "train_seconds": units.duration}
 
 
-class SweepTable(Callback):
-    """Print one table at the end of a multirun, and write it as `runs.csv` and `runs.md` into the sweep's folder.
+def write_table(folder: Path, console: Console) -> None:
+    """Print the table of a sweep's folder and write it there as `runs.csv` and `runs.md`; folds are merged besides.
 
     Runs are ordered by their headline figure on the validation split (balanced accuracy with one class an image), never
     by the test split. A failed run is a row too.
     """
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Make the table of `hydra.sweep.dir`."""
-        write_table(Path(config.hydra.sweep.dir), Console())
-
-
-def write_table(folder: Path, console: Console) -> None:
-    """Print the table of a sweep's folder and write it there as `runs.csv` and `runs.md`; folds are merged besides."""
     runs = read_runs(folder)
     keys = _asked(runs)
     write_text(folder / "runs.csv", _csv(runs, keys))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra.utils import instantiate
 from lightning.pytorch import Callback, seed_everything
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from ..data import ImageData
+from ..targets import instantiate
 from ..tasks import (
     Setting,
     VisionTask,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from ..atomic import write_text
 from ..command import versions
 from ..data import ImageData
 from ..overrides import as_typed
+from ..package import shell_line
 from ..report import About, record, summary, tabulate, write_report
 from ..tasks import Fitted, VisionTask, layers, metadata, note_data, predict_logits, used_data
 
@@ -103,12 +103,12 @@ class Run:
 
 def command_line(overrides: Sequence[str]) -> str:
     """Return the command line of a training, ready to paste."""
-    return shlex.join(["python", "-m", "src.train", *map(as_typed, overrides)])
+    return shell_line("train", *map(as_typed, overrides))
 
 
 def next_commands(folder: Path, picture: str) -> list[str]:
     """Return the two commands that bring a run to the camera."""
     return [
-        shlex.join(["python", "-m", "src.export", f"adapter={folder}", "precision=fp32"]),
-        shlex.join(["python", "-m", "src.predict", f"model={folder}", f"input={picture}"]),
+        shell_line("export", f"adapter={folder}", "precision=fp32"),
+        shell_line("predict", f"model={folder}", f"input={picture}"),
     ]

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 
 from src.data import ElpvData, elpv
+from src.targets import instantiate
 
 elpv_dataset = pytest.importorskip("elpv_dataset", reason="the demo extra is not installed")
 DATA = Path(elpv_dataset.__file__).parent / "data"

@@ -6,11 +6,11 @@ import shutil
 import unicodedata
 
 import pytest
-from hydra.utils import instantiate
 from PIL import Image
 
 from src.data import FolderData
 from src.errors import LinesError
+from src.targets import instantiate
 
 
 def read(root, image, **options):

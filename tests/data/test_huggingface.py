@@ -1,9 +1,9 @@
 import unicodedata
 
 import pytest
-from hydra.utils import instantiate
 
 from src.data import HuggingFaceData
+from src.targets import instantiate
 
 datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
 

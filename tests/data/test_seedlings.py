@@ -1,9 +1,9 @@
 import pytest
-from hydra.utils import instantiate
 from PIL import Image
 
 from src.data import SeedlingsData
 from src.data.seedlings import draw
+from src.targets import instantiate
 
 
 def read(root, image, **options):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra.utils import instantiate
 
 from src.data import TableData
+from src.targets import instantiate
 
 
 @pytest.fixture

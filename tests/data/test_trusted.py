@@ -36,9 +36,15 @@ def test_a_file_names_our_sources_and_augmentations_only(settings):
         require_trusted(settings)
 
 
+@pytest.mark.parametrize("name", ["src", "graft"])
+def test_our_sources_are_trusted_under_either_name(name):
+    augment = {"_target_": f"{name}.data.transforms.defects", "symmetry": "all"}
+    require_trusted({"_target_": f"{name}.data.FolderData", "root": "x", "augment": augment})
+
+
 def test_every_source_that_ships_is_trusted():
-    assert {f"src.data.{name}" for name in ("ElpvData", "FolderData", "HuggingFaceData", "TableData")} < SOURCES
-    assert {f"src.data.transforms.{name}" for name in ("none", "defects", "crops")} == AUGMENTS
+    assert {f"graft.data.{name}" for name in ("ElpvData", "FolderData", "HuggingFaceData", "TableData")} < SOURCES
+    assert {f"graft.data.transforms.{name}" for name in ("none", "defects", "crops")} == AUGMENTS
     for path in (CONF / "data").glob("[!_]*.yaml"):
         with initialize_config_dir(str(CONF), version_base="1.3"):
             composed = compose("train", overrides=[f"data={path.stem}"])

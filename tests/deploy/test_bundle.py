@@ -58,7 +58,7 @@ def test_the_manifest_holds_the_hash_of_every_other_file(tmp_path):
     assert manifest["parity"].items() <= verdict().to_dict().items() and manifest["parity"]["images"] == 100
     assert held["golden.npz"] == GOLDEN.to_bytes()
     lines = [line for line in held["README.md"].decode().splitlines() if line.startswith("    ")]
-    assert len(lines) == 3 and lines[-1].strip().startswith("python -m src.predict model=")
+    assert len(lines) == 3 and lines[-1].strip().startswith("graft predict model=")
 
 
 @pytest.mark.parametrize("broken", ["atomic.put_in_place", "deploy.bundle.write_json", "deploy.bundle.sha256"])

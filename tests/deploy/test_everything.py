@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -17,6 +16,7 @@ from src.edge import Runtime, decode, load
 from src.lora import inject
 from src.lora.targets import classifiers
 from src.spec import TaskSpec
+from src.targets import instantiate
 from tests.conftest import ROOT
 from tests.deploy.nets import picture
 from tests.lora.conftest import outputs, stir, uncover

@@ -10,7 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from src.report.sweep import SweepTable, write_table
+from src.folders import SweepTable
+from src.report.sweep import write_table
 from src.report.sweep_run import read_runs
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +97,7 @@ def test_a_broken_folder_is_a_row_too(tmp_path):
 def test_hydra_calls_it_at_the_end_of_a_multirun(tmp_path):
     (tmp_path / "conf.yaml").write_text(
         "defaults: [_self_]\nrank: 1\nhydra:\n  sweep: {dir: 'sweeps/${now:%H%M%S%f}'}\n"
-        "  callbacks: {table: {_target_: src.report.sweep.SweepTable}}\n"
+        "  callbacks: {table: {_target_: src.folders.SweepTable}}\n"
     )
     (tmp_path / "app.py").write_text(
         "import json, pathlib, hydra\n"

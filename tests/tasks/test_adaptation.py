@@ -7,11 +7,11 @@ import pytest
 import timm
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 
 from src.backbones import Backbone
 from src.lora import adapters, read_adapter
 from src.spec import TaskSpec
+from src.targets import instantiate
 from src.tasks import ClassificationTask, Lora, Setting, warmup_cosine
 
 CONF = Path(__file__).parents[2] / "conf"
