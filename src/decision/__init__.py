@@ -9,10 +9,12 @@ from .calibration import calibrated, fit_label_temperatures, fit_temperature
 from .chosen import choose_by_cost, choose_by_f1
 from .decided import CertifiedDecision, certify_decided, propose_limits
 from .labels import CertifiedLabels, certify_labels
+from .mahalanobis import Mahalanobis, fit_mahalanobis
 from .margin import CertifiedMargin, certify_margin
 from .promise import CannotPromise
 from .reliability import CalibrationFigures, Reliability, class_figures, label_figures, reliability
 from .spec import DecisionSpec
+from .strange import StrangeThreshold, fit_strange_threshold
 from .threshold import CertifiedRejection, CertifiedThreshold, certify_rejection, certify_threshold
 
 __all__ = [
@@ -26,7 +28,9 @@ __all__ = [
     "CertifiedThreshold",
     "DecisionSpec",
     "Evidence",
+    "Mahalanobis",
     "Reliability",
+    "StrangeThreshold",
     "calibrated",
     "certainties",
     "certify_band",
@@ -40,6 +44,8 @@ __all__ = [
     "class_figures",
     "defect_scores",
     "fit_label_temperatures",
+    "fit_mahalanobis",
+    "fit_strange_threshold",
     "fit_temperature",
     "joint_confidence",
     "label_figures",
