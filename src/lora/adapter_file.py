@@ -23,7 +23,8 @@ from .prepare import is_adapted, prepare
 from .settings import LoraSettings
 from .undo import undone_on_error
 
-ADAPTER, WEIGHTS = "adapter.safetensors", "weights.safetensors"  # what a training leaves in its run folder
+# The two files that a training may leave in its run folder: its adapter, or all weights.
+ADAPTER, WEIGHTS = "adapter.safetensors", "weights.safetensors"
 
 
 def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> Path:

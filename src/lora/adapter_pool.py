@@ -1,4 +1,4 @@
-"""Many adapters beside one backbone: the base is loaded and hashed once, and adapters change places in memory."""
+"""Many adapters for one backbone: the base is loaded and hashed once, and adapters are switched in memory."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from .undo import undone_on_error
 
 
 class AdapterPool:
-    """Adapter files by name, of which one, or a blend, is in the model at a time.
+    """Adapter files by name, of which one, or a blend, is active in the model at a time.
 
     Adapters may differ in rank, kind, targets and classes. Norms stay folded from one adapter to the next. Whatever is
     raised, the model and the pool are as they were before.
 
     Args:
         model: A plain model, the base of every adapter; the pool changes it in place.
-        example: As in `inject`, and as it was there for every adapter.
+        example: As in `inject`, and the same for every adapter: it decides which norms fold.
 
     Raises:
         ValueError: The model has adapters.
@@ -65,7 +65,7 @@ class AdapterPool:
         return self._find(name).bytes
 
     def load(self, name: str, path: str | Path) -> None:
-        """Read an adapter file, or the one in a run folder, and keep it under `name`; the model stays as it is.
+        """Read an adapter file, or the one in a run folder, and keep it as `name`; the model does not change.
 
         Raises:
             AdapterError: The file is no adapter, is for another base, or its names, shapes or values do not fit.
@@ -91,7 +91,7 @@ class AdapterPool:
         )
 
     def activate(self, name: str) -> None:
-        """Make the model the one that `name` was trained to be; only the adapter's own tensors change places.
+        """Activate the adapter called `name` with its head; only their tensors are exchanged.
 
         Raises:
             ValueError: No adapter has that name; near names are listed.
@@ -99,7 +99,7 @@ class AdapterPool:
         self._show(self._find(name))
 
     def blend(self, shares: Mapping[str, float]) -> None:
-        """Add the weighted sum of what several adapters add to each weight, with the weighted sum of their heads.
+        """Activate the weighted sum of the updates of several adapters, with the weighted sum of their heads.
 
         Raises:
             ValueError: No or unknown names, shares that are no finite numbers, or adapters of different classes or
@@ -119,7 +119,7 @@ class AdapterPool:
         self._show(PooledBlend(tuple(parts)))
 
     def deactivate(self) -> None:
-        """Give the base back bit for bit, with its own head; nothing to do for a model without an active adapter."""
+        """Restore the base with its own head, bit for bit; without an active adapter nothing changes."""
         if self._rootstock is not None:
             self._refuse_strangers()
             with undone_on_error(self.model.modules(), *self._unfrozen()):
@@ -134,7 +134,7 @@ class AdapterPool:
             and _folds_norms(self._shown) == _folds_norms(pooled)
         ):
             self._exchange(pooled, self._rootstock)
-        else:
+        else:  # with other norms folded, the base itself is another one
             with undone_on_error(self.model.modules(), *self._unfrozen()):
                 if self._rootstock is not None:
                     self._take_out()
@@ -144,7 +144,7 @@ class AdapterPool:
         self._shown = pooled
 
     def _exchange(self, pooled: PooledAdapter | PooledBlend, rootstock: Rootstock) -> None:
-        """Put adapters and a head into the prepared model in place of those that are there."""
+        """Exchange the adapters and the head of the prepared model."""
         grafts = pooled.grow(self.model, rootstock)
         adapted = [m for graft in grafts for m in (graft.site.module, *(twin for twin, _ in graft.site.twins))]
         changed = dict.fromkeys([self.model, *self._adapted, *adapted, *map(self._owner, pooled.head)])
@@ -169,13 +169,13 @@ class AdapterPool:
         remove(self.model)
 
     def _freeze_again(self) -> None:
-        """Give the base's values back that the shown adapter has others for, and keep what those have become."""
+        """Restore the base's values that the active adapter replaced, and keep what it has learnt for them since."""
         values = refreeze(self.model)
         if values and isinstance(self._shown, PooledAdapter):
             self._shown.further = values
 
     def _unfrozen(self) -> list[nn.Parameter]:
-        """Return what some adapter has other values for, beside the head."""
+        """Return the parameters beside the head that some adapter replaces."""
         names = {name for pooled in self._pooled.values() for name in pooled.further}
         if not names:
             return []
@@ -196,7 +196,7 @@ class AdapterPool:
         return self._pooled[name]
 
     def _check_classes(self, path: Path, head: Mapping[str, Tensor]) -> None:
-        """Refuse a head whose parts count the classes differently."""
+        """Refuse a file whose heads have different numbers of classes."""
         changes = {(len(self._base_head[key]), len(value)) for key, value in head.items() if value.ndim}
         if len(changes) > len({before for before, _ in changes}):
             raise AdapterError(f"{path} has heads of different numbers of classes: the file is damaged")
@@ -207,7 +207,7 @@ def _folds_norms(pooled: PooledAdapter | PooledBlend) -> bool:
 
 
 def _like(value: Tensor, tensor: Tensor | None) -> Tensor:
-    """Return a parameter like the base's, with as many rows as the file has: classes may differ; or its statistics."""
+    """Return a new parameter with as many rows as in the file, as classes may differ, or a copy of a statistic."""
     if not isinstance(value, nn.Parameter):
         return value.clone()
     fits = tensor is not None and tensor.ndim == value.ndim and tensor.shape[1:] == value.shape[1:]
@@ -216,7 +216,7 @@ def _like(value: Tensor, tensor: Tensor | None) -> Tensor:
 
 
 def _put(model: nn.Module, head: Mapping[str, Tensor]) -> None:
-    """Give the model's head these parameters and statistics in place of its own."""
+    """Replace parameters and statistics of the model's head."""
     for key, value in head.items():
         path, _, name = key.rpartition(".")
         owner = model.get_submodule(path)

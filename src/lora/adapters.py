@@ -1,4 +1,4 @@
-"""The kinds of adapter: each is a small module that turns the frozen W into the adapted W'."""
+"""The kinds of adapter: each is a small module that computes the adapted weight W' from the frozen W."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INITS = ("default", "pissa", "eva")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one low-rank adapter is made with: rank, factor of the update, a word of `INITS`, and rank dropout."""
+    """Hyperparameters of one low-rank adapter: rank, scale of the update, a word of `INITS`, and rank dropout."""
 
     rank: int
     scale: float
@@ -27,16 +27,16 @@ class Recipe:
 
 
 def learnable(base: Tensor) -> Tensor:
-    """Return `base` in the precision that its adapter learns in: at least float32, where steps of a training count."""
+    """Return `base` in the precision that its adapter is trained in: at least float32, which keeps small steps."""
     return base.float() if base.dtype in LOW else base
 
 
 class Adapter(nn.Module):
-    """What is added to one weight; `weight(W)` is the only thing a layer asks of it.
+    """An update of one weight; layers only call `weight(W)`.
 
-    Where a batch norm is folded into the layer, W is the folded weight, and the update is learnt for it: its rows are
-    of one size. For the plain weight of EfficientNet-Lite0, one learning rate is 50 times too high for some channels
-    and too low for others. What is learnt is kept in float32 where W is of half precision; W' is as W is.
+    Where a batch norm is folded into the layer, W is the folded weight, and the update is learnt for that: its rows
+    have similar norms. For the plain weight of EfficientNet-Lite0, one learning rate is 50 times too high for some
+    channels and too low for others. Parameters are float32 where W has half precision; W' has the precision of W.
     """
 
     kind: str
@@ -47,12 +47,12 @@ class Adapter(nn.Module):
         self.register_buffer("alive", None, persistent=False)
 
     def leave(self, alive: Tensor) -> None:
-        """Adapt only the rows of `alive` (out, bool): a folded norm turns the others off."""
-        self.alive = None if bool(alive.all()) else alive
+        """Adapt only the rows of `alive` (out, bool): the folded norm turns the other channels off."""
+        self.alive = None if bool(alive.all()) else alive  # the usual case costs no product
 
     @classmethod
     def shapes(cls, base: Tensor, rank: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every parameter that the adapter of `base` has."""
+        """Return the shape of every parameter of an adapter for `base`."""
         raise NotImplementedError
 
     def weight(self, base: Tensor) -> Tensor:
@@ -60,10 +60,10 @@ class Adapter(nn.Module):
         raise NotImplementedError
 
     def product(self) -> tuple[Tensor, Tensor]:
-        """Return b (out x k) and a (k x fan_in): W' = W + b a, whatever W is.
+        """Return b (out x k) and a (k x fan_in) with W' = W + b a for every W.
 
         Raises:
-            ValueError: What is added depends on W.
+            ValueError: The update depends on W.
         """
         raise ValueError(f"what a {self.kind} adapter adds to a weight depends on the weight")
 
@@ -71,8 +71,8 @@ class Adapter(nn.Module):
 class LowRank(Adapter):
     """W + scale B A, the LoRA of Hu et al. (arXiv 2106.09685) on a weight seen as out x fan_in.
 
-    With `pissa` the pair starts as the principal part of W, and that start (B0, A0) is subtracted instead of taken out
-    of W: W itself is never touched.
+    With `pissa` the pair starts as the principal part of W. The update is then B A - B0 A0, with the initial pair in
+    B0 and A0, so that W itself stays untouched.
     """
 
     kind = "low-rank"
@@ -87,6 +87,7 @@ class LowRank(Adapter):
         self.scale, self.dropout = recipe.scale, nn.Dropout(recipe.dropout)
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
         b, a = principal(base / self.scale, recipe.rank) if recipe.init == "pissa" else (None, None)
+        # Not persistent: `principal` computes the same pair from the base on every machine.
         self.register_buffer("B0", None if b is None else b.to(dtype), persistent=False)
         self.register_buffer("A0", None if a is None else a.to(dtype), persistent=False)
         if b is not None and a is not None:
@@ -102,13 +103,15 @@ class LowRank(Adapter):
         """Return b (out x k) and a (k x fan_in) with b a = B A - B0 A0, zero bit for bit at the start."""
         if self.B0 is None or self.A0 is None:
             return self.B, self.A
+        # (B - B0) A + B0 (A - A0): the difference of two products would round to more than zero.
         return torch.cat([self.B - self.B0, self.B0], 1), torch.cat([self.A, self.A - self.A0])
 
     def factors(self) -> tuple[Tensor, Tensor]:
-        """Return b and a whose product is the update of the weight, scale and dropout included."""
+        """Return b and a with b a the update of the weight, scale and dropout included."""
         b, a = self.change()
         b = b if self.scale == 1 else b * self.scale
         if self.training and self.dropout.p:
+            # Whole ranks are dropped, not inputs: the weight is adapted, which no input passes through.
             kept = self.dropout(torch.ones_like(self.B[0]))
             b = b * kept.repeat(b.shape[1] // len(kept))
         return (b if self.alive is None else b * self.alive[:, None]), a
@@ -118,7 +121,7 @@ class LowRank(Adapter):
         return self.factors()
 
     def weight(self, base: Tensor) -> Tensor:
-        """Return W + scale B A: an `AdaptedWeight` where gradients are taken, but not that of W, else the dense sum."""
+        """Return W + scale B A: an `AdaptedWeight` where gradients are computed and W is frozen, else the dense sum."""
         b, a = self.factors()
         if is_recorded() and not base.requires_grad:
             return AdaptedWeight.of(base, b, a)
@@ -135,7 +138,7 @@ class Dora(LowRank):
         self.M = nn.Parameter(learnable(base).detach().flatten(1).norm(dim=1))
 
     def product(self) -> tuple[Tensor, Tensor]:
-        """Refuse: the rows of V are brought to other lengths."""
+        """Raise: DoRA rescales the rows of V, so its update depends on W."""
         return Adapter.product(self)
 
     @classmethod
@@ -144,9 +147,10 @@ class Dora(LowRank):
         return super().shapes(base, rank) | {"M": (base.shape[0],)}
 
     def weight(self, base: Tensor) -> Tensor:
-        """Return the rows of V, each with the length that M gives it; a row of zeros stays one."""
+        """Return the rows of V, each scaled to the norm in M; a row of zeros stays zero."""
         v = merged(base.to(self.M.dtype), *self.factors())
         norm = v.detach().flatten(1).norm(dim=1)
+        # A row that is off keeps its norm, and thereby its values.
         length = self.M if self.alive is None else self.M.where(self.alive, norm)
         factor: Tensor = length / norm.where(norm > 0, 1)
         return (v * factor.view(-1, *[1] * (v.ndim - 1))).to(base.dtype)
@@ -172,7 +176,7 @@ class Dense(Adapter):
         return (base + delta).to(base.dtype)
 
     def product(self) -> tuple[Tensor, Tensor]:
-        """Return D and the identity, on its shorter side."""
+        """Return D and the identity of its shorter side."""
         d = self.weight(torch.zeros_like(self.D)).flatten(1)
         out, fan_in = d.shape
         eye = torch.eye(min(out, fan_in), dtype=d.dtype, device=d.device)
@@ -180,7 +184,7 @@ class Dense(Adapter):
 
 
 class Blend(Adapter):
-    """W + the weighted sum of what several adapters add to W, whatever their kinds and ranks."""
+    """W + the weighted sum of the updates of several adapters, of any kinds and ranks."""
 
     kind = "blend"
 
@@ -192,7 +196,7 @@ class Blend(Adapter):
 
     def weight(self, base: Tensor) -> Tensor:
         """Return W + the sum of share (W'_part - W)."""
-        exact = learnable(base)
+        exact = learnable(base)  # in half precision every part would round anew
         adapted = exact
         for part, share in zip(self.children(), self.shares, strict=True):
             assert isinstance(part, Adapter)
@@ -222,6 +226,6 @@ KINDS: dict[str, type[Adapter]] = {"lora": LowRank, "dora": Dora}
 
 
 def choose(kind: str, base: Tensor, rank: int) -> type[Adapter]:
-    """Return the class of an adapter for `base`: the kind's own, or `Dense` where that has no more parameters."""
+    """Return the adapter class for `base`: that of the kind, or `Dense` where that has no more parameters."""
     chosen = KINDS[kind]
     return chosen if sum(math.prod(shape) for shape in chosen.shapes(base, rank).values()) < base.numel() else Dense

@@ -1,4 +1,4 @@
-"""Start adapters in the directions that a layer's inputs have (EVA, arXiv 2410.07170)."""
+"""Initialise adapters by the principal directions of a layer's inputs (EVA, arXiv 2410.07170)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .inject import injection_of
 from .look import in_eval
 
 log = logging.getLogger(__name__)
-SPARE = 8  # directions kept from batch to batch beside the wanted ones
+SPARE = 8  # further directions kept between batches: a weak one may become a leading one
 
 
 def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
     """Set A of every low-rank adapter to the leading right singular vectors of its layer's inputs.
 
-    The model's outputs stay what they are, since B is 0. Only the leading directions go from batch to batch, so memory
+    The model's outputs do not change, since B is 0. Only the leading directions are kept between batches, so memory
     does not grow with their number.
 
     Args:
@@ -31,7 +31,7 @@ def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
         batches: Inputs of the model, N x C x H x W each; a few are enough.
 
     Returns:
-        The layers that keep their random A, since neither `linear` nor `conv2d` reads their weight; a warning lists
+        The layers that keep their random A because neither `linear` nor `conv2d` reads their weight; a warning lists
         them too.
 
     Raises:
@@ -58,13 +58,13 @@ def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
 
 
 class WatchedWeight(torch.Tensor):
-    """A weight, or what its layer computes from it, that tells which inputs meet it."""
+    """A weight, or a tensor computed from it, that reports the inputs that it is multiplied with."""
 
     tell: Callable[[Tensor], None]
 
     @classmethod
     def of(cls, weight: Tensor, tell: Callable[[Tensor], None]) -> WatchedWeight:
-        """Return `weight`, which calls `tell` with the rows (N x fan_in) that it is multiplied with."""
+        """Return `weight` as one that calls `tell` with the rows (N x fan_in) that it is multiplied with."""
         watched = weight.detach().as_subclass(cls)
         watched.tell = tell
         return watched
@@ -73,7 +73,7 @@ class WatchedWeight(torch.Tensor):
     def __torch_function__(
         cls, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        """Tell linear's and conv2d's inputs; a tensor made from a watched one (a standardised weight) is watched."""
+        """Report the inputs of linear and conv2d; what is computed from a watched weight is watched."""
         kwargs = kwargs or {}
         values = [*args, *kwargs.values()]
         tell = next((value.tell for value in values if isinstance(value, WatchedWeight)), None)
@@ -114,7 +114,7 @@ _ROWS: dict[Any, Callable[..., None]] = {F.linear: _linear_rows, torch.conv2d: _
 
 @contextmanager
 def _watched(adapters: Iterable[LowRank], seen: dict[LowRank, Tensor]) -> Iterator[None]:
-    """Let every adapter hand out a watched weight, and keep in `seen` the leading directions of its inputs."""
+    """Let every adapter return a watched weight, and collect the leading directions of its inputs in `seen`."""
     watched = list(adapters)
     for adapter in watched:
         adapter.__dict__["weight"] = _reader(adapter, seen)
@@ -137,7 +137,7 @@ def _reader(adapter: LowRank, seen: dict[LowRank, Tensor]) -> Callable[[Tensor],
 def leading(rows: Tensor, count: int) -> Tensor:
     """Return the `count` leading right singular vectors of `rows`, each times its singular value (count x fan_in).
 
-    Taken from the smaller Gram matrix in float64, which is quicker than a decomposition of the rows.
+    Computed from the smaller Gram matrix in float64, which is faster than a decomposition of the rows.
     """
     rows = rows.double()
     wide = rows.shape[0] < rows.shape[1]

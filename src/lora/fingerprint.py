@@ -1,8 +1,8 @@
 """The fingerprint of a base model, to which its adapters belong: the hash of its values, and how it is built.
 
-A state dict holds neither stride nor padding, no activation and no window: two networks of other outputs may have one.
-So the class of every module counts too, and the plain settings that its forward reads: what modules keep in plain
-attributes, as most of torch, timm and transformers do.
+A state dict says nothing of strides, paddings, activations or windows: networks with different outputs may share one.
+So the class of every module counts too, and the settings that its forward reads from plain attributes, where most
+modules of torch, timm and transformers keep them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from .targets import classifiers
 
-Structure = dict[str, dict[str, Any]]  # settings by attribute, by the module's name
+Structure = dict[str, dict[str, Any]]  # by name of the module: its settings by attribute
 
-# These change no output of a trained network, or follow the size of its input, which any one can be given.
+# These do not change the outputs of a trained network, or follow the size of its input.
 UNREAD = frozenset(
     """
     training inplace momentum track_running_stats num_classes num_labels name verbose debug fused_attn use_checkpoint
@@ -31,18 +31,18 @@ UNREAD = frozenset(
     feat_size feature_size resolution input_resolution output_resolution num_windows tokens_spatial_shape
     """.split()
 )
-UNREAD_PARTS = ("drop", "init")  # in the names of what only a training or its start reads
-LONGEST, DEEPEST = 64, 8  # a list that is still a setting: its values, and the lists in it
+UNREAD_PARTS = ("drop", "init")  # in names of what only training reads
+LONGEST, DEEPEST = 64, 8  # longer or deeper lists are state, no setting
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What tells one base from another.
+    """What identifies a base.
 
     Attributes:
         values: SHA-256 over names, dtypes, shapes and bytes of the state dict, classifiers left out.
         dtypes: Precisions of its values.
-        structure: How it is built, or None where a file is older than that.
+        structure: How it is built; None in files of format 1.
     """
 
     values: str
@@ -51,7 +51,7 @@ class Fingerprint:
 
     @property
     def hash(self) -> str:
-        """One SHA-256 over all of it."""
+        """One SHA-256 over values and structure."""
         if self.structure is None:
             return self.values
         return hashlib.sha256(f"{self.values} {json.dumps(self.structure, sort_keys=True)}".encode()).hexdigest()
@@ -65,8 +65,8 @@ def base_hash(model: nn.Module) -> str:
 def fingerprint(model: nn.Module) -> Fingerprint:
     """Return the fingerprint of a plain `model`; what `structure_of` does not see, it does not cover.
 
-    The same in every process, on every machine, for every copy, and after `prepare` and `remove`. Libraries may name
-    their settings otherwise from version to version, and then the hashes differ: `difference` tells what does.
+    It is the same in every process, on every machine, for every copy, and after `prepare` and `remove`. Libraries may
+    rename settings between versions, and then the hashes differ: `difference` compares what both have.
 
     Raises:
         ValueError: The model has no values yet.
@@ -74,7 +74,7 @@ def fingerprint(model: nn.Module) -> Fingerprint:
     heads = {id(value) for head in classifiers(model) for value in (*head.parameters(), *head.buffers())}
     digest, dtypes = hashlib.sha256(), set()
     for name, value in sorted(model.state_dict(keep_vars=True).items()):
-        if isinstance(value, Tensor) and id(value) not in heads:  # a module may keep other state of its own
+        if isinstance(value, Tensor) and id(value) not in heads:  # extra state may be anything
             if value.is_meta:
                 raise ValueError(f"{name} has no values yet, it is on the meta device: load the weights, then adapt")
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -87,9 +87,9 @@ def fingerprint(model: nn.Module) -> Fingerprint:
 def structure_of(model: nn.Module) -> Structure:
     """Return the settings of every module of `model` but its heads, ready for JSON.
 
-    Not seen: what is written in a forward itself, tensors outside of the state dict, objects of other classes, paths,
-    names that begin with an underscore, and what only a training reads (dropouts and their rates). A counter under a
-    plain name is taken for a setting.
+    Not covered: constants in the code of a forward, tensors outside the state dict, objects of other classes, paths,
+    private attributes, and what only training reads (dropouts and their rates). A counter in a public attribute counts
+    as a setting.
     """
     heads = {id(module) for head in classifiers(model) for module in head.modules()}
     return {
@@ -102,7 +102,7 @@ def structure_of(model: nn.Module) -> Structure:
 def difference(there: Structure, here: Structure) -> str | None:
     """Return the first difference of two structures in words, or None.
 
-    Attributes that one of them lacks do not count: libraries add some from version to version.
+    Attributes that one of them lacks do not count: libraries add some between versions.
     """
     for name in sorted(there.keys() | here.keys()):
         if name not in there or name not in here:
@@ -114,7 +114,7 @@ def difference(there: Structure, here: Structure) -> str | None:
 
 
 def _does_nothing(module: nn.Module) -> bool:
-    """Tell what passes its input on when a network is evaluated."""
+    """Return whether a module returns its input in eval mode."""
     return isinstance(module, nn.Identity) or "drop" in type(module).__name__.lower()
 
 
@@ -128,13 +128,13 @@ def _counts(key: str) -> bool:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a setting as JSON has it, or NotImplemented for what is none."""
+    """Return a setting as a JSON value, or NotImplemented for other values."""
     if isinstance(value, Enum):
         return value.name
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return NotImplemented if "/" in value or "\\" in value else value  # a path follows the machine
+        return NotImplemented if "/" in value or "\\" in value else value  # paths differ by machine
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):

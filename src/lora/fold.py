@@ -1,8 +1,8 @@
-"""Fold frozen batch norms into the convolutions before them, so that nothing of them is computed or saved.
+"""Fold frozen batch norms into the convolutions before them, which saves their time and their activations.
 
-A pair is folded only when the norm reads the very output of the conv, and only if what reaches the heads says that the
-fold is right. The original weight and bias are kept, so that unfolding is exact. A ReLU that changes the norm's output
-in place becomes part of the convolution too (`src.lora.fusion`).
+A pair is folded only if the norm reads the output of the convolution itself and the input of the heads stays the same.
+The original weight and bias are kept, so that unfolding is exact. A ReLU that changes the norm's output in place
+becomes part of the convolution too (`src.lora.fusion`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .surgery import FOLD, act_once, pass_through, restore_class
 from .trace import Pair, Trace, is_foldable
 
 log = logging.getLogger(__name__)
-SMALLEST_ROW = 1e-6  # of the largest: such a channel is off
+SMALLEST_ROW = 1e-6  # of the largest factor: a channel below it is turned off
 
 
 @dataclass
 class FoldedNorm:
-    """What a folded norm remembers: its conv, the conv's own weight and bias, and each output row's factor (out)."""
+    """What is kept of a folded norm: its conv, the conv's original weight and bias, and each row's factor (out)."""
 
     conv: nn.Conv2d
     weight: nn.Parameter
@@ -37,7 +37,7 @@ class FoldedNorm:
 
     @property
     def alive(self) -> Tensor:
-        """Which rows (out, bool) can learn: those that the norm does not multiply by zero, or nearly so."""
+        """Rows that can learn (out, bool): those that the norm does not multiply by zero or nearly zero."""
         rows = self.rows.abs()
         return rows > SMALLEST_ROW * rows.max()
 
@@ -46,11 +46,12 @@ class FoldedNorm:
         rows = self.rows.view(-1, *[1] * (folded.ndim - 1))
         base = self.conv._parameters["weight"]
         assert base is not None
+        # In float64: the division by a small factor would magnify the rounding of the subtraction.
         update = (folded.double() - base.detach().double()) / rows.where(self.alive.view_as(rows), 1)
         return (self.weight.detach().double() + update).to(folded.dtype)
 
     def follow(self) -> None:
-        """Bring what is kept to where the model has gone since (`model.to`)."""
+        """Move what is kept to the device and precision that the model was moved to since (`model.to`)."""
         like = self.conv._parameters["weight"]
         assert like is not None
         self.rows = self.rows.to(like.device)
@@ -62,8 +63,8 @@ class FoldedNorm:
 def fold_norms(model: nn.Module, example: Example | None = None) -> int:
     """Fold every batch norm of `model` that can be folded, in place, traced and verified on `example` or on noise.
 
-    A model that does not run on noise stays as it is, with a warning. What folds is found on the CPU, so that every
-    machine folds the same.
+    A model that does not run on noise stays as it is, with a warning. The check runs on the CPU, so that every machine
+    folds the same norms.
 
     Returns:
         How many were folded.
@@ -114,6 +115,7 @@ def _found(model: nn.Module, example: Example | None) -> list[tuple[str, str, st
     if len(kept) < len(pairs):
         why = "the output would change" if any(value.numel() for value in before) else "the model gives no output"
         log.warning("%d of %d batch norms stay unfolded: %s", len(pairs) - len(kept), len(pairs), why)
+    # Names, not modules: the model that was checked may be a copy on the CPU.
     names = {id(module): name for name, module in model.named_modules()}
     acts = [trace.activation(norm) for _, norm in kept]
     return [
@@ -123,7 +125,7 @@ def _found(model: nn.Module, example: Example | None) -> list[tuple[str, str, st
 
 
 def unfold(norm: nn.Module) -> None:
-    """Give a folded norm and its conv back what they were before, bit for bit."""
+    """Restore a folded norm and its conv bit for bit; a norm that is not folded stays as it is."""
     fold = _of(norm)
     if fold is None:
         return
@@ -135,12 +137,12 @@ def unfold(norm: nn.Module) -> None:
 
 
 def is_folded(module: nn.Module) -> bool:
-    """Tell whether `module` is a norm that its conv computes at the moment."""
+    """Return whether `module` is a norm that is folded into its conv."""
     return _of(module) is not None
 
 
 def folded_norms(model: nn.Module) -> dict[int, FoldedNorm]:
-    """Return what every folded conv was, by the conv's `id`."""
+    """Return what is kept of every folded norm, by the `id` of its conv."""
     found = [fold for fold in map(_of, model.modules()) if fold is not None]
     for fold in found:
         fold.follow()
@@ -161,6 +163,7 @@ def _rows(norm: nn.BatchNorm2d) -> Tensor:
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert norm.running_mean is not None
+    # In float64, rounded once at the end: the folded layer then differs least from the two that it replaces.
     rows = _rows(norm)
     bias = -norm.running_mean.double() if conv.bias is None else conv.bias.detach().double() - norm.running_mean
     bias = bias * rows if norm.bias is None else bias * rows + norm.bias.detach().double()
@@ -174,6 +177,7 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def _frozen(value: Tensor, like: Tensor) -> nn.Parameter:
+    # A convolution follows the memory format of its weight, and a copy between formats at each call is slow.
     if value.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last):
         value = value.contiguous(memory_format=torch.channels_last)
     return nn.Parameter(value, requires_grad=False)

@@ -1,7 +1,7 @@
-"""A ReLU behind a folded norm that the convolution applies as well, while gradients are taken.
+"""Fuse a ReLU behind a folded norm into the convolution, while gradients are computed.
 
-oneDNN does it in the same pass. Nobody else may see what lies between: neither another reader in the model, which is
-asked for once, nor a hook, which may come and go.
+oneDNN applies it in the same pass. Nothing else may read the value in between: neither another module, for which the
+model is checked once, nor a hook, for which each forward checks, as hooks come and go.
 """
 
 from __future__ import annotations
@@ -22,32 +22,33 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 @dataclass(frozen=True)
 class Fusion:
-    """What a conv remembers: the name of the activation, and the modules behind it up to that one."""
+    """What is kept of a fused conv: the activation's name, and the modules behind the conv up to the activation."""
 
     act: str
     behind: tuple[nn.Module, ...]
 
 
 def fuse(conv: nn.Module, norm: nn.Module, act: nn.Module) -> None:
-    """Let `conv` apply `act` too, the ReLU that follows the norm which is folded into it."""
+    """Let `conv` apply `act`, the ReLU behind the norm that is folded into `conv`."""
     note(conv, NOTE, Fusion(type(act).__name__, (*norm.modules(), act)))
 
 
 def fused_activation(conv: nn.Module) -> str | None:
-    """Return the name of the activation that `conv` is to apply now, if it is one and nobody looks in between."""
+    """Return the activation that `conv` applies in this forward; None where it has none, or a hook reads in between."""
     fusion: Fusion | None = noted(conv, NOTE)
     return None if fusion is None or any(map(is_hooked, (conv, *fusion.behind))) else fusion.act
 
 
 def part(conv: nn.Module) -> None:
-    """Let `conv` apply no activation any more."""
+    """Undo `fuse`."""
     forget(conv, NOTE)
 
 
 def check_fusions(model: nn.Module, example: Example | None = None) -> None:
-    """Let convs apply no ReLU whose input has another reader: where gradients are taken, that one would see it too.
+    """Undo the fusion of every ReLU whose input has another reader, which would read the ReLU's output instead.
 
-    Asked of the frozen model: what it says with gradients is what it says without.
+    Convs fuse only while gradients are computed, so the outputs of the frozen model with gradients must equal those
+    without.
     """
     fused = [module for module in model.modules() if noted(module, NOTE) is not None]
     if not fused:
@@ -64,7 +65,7 @@ def check_fusions(model: nn.Module, example: Example | None = None) -> None:
     try:
         seen, before = look(model, example, lambda tried: read(model, tried))
         kept = most(fused, same)
-    except Unseen:  # it ran when the norms were folded, and does not any more: fuse nothing
+    except Unseen:  # it ran before its norms were folded, but not now: fuse nothing
         pass
     for conv in fused:
         if conv not in kept:
@@ -72,6 +73,6 @@ def check_fusions(model: nn.Module, example: Example | None = None) -> None:
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Tell whether somebody looks at what goes through `module`, forward or backward."""
+    """Return whether `module` has hooks, forward or backward."""
     everywhere = bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
     return everywhere or any(module.__dict__.get(table) for table in HOOKS)

@@ -1,4 +1,4 @@
-"""Adapters as inputs of the network: one graph for many of them, which come and go beside a frozen base."""
+"""Adapters as inputs of the network, so that one graph of the frozen base serves many of them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .inject import adapters, detach, injection_of
 from .look import in_eval
 from .surgery import slot
 
-Place = tuple[str, str]  # a module's name, and its weight's
+Place = tuple[str, str]  # name of a module, and of a weight in it
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one trained model adds to its base.
+    """What one trained model adds to its base, as tensors to feed to a shared graph.
 
     Attributes:
         factors: `<slot>.B` (out x rank) and `<slot>.A` (rank x fan_in) of every adapted weight: W' = W + B A. A slot is
             the adapter's name in the model, such as `blocks.0.conv.weight_adapter`.
         head: The classifiers' parameters, by their names in the model.
-        places: The weights that each product is added to, by slot; tied ones are several.
+        places: The weights that each product is added to, by slot; several where they are tied.
     """
 
     factors: dict[str, Tensor]
@@ -34,7 +34,7 @@ class Inputs:
 
 
 class InputAdapter(nn.Module):
-    """W + B A, with B and A to be replaced by inputs (`torch.func.functional_call`)."""
+    """W + B A, with B and A to be replaced by graph inputs (`torch.func.functional_call`)."""
 
     def __init__(self, out: int, fan_in: int, rank: int) -> None:
         super().__init__()
@@ -47,10 +47,10 @@ class InputAdapter(nn.Module):
 
 
 def inputs_of(model: nn.Module) -> Inputs:
-    """Take what a model learnt, adapters unmerged, as inputs of a graph; the model stays as it is.
+    """Return what a model with unmerged adapters learnt, as inputs of a graph; the model does not change.
 
     Raises:
-        ValueError: It learnt something that no product of two matrices and no head can hold.
+        ValueError: It learnt something that neither products of two matrices nor the head can express.
     """
     injection = injection_of(model)
     if injection is None:
@@ -67,7 +67,7 @@ def inputs_of(model: nn.Module) -> Inputs:
             continue
         name = f"{place[0]}.{slot(attribute)}".removeprefix(".")
         places[id(adapter)] = (name, [place])
-        with in_eval(adapter):
+        with in_eval(adapter):  # no rank may be dropped
             b, a = adapter.product()
         factors |= {f"{name}.B": b.detach().clone(), f"{name}.A": a.detach().clone()}
     head = {name: parameter.detach().clone() for name, parameter in head_parameters(model).items()}
@@ -85,6 +85,7 @@ def expose_inputs(model: nn.Module, lines: Iterable[Inputs], rank: int) -> list[
         module, attribute = held[0]
         base = model.get_submodule(module)._parameters[attribute]
         assert base is not None
+        # One module for all places of a tied weight, so that it becomes one input.
         adapter = InputAdapter(base.shape[0], base[0].numel(), rank)
         for module, attribute in held:
             model.get_submodule(module).add_module(slot(attribute), adapter)

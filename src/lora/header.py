@@ -22,7 +22,7 @@ from .targets import MARK, ROLES
 
 log = logging.getLogger(__name__)
 FORMAT, READABLE = 2, (1, 2)
-LARGEST = 64 << 20  # bytes of a structure; the largest of timm's has 0.3 M
+LARGEST = 64 << 20  # bytes of an unpacked structure, against zip bombs; timm's largest has 0.3 M
 
 
 class AdapterError(ValueError):
@@ -117,7 +117,7 @@ def parse_header(path: Path, text: str, dtypes: Iterable[str]) -> AdapterHeader:
 
 
 def _of_format_1(header: Mapping[str, Any], dtypes: Iterable[str]) -> tuple[dict[str, Any], Fingerprint]:
-    """Return settings and base of format 1: every word of a role was one, and adapters had the base's precision."""
+    """Return settings and base of format 1, where a word was always a role and adapters had the base's precision."""
     settings = dict(header["lora"])
     if isinstance(settings["targets"], list):
         settings["targets"] = [f"{MARK}{word}" if word in ROLES else word for word in settings["targets"]]

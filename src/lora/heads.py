@@ -1,4 +1,4 @@
-"""What heads hold and read, and what a head of zeros hides: everything before it."""
+"""The parameters, the state and the inputs of the heads."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def head_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def head_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters of the classifiers, and the buffers that a state dict holds, as a norm's statistics."""
+    """Return the parameters and persistent buffers, such as statistics of a norm, of the model's classifiers."""
     heads, kept = {id(buffer) for head in classifiers(model) for buffer in head.buffers()}, model.state_dict()
     buffers = {name: buffer for name, buffer in model.named_buffers() if id(buffer) in heads and name in kept}
     return {**head_parameters(model), **buffers}
 
 
 def what_heads_read(model: nn.Module, run: Callable[[], list[Tensor]]) -> list[Tensor]:
-    """Return what reaches the heads of `model` in `run`, or what `run` returns where no head is called.
+    """Return the inputs of the heads of `model` in `run`, or what `run` returns where no head is called.
 
-    It has a scale of its own. The logits' scale hangs on the number of classes and on a head that is random yet.
+    Their scale is that of the backbone. The scale of logits depends on the head, which may still be random.
     """
     seen: list[Tensor] = []
 
@@ -46,7 +46,7 @@ def what_heads_read(model: nn.Module, run: Callable[[], list[Tensor]]) -> list[T
 
 @contextmanager
 def heads_that_read(model: nn.Module) -> Iterator[None]:
-    """Fill inside what a head holds of zeros only: it would pass nothing on, forward or backward."""
+    """Fill head weights that are all zero for the block: they would pass no signal on, forward or backward."""
     zeros = [p for head in classifiers(model) for p in head.parameters() if p.ndim > 1 and not p.any()]
     generator = torch.Generator().manual_seed(0)
     try:

@@ -1,4 +1,4 @@
-"""Put LoRA into a model: which weights get an adapter, and what is noted of it."""
+"""Inject LoRA adapters into a model, and keep a record of it in the model."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ class Injection:
     layers: tuple[Layer, ...]
     folded: int
     base: Fingerprint
-    thawed: tuple[str, ...] = field(repr=False)  # parameters that required a gradient before
-    held: Mapping[str, bool] = field(default_factory=dict, repr=False)  # modes unlike the model's own before
-    replaced: Mapping[str, Tensor] = field(default_factory=dict, repr=False)  # the base's own values, see `thaw`
+    # What `remove` restores: parameters that required a gradient, and modes unlike the model's.
+    thawed: tuple[str, ...] = field(repr=False)
+    held: Mapping[str, bool] = field(default_factory=dict, repr=False)
+    # Values of the base that `thaw` replaced.
+    replaced: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def base_hash(self) -> str:
@@ -50,13 +52,13 @@ class Injection:
 
 @dataclass(frozen=True)
 class Graft:
-    """An adapter, and the weight that it is made for."""
+    """An adapter, and the weight that it adapts."""
 
     site: Site
     adapter: Adapter
 
     def layer(self) -> Layer:
-        """Describe it."""
+        """Return the adapter's name, kind and size."""
         count = sum(parameter.numel() for parameter in self.adapter.parameters())
         return Layer(self.site.name, self.site.attribute, self.adapter.kind, count)
 
@@ -85,9 +87,9 @@ def inject(
         targets: `all`, `dense`, `attention`, `mlp`, `conv`, a glob of module names, or a list of these; an empty list
             adapts nothing and leaves the head to train.
         fold_norms: Fold frozen batch norms into their convolutions; `merge` and `remove` undo it.
-        example: What the model takes, to see which norms fold: a tensor or a list for its one argument, a tuple for
-            several, a mapping for keywords. Without it, images of noise are tried, of the sizes that timm and
-            transformers keep in a model; one that takes none of them stays unfolded, with a warning.
+        example: Example inputs, to check which norms fold: a tensor or a list for a single argument, a tuple for
+            several, a mapping for keyword arguments. Without them, images of noise are tried in the sizes that timm
+            and transformers keep in a model; if none runs, no norm is folded, with a warning.
         **choices: The other fields of `LoraSettings`: `kind`, `init`, `scaling`, `dropout`, `ranks`, `alphas`.
 
     Returns:
@@ -98,6 +100,7 @@ def inject(
             model that is adapted already, or that does not run on `example`.
     """
     settings = LoraSettings(rank, alpha, targets, fold_norms, **choices)
+    # Before anything is changed: a rank that makes every layer dense is full fine-tuning by mistake.
     chosen = plan(model, settings)
     if chosen and all(_kind(site, settings) is Dense for site in chosen):
         largest = max(chosen, key=lambda site: site.weight.numel())
@@ -135,7 +138,7 @@ def shapes(model: nn.Module, settings: LoraSettings) -> dict[str, tuple[int, ...
 
 
 def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
-    """Make the adapters that `settings` asks for; `model` is prepared, and adapters that it has stay as they are."""
+    """Make the adapters of `settings` for a prepared `model`, without attaching them."""
     folded = folded_norms(model)
     grafts = [
         Graft(site, _kind(site, settings)(site.weight, settings.recipe(site.name))) for site in plan(model, settings)
@@ -147,14 +150,14 @@ def grow(model: nn.Module, settings: LoraSettings) -> tuple[Graft, ...]:
 
 
 def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], rootstock: Rootstock) -> Injection:
-    """Put adapters into a prepared model that has none at the moment.
+    """Attach adapters to a prepared model that has none.
 
     Raises:
         ValueError: A module has something of its own where its adapter goes.
     """
     for graft in grafts:
         site, adapter = graft.site, graft.adapter
-        adapter.train(site.module.training)
+        adapter.train(site.module.training)  # rank dropout follows the layer's mode
         for module, attribute in ((site.module, site.attribute), *site.twins):
             if hasattr(module, slot(attribute)):
                 raise ValueError(
@@ -169,7 +172,7 @@ def attach(model: nn.Module, settings: LoraSettings, grafts: Sequence[Graft], ro
 
 
 def thaw(model: nn.Module, values: Mapping[str, Tensor]) -> Injection:
-    """Give frozen parameters of an adapted model other values, to train further; `remove` gives the old ones back."""
+    """Unfreeze parameters of an adapted model and set them to `values`; `remove` restores the old values."""
     injection, parameters = injection_of(model), dict(model.named_parameters())
     assert injection is not None
     injection = replace(injection, replaced={name: parameters[name].detach().clone() for name in values})
@@ -181,7 +184,7 @@ def thaw(model: nn.Module, values: Mapping[str, Tensor]) -> Injection:
 
 
 def refreeze(model: nn.Module) -> dict[str, Tensor]:
-    """Undo `thaw`: give the parameters their old values, and return those that they had since."""
+    """Undo `thaw`: restore the old values, and return those that were learnt since."""
     injection, parameters = injection_of(model), dict(model.named_parameters())
     if injection is None or not injection.replaced:
         return {}
@@ -194,7 +197,7 @@ def refreeze(model: nn.Module) -> dict[str, Tensor]:
 
 
 def detach(model: nn.Module) -> None:
-    """Take the adapters out of `model`, which stays prepared: frozen, and folded as it is."""
+    """Detach the adapters of `model`, which stays prepared: frozen, with its norms folded."""
     for module, attribute, _ in list(adapters(model)):
         del module._modules[slot(attribute)]
 
@@ -209,7 +212,7 @@ def adapters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Adapter]]:
     """Yield every adapted module, the adapted weight's name in it, and the adapter."""
     for module in model.modules():
         for name, child in module._modules.items():
-            if isinstance(child, Adapter) and not isinstance(module, Adapter):
+            if isinstance(child, Adapter) and not isinstance(module, Adapter):  # parts of a blend are none
                 yield module, name.removesuffix(slot("")), child
 
 

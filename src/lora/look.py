@@ -1,4 +1,4 @@
-"""Look at a model by running it, on noise or on a user's example: nothing of the run remains, whatever it raises."""
+"""Examine a model by running it on noise or on example inputs, without side effects, whatever it raises."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from .seeded import seeded
 from .trace import tensors
 from .undo import State
 
-Example = Tensor | Mapping[str, Any] | tuple[Any, ...] | list[Any]  # keywords, arguments, or the one argument itself
+# A mapping holds keyword arguments, a tuple several arguments, all else is the only argument.
+Example = Tensor | Mapping[str, Any] | tuple[Any, ...] | list[Any]
 
-TOLERANCE = 1e-5  # of the largest value that reaches a head
-MOST_CHANNELS = 4  # of an image
+TOLERANCE = 1e-5  # relative to the largest value that reaches a head
+MOST_CHANNELS = 4  # of an image: RGB and one more
 USUAL = (224, 224)
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -27,26 +28,26 @@ T = TypeVar("T")
 
 
 class Unseen(ValueError):
-    """The model cannot be looked at: it does not run on any example."""
+    """The model cannot be examined: it runs on no example."""
 
 
 def look(model: nn.Module, example: Example | None, see: Callable[[Example], S]) -> tuple[Example, S]:
-    """Return the first example that the model runs on, and what `see` returns for it; the model stays as it is.
+    """Return the first example that the model runs on, and what `see` returns for it, without side effects.
 
     Args:
         model: The model.
         example: What to run it on; None for noise of `examples_of`.
-        see: Runs the model in its own way; it may raise anything.
+        see: Runs the model and returns what it saw; it may raise anything.
 
     Raises:
-        Unseen: The model runs on none of them; says how it failed on the likeliest.
+        Unseen: The model runs on no example; the message says how it failed on the likeliest.
     """
     failures: list[tuple[Example, Exception]] = []
     for tried in examples_of(model) if example is None else (example,):
         try:
             with looking(model):
                 return tried, see(tried)
-        except Exception as error:  # of a user's forward: anything
+        except Exception as error:  # a user's forward may raise anything
             failures.append((tried, error))
     first, why = failures[0]
     what = f"noise of {tuple(first.shape)}" if example is None and isinstance(first, Tensor) else "the example"
@@ -55,15 +56,15 @@ def look(model: nn.Module, example: Example | None, see: Callable[[Example], S])
 
 
 def most(candidates: Sequence[T], holds: Callable[[Sequence[T]], bool]) -> list[T]:
-    """Return the candidates if it holds for all at once, else those for which it holds alone, if together it does.
+    """Return all candidates if `holds` is true for them together, else those for which it is true one by one.
 
-    What raises does not hold.
+    The latter are tried together again, and none is returned where that fails. An exception counts as false.
     """
 
     def sure(some: Sequence[T]) -> bool:
         try:
             return holds(some)
-        except Exception:  # of a user's forward: anything
+        except Exception:  # a user's forward may raise anything
             log.debug("a look at the model failed", exc_info=True)
             return False
 
@@ -74,10 +75,10 @@ def most(candidates: Sequence[T], holds: Callable[[Sequence[T]], bool]) -> list[
 
 
 def examples_of(model: nn.Module) -> Iterator[Tensor]:
-    """Yield two images of noise in each size that the model may want, the likeliest first.
+    """Yield a batch of two noise images for each size that the model may take, the likeliest first.
 
-    Sizes come from timm's `pretrained_cfg`, from what timm's modules say that they were built for, and from the
-    configuration of transformers; 224 pixels are the last.
+    Sizes come from timm's `pretrained_cfg`, from the `img_size` of its modules, and from the configuration of
+    transformers; 224 pixels come last.
     """
     conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     floats = (parameter for parameter in model.parameters() if parameter.is_floating_point())
@@ -89,9 +90,9 @@ def examples_of(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _channels(model: nn.Module, conv: nn.Conv2d | None) -> int:
-    """Return how many channels an image has: timm's config keeps three for a grey model, so the first layer counts.
+    """Return the number of image channels, by the first convolution where that reads the image.
 
-    A first layer of more than `MOST_CHANNELS` is not the one that sees the image.
+    timm's config says three for a grey model too. A convolution of more than `MOST_CHANNELS` does not read the image.
     """
     if conv is not None and conv.in_channels <= MOST_CHANNELS:
         return conv.in_channels
@@ -101,7 +102,8 @@ def _channels(model: nn.Module, conv: nn.Conv2d | None) -> int:
 
 def _pretrained(model: nn.Module) -> Mapping[str, Any]:
     config = getattr(model, "pretrained_cfg", None)
-    return config if isinstance(config, Mapping) else {}  # a user's model may have another thing of that name
+    # A model of a user may have something else under that name.
+    return config if isinstance(config, Mapping) else {}
 
 
 def _sizes(model: nn.Module) -> Iterator[tuple[int, int]]:
@@ -119,12 +121,13 @@ def _sizes(model: nn.Module) -> Iterator[tuple[int, int]]:
 
 
 def run(model: nn.Module, example: Example) -> list[Tensor]:
-    """Run the model on a copy of `example`, and return the tensors that it gives.
+    """Run the model on a copy of `example`, and return the tensors of its output.
 
     Args:
         model: The model.
-        example: A mapping is given as keywords, a tuple as arguments, anything else as the one argument.
+        example: As `Example`.
     """
+    # A model that is spread over several devices moves its inputs itself.
     devices = {parameter.device for parameter in model.parameters()}
     device = devices.pop() if len(devices) == 1 else None
 
@@ -143,7 +146,7 @@ def read(model: nn.Module, example: Example) -> list[Tensor]:
 
 
 def agree(after: list[Tensor], before: list[Tensor]) -> bool:
-    """Tell whether two runs gave the same, within `TOLERANCE` of the largest value, and gave anything at all."""
+    """Return whether two runs gave the same tensors, not empty, within `TOLERANCE` of the largest value."""
     if [value.shape for value in after] != [value.shape for value in before]:
         return False
     pairs = [(_number(new), _number(old)) for new, old in zip(after, before, strict=True) if old.numel()]
@@ -156,7 +159,7 @@ def _number(value: Tensor) -> Tensor:
 
 @contextmanager
 def in_eval(model: nn.Module) -> Iterator[None]:
-    """Evaluate inside without gradients, and give the modes back."""
+    """Run the block in eval mode without gradients, then restore the mode of every module."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -169,9 +172,9 @@ def in_eval(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def looking(model: nn.Module) -> Iterator[None]:
-    """Evaluate inside, without gradients and with the same random numbers each time; nothing of it remains.
+    """Run the block in eval mode, without gradients, with the same random numbers each time, and without side effects.
 
-    What the model notes, counts, caches or draws in a run is as before, and so is what was changed in it.
+    Whatever the model counts, caches or draws in a run is restored, and so is whatever the block changed in the model.
     """
     state = State(model.modules(), _written(model))
     with seeded({parameter.device for parameter in model.parameters() if parameter.is_cuda}), torch.no_grad():
@@ -191,7 +194,7 @@ def _written(model: nn.Module) -> Iterator[Tensor]:
 
 
 def _is_writable(tensor: Tensor) -> bool:
-    """Tell whether a forward can write to a tensor: torch refuses an expanded one, where values share a place."""
+    """Return whether a forward can write to a tensor: torch refuses an expanded one, whose values share memory."""
     if tensor.is_inference() or tensor.layout is not torch.strided:
         return not tensor.is_inference()
     return not any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True))

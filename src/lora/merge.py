@@ -1,4 +1,4 @@
-"""Merge adapters into the weights of a model, or take them out again."""
+"""Merge adapters into the weights of a model, or remove them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .undo import undone_on_error
 
 
 def merge(model: nn.Module) -> nn.Module:
-    """Write W' into the weights of `model`, in place, and leave plain modules with plain keys.
+    """Write W' into the weights of `model`, in place, and restore plain modules and keys.
 
     Whatever is raised, the model is as it was before.
     """
-    merged = _merged(model)
+    merged = _merged(model)  # first: W' needs the adapters and the folded weights
     with undone_on_error(model.modules(), *(base for base, _ in merged)):
         remove(model)
         for base, weight in merged:
@@ -27,7 +27,7 @@ def merge(model: nn.Module) -> nn.Module:
 
 
 def _merged(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """Return the plain weights, each with the W' that it becomes."""
+    """Return the plain weights, each with its W'."""
     folded, merged = folded_norms(model), list[tuple[Tensor, Tensor]]()
     for module, attribute, adapter in adapters(model):
         base = module._parameters[attribute]
@@ -42,7 +42,7 @@ def _merged(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
 
 
 def remove(model: nn.Module) -> nn.Module:
-    """Take the adapters out of `model`, in place: the original weights, statistics and classes, bit for bit.
+    """Remove the adapters of `model`, in place: weights, statistics and classes are the original ones, bit for bit.
 
     Whatever is raised, the model is as it was before.
     """
@@ -61,9 +61,9 @@ def remove(model: nn.Module) -> nn.Module:
 
 
 def _restore(model: nn.Module, before: Injection) -> None:
-    """Undo `prepare`: the original weights, statistics and classes, bit for bit.
+    """Undo `prepare`: restore the original weights, statistics and classes, bit for bit.
 
-    A norm that was frozen gets the model's mode, or its own where it had one: a user may hold it in eval mode.
+    A frozen norm gets the mode of the model, or its own one where it differed before: users freeze norms as well.
     """
     for name, module in list(model.named_modules()):
         for part_name, part in module.named_modules(prefix=name) if is_held(module) else ():

@@ -1,6 +1,6 @@
-"""What is remembered of a module, in the module itself, so that copies and pickles take it along.
+"""Notes on a module, kept in the module itself, so that copies and pickles hold them too.
 
-Every other name in a module belongs to whoever wrote it: ours carry a prefix that nobody else has.
+All other attributes belong to the author of the module: notes have a prefix that nobody else uses.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def weights_once(model: nn.Module) -> Iterator[None]:
     """Compute every adapted weight once for all forwards inside: the very tensors that each forward would compute.
 
     Unlike `merge`, it leaves layers, memory formats and thereby every bit of the outputs as they are, and the model is
-    as it was behind the block. Inside, no adapter may be trained. Memory holds one more copy of the adapted weights.
+    as it was after the block. Inside, no adapter may be trained. Memory holds one more copy of the adapted weights.
 
     Args:
         model: A model in eval mode; one without adapters is left alone.

@@ -1,6 +1,6 @@
 """The LoRA folders of Hugging Face PEFT: `adapter_config.json` and `adapter_model.safetensors`.
 
-The names in the files and what they mean are those of PEFT 0.21 (`peft/utils/save_and_load.py`,
+Names in the files and their meaning are those of PEFT 0.21 (`peft/utils/save_and_load.py`,
 `peft/tuners/lora/layer.py`): A and B of a convolution are convolutions, r x in x kh x kw and out x r x 1 x 1.
 """
 
@@ -21,9 +21,11 @@ from .settings import LoraSettings
 
 WEIGHTS, PREFIX = "adapter_model.safetensors", "base_model.model."
 CONFIG = "adapter_config.json"
-PLAIN_INITS = (True, False, None, "gaussian", "eva", "orthogonal")  # the other words mean that W was changed
+# Other inits change W, which the folder then does not describe.
+PLAIN_INITS = (True, False, None, "gaussian", "eva", "orthogonal")
 UNREAD = ("use_dora", "lora_bias", "fan_in_fan_out", "use_qalora", "layer_replication", "target_parameters")
-UPDATABLE = (nn.Linear.forward, nn.Conv2d.forward, Conv2dSame.forward)  # linear in the weight, and called by parents
+# Forwards that are linear in the weight: there the sum of PEFT equals the adapted weight.
+UPDATABLE = (nn.Linear.forward, nn.Conv2d.forward, Conv2dSame.forward)
 
 
 def refuse_layers(model: nn.Module, names: Iterable[str]) -> None:
@@ -83,7 +85,7 @@ def _require_names(option: str, names: Any) -> None:
 
 
 def settings_of(folder: Path, config: Mapping[str, Any], layers: Iterable[str]) -> LoraSettings:
-    """Return the settings that adapt just `layers`, each with the rank and alpha that the configuration gives it.
+    """Return settings that adapt exactly `layers`, each with the rank and alpha of the configuration.
 
     Raises:
         AdapterError: A value or a pattern is broken.
@@ -106,7 +108,7 @@ def settings_of(folder: Path, config: Mapping[str, Any], layers: Iterable[str]) 
 
 
 def is_target(folder: Path, targets: str | Sequence[str], name: str) -> bool:
-    """Tell whether PEFT adapts the layer of this name: a string is a pattern for all of it, a list holds endings."""
+    """Return whether PEFT adapts the layer called `name`: a string is a regular expression, a list holds suffixes."""
     if not isinstance(targets, str):
         return any(name == target or name.endswith(f".{target}") for target in targets)
     try:

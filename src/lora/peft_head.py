@@ -1,7 +1,7 @@
-"""What `modules_to_save` of Hugging Face PEFT means: the modules that a folder holds whole, such as the head.
+"""`modules_to_save` of Hugging Face PEFT: the modules that a folder holds whole, such as the head.
 
-PEFT matches the ends of names, so that `head` is `aux_head` as well, and it cannot hold a list of modules. So each
-module that has values of its own is named, and whatever else the names match belongs to the folder too.
+PEFT matches suffixes of names, so that `head` matches `aux_head` as well, and it cannot save a list of modules. So each
+module with parameters or buffers of its own is named, and whatever else the names match is saved too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .targets import classifiers
 
 
 def names_to_save(model: nn.Module, adapted: Iterable[str]) -> list[str]:
-    """Return the names of the modules with values that are learnt beside the adapters: the heads', and unfrozen ones.
+    """Return the names of the modules that are trained beside the adapters: those of the heads, and unfrozen ones.
 
     Raises:
         ValueError: PEFT would take one of the `adapted` layers for such a module, or cannot save a parameter alone.
@@ -40,13 +40,13 @@ def names_to_save(model: nn.Module, adapted: Iterable[str]) -> list[str]:
 
 
 def is_saved(layer: str, names: Sequence[str]) -> bool:
-    """Tell whether `names` match the layer, or a module that holds it."""
+    """Return whether `names` match the layer or a module that contains it."""
     parts = layer.split(".")
     return any(".".join(parts[:end]).endswith(tuple(names)) for end in range(1, len(parts) + 1))
 
 
 def saved(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return what `names` match in `model`, parameters and buffers by their names in it."""
+    """Return parameters and buffers of the modules that `names` match, by their names in `model`."""
     return {
         f"{name}.{key}": value
         for name, module in model.named_modules(remove_duplicate=False)
@@ -57,7 +57,7 @@ def saved(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _unfrozen(module: nn.Module) -> str | None:
-    """Return the name of a parameter of the module's own that learns, or None."""
+    """Return the name of a trainable parameter of the module itself, or None."""
     return next((name for name, value in module._parameters.items() if value is not None and value.requires_grad), None)
 
 

@@ -33,9 +33,9 @@ Pair = tuple[Tensor, Tensor]  # A and B
 def load_peft(folder: str | Path, model: nn.Module, example: Example | None = None) -> Injection:
     """Adapt a plain `model` as a PEFT LoRA folder says; whatever is raised, the model is untouched.
 
-    A layer whose pair is larger than its weight becomes dense, with the very same update. A pair on the head is added
-    to the head, which Graft trains whole. What `modules_to_save` names comes from the folder, statistics included; the
-    rest of the head stays the model's own. PEFT keeps no hash: that the base is the right one is up to you.
+    A layer whose pair is larger than its weight becomes dense, with the same update. A pair on the head is added to the
+    head, which Graft trains whole. Modules in `modules_to_save` come from the folder, statistics included; the rest of
+    the head stays as it is in the model. PEFT stores no hash of the base, so nothing checks that it is the right one.
     `example` is that of `inject`.
 
     Raises:
@@ -55,7 +55,8 @@ def load_peft(folder: str | Path, model: nn.Module, example: Example | None = No
     further = {name: whole[name] for name, _ in model.named_parameters() if name in whole and name not in head}
     updates = _updates(folder, model, settings_of(folder, config, pairs), pairs)
     settings = settings_of(folder, config, (name for name in pairs if f"{name}.weight" not in head))
-    settings = replace(settings, fold_norms=not further)  # what is folded could not be given other values
+    # A folded norm has no parameters that could take values from the folder.
+    settings = replace(settings, fold_norms=not further)
     state = {name: value for name, value in model.state_dict(keep_vars=True).items() if name in whole}
     check(folder, {name: tuple(value.shape) for name, value in state.items()}, whole, counts(state))
     with undone_on_error(model.modules(), *head.values(), *(state[name] for name in further)):
@@ -86,7 +87,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
 def _sorted(
     folder: Path, tensors: Mapping[str, Tensor], savable: set[str]
 ) -> tuple[dict[str, Pair], dict[str, Tensor]]:
-    """Return A and B by layer, and what is there whole, such as the head, by its name in the model."""
+    """Return A and B by layer, and the tensors that are saved whole, such as the head, by their names in the model."""
     whole, sides = {}, {"A": dict[str, Tensor](), "B": dict[str, Tensor]()}
     for key, tensor in tensors.items():
         name = key.removeprefix(PREFIX)
@@ -108,7 +109,7 @@ def _sorted(
 def _refuse_gaps(
     folder: Path, model: nn.Module, config: Mapping[str, Any], pairs: Mapping[str, Pair], whole: Mapping[str, Tensor]
 ) -> None:
-    """Refuse a folder that lacks some of what its own configuration adapts or saves."""
+    """Refuse a folder that lacks tensors of layers that its configuration adapts or saves."""
     names, head = tuple(config.get("modules_to_save") or ()), head_state(model)
     lacking = sorted(set(saved(model, names) or (head if set(whole) & set(head) else ())) - set(whole))
     if lacking:
@@ -128,7 +129,7 @@ def _refuse_gaps(
 def _refuse_what_stays(
     folder: Path, model: nn.Module, pairs: Mapping[str, Pair], further: Mapping[str, Tensor]
 ) -> None:
-    """Refuse what no file of Graft can change: a tied weight, and statistics in `further`, what is not the head's."""
+    """Refuse what no file of Graft can change: tied weights, and in `further`, outside the head, statistics."""
     reached = {site.name for site in sites(model)} | {name.removesuffix(".weight") for name in head_state(model)}
     tied = sorted(set(pairs) - reached)
     if tied:
@@ -142,7 +143,7 @@ def _refuse_what_stays(
 def _updates(
     folder: Path, model: nn.Module, settings: LoraSettings, pairs: Mapping[str, Pair]
 ) -> dict[str, dict[str, Tensor]]:
-    """Return A, B and the whole update D of every layer, checked against its weight."""
+    """Return A, B and the dense update D of every layer, checked against the shape of its weight."""
     found: dict[str, dict[str, Tensor]] = {}
     for layer, (a, b) in pairs.items():
         (out, *rest), recipe = model.get_parameter(f"{layer}.weight").shape, settings.recipe(layer)
@@ -162,7 +163,7 @@ def _updates(
 def _fill(
     grafts: Sequence[Graft], updates: Mapping[str, Mapping[str, Tensor]], folded: Mapping[int, FoldedNorm]
 ) -> None:
-    """Copy the updates in, those of folded convolutions with each row times its factor."""
+    """Copy the updates into the adapters; for a folded convolution each row is multiplied by its factor."""
     with torch.no_grad():
         for graft in grafts:
             fold = folded.get(id(graft.site.module))

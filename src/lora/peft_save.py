@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 
 def save_peft(folder: str | Path, model: nn.Module, example: Example | None = None) -> Path:
-    """Write the adapters, the head and what is unfrozen in `model` as a folder that PEFT reads, and return the folder.
+    """Write adapters, head and unfrozen parameters of `model` as a folder that PEFT reads, and return the folder.
 
-    `example` is that of `inject`: one run tells which layers are called at all.
+    `example` is that of `inject`: one run shows which layers are called at all.
 
     Raises:
         ValueError: The model has no adapters, or one that PEFT cannot hold (dense, DoRA, a blend), or on a layer that
@@ -64,7 +64,7 @@ def save_peft(folder: str | Path, model: nn.Module, example: Example | None = No
 
 
 def _low_rank(model: nn.Module) -> dict[str, LowRank]:
-    """Return the adapters by layer, and refuse those that PEFT's file has no place for."""
+    """Return the adapters by layer, and refuse those that a PEFT folder cannot hold."""
     names = {id(module): name for name, module in model.named_modules()}
     found = {}
     for module, attribute, adapter in adapters(model):
@@ -79,7 +79,7 @@ def _low_rank(model: nn.Module) -> dict[str, LowRank]:
 
 
 def _described(settings: LoraSettings, pairs: Mapping[str, LowRank], head: list[str]) -> dict[str, Any]:
-    """Return PEFT's configuration; its patterns match the ends of names, so longer names come first."""
+    """Return PEFT's configuration; its patterns match suffixes of names, so longer names come first."""
     rslora = settings.scaling == "rslora"
     names = sorted(pairs, key=len, reverse=True)
     ranks = {re.escape(name): len(pairs[name].change()[1]) for name in names}
@@ -102,7 +102,7 @@ def _described(settings: LoraSettings, pairs: Mapping[str, LowRank], head: list[
 
 
 def _refuse_uncalled(model: nn.Module, names: Iterable[str], example: Example | None) -> None:
-    """Refuse layers that one run never calls: PEFT wraps layers, and would not see the weight that a parent reads."""
+    """Refuse layers that a run never calls: PEFT wraps layers, and misses a weight that the parent reads."""
 
     def see(tried: Example) -> set[str]:
         called: set[str] = set()

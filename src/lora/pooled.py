@@ -1,4 +1,4 @@
-"""What an adapter pool holds: an adapter in memory, or the sum of several."""
+"""The entries of an adapter pool: an adapter in memory, or the weighted sum of several."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class PooledAdapter:
         settings: How it was made.
         folded: How many batch norms were folded in its training.
         head: The head's parameters and statistics, by their names in the model.
-        further: The values of what was unfrozen beside the adapters, by name.
+        further: Values of parameters that were unfrozen beside the adapters, by name.
         tensors: The adapters' values by name, until the modules are made.
-        grafts: The modules, made when the adapter is first shown: they start from the folded weights.
+        grafts: The modules, made at the first activation: they are initialised from the folded weights.
     """
 
     settings: LoraSettings
@@ -38,12 +38,12 @@ class PooledAdapter:
 
     @property
     def statistics(self) -> dict[str, Tensor]:
-        """What its head holds that is not learnt."""
+        """Statistics of its head."""
         return {key: value for key, value in self.head.items() if not isinstance(value, nn.Parameter)}
 
     @property
     def bytes(self) -> int:
-        """Size of everything it learnt, in bytes."""
+        """Size of all that it learnt, in bytes."""
         learnt = [
             *self.tensors.values(),
             *parameters(self.grafts or ()).values(),
@@ -53,14 +53,14 @@ class PooledAdapter:
         return sum(tensor.numel() * tensor.element_size() for tensor in learnt)
 
     def values(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return what was unfrozen beside the adapters."""
+        """Return the values of parameters that were unfrozen beside the adapters."""
         return self.further
 
     def grow(self, model: nn.Module, rootstock: Rootstock) -> tuple[Graft, ...]:
         """Return the modules for a prepared `model`.
 
         Raises:
-            AdapterError: Other batch norms fold here than in its training.
+            AdapterError: Other batch norms are folded here than in its training.
         """
         if self.grafts is None:
             if self.folded != rootstock.folded:
@@ -74,18 +74,18 @@ class PooledAdapter:
 
 @dataclass(frozen=True)
 class PooledBlend:
-    """Several adapters and their shares, shown as one."""
+    """Several adapters and their weights in the sum."""
 
     parts: tuple[tuple[PooledAdapter, float], ...]
 
     @property
     def settings(self) -> LoraSettings:
-        """Those of the first part."""
+        """Settings of the first part."""
         return self.parts[0][0].settings
 
     @property
     def head(self) -> dict[str, Tensor]:
-        """The weighted sum of the heads; their statistics are the same."""
+        """The weighted sum of the heads, whose statistics are equal."""
         (first, _), heads = self.parts[0], dict[str, Tensor]()
         for part, share in self.parts:
             for key in part.head.keys() - first.statistics.keys():
@@ -94,7 +94,7 @@ class PooledBlend:
         return first.statistics | {key: nn.Parameter(value) for key, value in heads.items()}
 
     def values(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return what was unfrozen beside the adapters, as `blend` adds it to the base's own values."""
+        """Return the base's values plus the weighted sum of the changes of what was unfrozen."""
         values: dict[str, Tensor] = {}
         for part, share in self.parts:
             for key, value in part.further.items():

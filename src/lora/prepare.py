@@ -1,4 +1,4 @@
-"""Prepare a plain model for adapters: norms folded, everything but the heads frozen, and what is frozen made lean."""
+"""Prepare a plain model for adapters: fold norms, freeze all but the heads, and give frozen layers a lean backward."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from .targets import adaptable, classifiers
 
 NOTE = "injection"
 RECOMPUTABLE = (nn.LayerNorm, nn.GroupNorm, nn.GELU, nn.SiLU, nn.Hardswish, GELU, GELUTanh, QuickGELU, Swish)
-SURE = (*RECOMPUTABLE, nn.Identity, nn.ReLU)  # gives the same again: no dropout inside
+# Parts of a recomputable module: all of them deterministic, so that no dropout draws twice.
+SURE = (*RECOMPUTABLE, nn.Identity, nn.ReLU)
 
 
 @dataclass(frozen=True)
 class Rootstock:
-    """A frozen base that waits for adapters: its fingerprint, how many norms are folded, and what it was before."""
+    """A prepared base: its fingerprint, the number of folded norms, and what `remove` has to restore."""
 
     base: Fingerprint
     folded: int
@@ -34,7 +35,7 @@ class Rootstock:
 
 
 def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint, example: Example | None = None) -> Rootstock:
-    """Freeze a plain `model` but its heads, in place, with its batch norms folded where asked for.
+    """Fold the batch norms of a plain `model` where asked for, and freeze all but its heads, in place.
 
     Raises:
         ValueError: The model has adapters, or does not run on `example`.
@@ -50,7 +51,7 @@ def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint, example: Exam
 
 
 def is_adapted(model: nn.Module) -> bool:
-    """Tell whether `model`, or any part of it, is prepared or adapted."""
+    """Return whether `model`, or any part of it, is prepared or adapted."""
     return noted(model, NOTE) is not None or any(isinstance(m, (Adapter, Grafted)) for m in model.modules())
 
 
@@ -61,14 +62,15 @@ def freeze(model: nn.Module) -> None:
     for head in classifiers(model):
         head.requires_grad_(True)
     for module in model.modules():
+        # By its buffers, not by its class: norms of user code drift as well.
         if any(name.startswith("running_") for name in module._buffers.keys()) and not is_folded(module):
             freeze_norm(module)
-        if id(module) not in heads:
+        if id(module) not in heads:  # a head is trained whole, by torch's own backward
             _make_lean(module)
 
 
 def _make_lean(module: nn.Module) -> None:
-    """Give a module its cheaper backward, if it has one."""
+    """Give a module its cheaper backward, where there is one."""
     attributes = tuple(adaptable(module))
     if attributes:
         make_adaptable(module, attributes)

@@ -1,4 +1,4 @@
-"""The same random numbers at each run of a model, from the process's generators only where the model draws at all."""
+"""The same random numbers in each run of a model, without touching the generators where the model draws none."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @contextmanager
 def seeded(devices: Iterable[torch.device]) -> Iterator[None]:
-    """Seed torch with 0 as the first operator inside that draws is called, and give its state back at the end.
+    """Seed torch with 0 before the first random operator of the block, and restore its state at the end.
 
-    Dropout takes no generator of its own. A model that draws nothing leaves the generators alone, which other threads
-    use at the same time.
+    Dropout has no generator argument, so the global ones are seeded. A model that draws nothing leaves them alone:
+    other threads may draw from them at the same time.
 
     Args:
-        devices: The CUDA devices whose generators count, beside that of the CPU.
+        devices: The CUDA devices whose generators are seeded, beside that of the CPU.
     """
     with ExitStack() as state, _Seeding(devices, state):
         yield
 
 
 class _Seeding(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every operator. Its exit is torch's: a stop at the beginning of one of ours would leave it switched on."""
+    """Sees every operator. `__exit__` is torch's own: a Ctrl-C at the start of ours would leave the mode on."""
 
     def __init__(self, devices: Iterable[torch.device], state: ExitStack) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -34,7 +34,7 @@ class _Seeding(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Seed before the first draw; the operator itself stays what it is."""
+        """Seed before the first random operator; every operator runs as it is."""
         if not self._seeded and torch.Tag.nondeterministic_seeded in func.tags:
             self._seed()
         return func(*args, **(kwargs or {}))

@@ -1,4 +1,4 @@
-"""The choices that decide which adapters a model gets."""
+"""The settings of LoRA: which layers are adapted, and how."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """How the adapters of a model are made; `ranks` and `alphas` map names of layers or globs, the first match counts.
+    """How the adapters of a model are made; in `ranks` and `alphas`, by layer name or glob, the first match counts.
 
     Attributes:
         rank: Rank of each low-rank pair.
         alpha: The update is scaled by alpha / rank, or alpha / sqrt(rank).
         targets: A word of `src.lora.targets.ROLES`, a module-name glob, or several; empty for the head alone. In a list
-            the very name of a layer comes before a word; `role:conv` is the word in any case.
+            the exact name of a layer takes precedence over a word; `role:conv` is always the word.
         fold_norms: Whether frozen batch norms are folded into their convolutions.
         kind: A key of `src.lora.adapters.KINDS`: `lora` or `dora`.
-        init: A word of `src.lora.adapters.INITS`: `default`, `pissa`, or `eva`, which asks for a call of `src.lora.eva`
-            before the training.
+        init: A word of `src.lora.adapters.INITS`: `default`, `pissa`, or `eva`, which needs a call of `src.lora.eva`
+            before training.
         scaling: `lora` for alpha / rank, `rslora` for alpha / sqrt(rank) (arXiv 2312.03732).
-        dropout: Probability that a training step leaves out a whole rank of a layer; the others are scaled up.
+        dropout: Probability that a training step drops a whole rank of a layer; the others are scaled up.
         ranks: Other ranks for some layers, by glob.
         alphas: Other alphas for some layers, by glob.
     """
@@ -46,7 +46,7 @@ class LoraSettings:
     alphas: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Keep plain containers, and refuse what makes no adapter."""
+        """Convert to plain containers, and refuse invalid values."""
         object.__setattr__(self, "targets", _targets(self.targets))
         for option in ("ranks", "alphas"):
             if not isinstance(getattr(self, option), Mapping):
@@ -66,7 +66,7 @@ class LoraSettings:
             raise ValueError(f"lora.dropout must be at least 0 and below 1, not {self.dropout!r}")
 
     def recipe(self, name: str) -> Recipe:
-        """Return what the layer called `name` gets."""
+        """Return the hyperparameters of the layer called `name`."""
         rank = _first(self.ranks, name, self.rank)
         divisor = rank if self.scaling == "lora" else math.sqrt(rank)
         return Recipe(rank, _first(self.alphas, name, self.alpha) / divisor, self.init, self.dropout)
@@ -106,7 +106,8 @@ def _first(patterns: Mapping[str, Number], name: str, default: Number) -> Number
 
 
 def _fits(name: str, glob: str) -> bool:
-    return name == glob or fnmatchcase(name, glob)  # a name may hold brackets, which a glob would take for a choice
+    # The name itself first: a glob would read brackets in it as a set of characters.
+    return name == glob or fnmatchcase(name, glob)
 
 
 def _rank(option: str, rank: Any) -> int:

@@ -1,7 +1,7 @@
-"""Generated subclasses that replace a module's class in place, and can be pickled, copied and undone.
+"""Replace the class of a module in place by a generated subclass, which can be pickled, copied and undone.
 
-A module keeps its parameters under their own keys; only what its class does with them changes. `restore_class` gives
-the class back, so a merged or removed model is made of the very classes that timm built.
+Parameters keep their keys; only the behaviour of the class changes. `restore_class` restores the class, so that a
+merged model consists of the very classes that timm built.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from .engine.weight import AdaptedWeight, LeanWeight, is_activated
 from .fusion import fused_activation, is_hooked
 from .notes import forget, note, noted
 
-Trait = tuple[str, tuple[str, ...]]  # a key of `_MEMBERS`, and the attributes that it is about
+Trait = tuple[str, tuple[str, ...]]  # a key of `_MEMBERS`, and the attributes that it changes
 Made = tuple[type[nn.Module], tuple[Trait, ...]]
-FOLD = "fold"  # the note of a folded norm, with the conv that computes it
+FOLD = "fold"  # key of the note on a folded norm
 
 _made: dict[Made, type[nn.Module]] = {}
 
 
 class Grafted:
-    """Marks a generated class and remembers how it was made: the plain class, and what was added to it in turn."""
+    """Marks a generated class and records the plain class and the traits that were added to it, in order."""
 
     _graft_made_of: Made
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """Pickle the recipe, since a generated class has no importable name."""
+        """Pickle plain class and traits, since a generated class has no importable name."""
         return _rebuild, self._graft_made_of, self.__dict__.copy()
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """Refuse `torch.jit.script`, which reads the source of a class and of no property."""
+        """Refuse `torch.jit.script`, which compiles the source of a class but no property."""
         raise ValueError("torch.jit.script takes no adapted model: merge(model) first, or use torch.jit.trace")
 
 
@@ -47,39 +47,39 @@ def slot(attribute: str) -> str:
 
 
 def make_adaptable(module: nn.Module, attributes: tuple[str, ...]) -> None:
-    """Make each of `attributes` read as W', the frozen W with what the child `slot(attribute)` adds, if there is one.
+    """Make each of `attributes` return W': the frozen W with the update of the child `slot(attribute)`, if any.
 
-    W itself stays in `_parameters`. Where gradients are taken, W' is a `LeanWeight`.
+    W itself stays in `_parameters`. Where gradients are computed, W' is a `LeanWeight`.
     """
     _add(module, "adaptable", attributes)
 
 
 def freeze_norm(module: nn.Module) -> None:
-    """Keep a norm in eval mode, whatever `train` says, so that its running statistics never move."""
+    """Keep a norm in eval mode whatever mode the model is set to, so that its running statistics never change."""
     _add(module, "frozen")
     module.train(False)
 
 
 def pass_through(module: nn.Module) -> None:
-    """Make a batch norm apply only what follows the norm (timm's drop and act): its conv computes the rest."""
+    """Make a folded batch norm apply only what timm puts behind the norm (drop and act)."""
     _add(module, "folded")
     module.train(False)
 
 
 def is_held(module: nn.Module) -> bool:
-    """Tell whether `module` stays in eval mode, with all its parts, whatever `train` says."""
+    """Return whether `module` stays in eval mode, with all its parts, whatever mode the model is set to."""
     return isinstance(module, Grafted) and any(kind in ("frozen", "folded") for kind, _ in module._graft_made_of[1])
 
 
 def act_once(module: nn.Module) -> None:
-    """Make a ReLU leave alone what its convolution has applied it to."""
+    """Make a ReLU skip outputs to which the convolution has applied it already."""
     _add(module, "once")
 
 
 def make_recomputable(module: nn.Module) -> None:
-    """Let the layers behind a norm or an activation keep its input in place of its output."""
+    """Let the layers behind a norm or an activation save its input for the backward instead of its output."""
     if getattr(module, "inplace", False):
-        module.inplace = False  # type: ignore[assignment]
+        module.inplace = False  # type: ignore[assignment]  # the input has to survive
         note(module, "was_inplace", True)
     _add(module, "recomputable")
 
@@ -90,7 +90,7 @@ def speed_attention(module: nn.Module) -> None:
 
 
 def restore_class(module: nn.Module) -> None:
-    """Give `module` the class back that it had before."""
+    """Restore the plain class of `module`."""
     if isinstance(module, Grafted):
         module.__class__ = module._graft_made_of[0]  # type: ignore[assignment]
     if forget(module, "was_inplace"):
@@ -108,7 +108,7 @@ def _rebuild(plain: type[nn.Module], traits: tuple[Trait, ...]) -> nn.Module:
 
 
 def _derive(plain: type[nn.Module], traits: tuple[Trait, ...]) -> type[nn.Module]:
-    """Return the one generated subclass of `plain` with these traits."""
+    """Return the subclass of `plain` with these traits, generated once: equal modules keep equal types."""
     if not traits:
         return plain
     made = (plain, traits)
@@ -129,6 +129,7 @@ def _adaptable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> di
             weight = held[attribute]
             adapter = self._modules.get(child)
             read: Any = weight if adapter is None else adapter.weight(weight)  # type: ignore[operator]
+            # Compilers and transforms trace plain tensors only.
             if is_transformed():
                 return read  # type: ignore[no-any-return]
             plain = type(read) in (Tensor, nn.Parameter)
@@ -144,7 +145,7 @@ def _adaptable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> di
 
     def writer(attribute: str) -> Callable[[nn.Module, Tensor], None]:
         def write(self: nn.Module, weight: Tensor) -> None:
-            """Let `DataParallel` set it on a replica, which keeps it among its former parameters as well."""
+            """Let `DataParallel` set the weight of a replica; the reader takes it from `_former_parameters`."""
             if not _is_replica(self):
                 raise AttributeError(f"{attribute} of an adapted layer is made at each read: merge(model) first")
 
@@ -154,7 +155,7 @@ def _adaptable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> di
 
 
 def _is_replica(module: nn.Module) -> bool:
-    """Tell a replica of `DataParallel`, which has no parameters."""
+    """Return whether `module` is a replica of `DataParallel`, which has no parameters."""
     return "_is_replica" in module.__dict__
 
 
@@ -169,7 +170,7 @@ def _folded_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[
     def forward(self: nn.Module, *args: Tensor, **kwargs: Tensor) -> Tensor:
         (x,) = (*args, *kwargs.values())
         if not is_transformed() and is_hooked(noted(self, FOLD).conv):
-            x = x.clone()  # what a hook keeps of the conv, no activation behind the norm may change in place
+            x = x.clone()  # a hook may keep the conv's output, which an activation would overwrite
         for name in ("drop", "act"):
             child = self._modules.get(name)
             x = x if child is None else child(x)
@@ -189,6 +190,7 @@ def _once_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[st
 def _recomputable_members(base: type[nn.Module], attributes: tuple[str, ...]) -> dict[str, Any]:
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         y = base.forward(self, *args, **kwargs)
+        # Only a function of one tensor can be recomputed from it.
         one = not kwargs and len(args) == 1 and y is not args[0]
         if not one or not is_recorded():
             return y

@@ -1,4 +1,4 @@
-"""Which weights a `targets` choice means, decided by what a layer is and where it sits."""
+"""Select the weights that `targets` means, by the type of a layer and its place in the model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.nn.parameter import is_lazy
 from ..near import near_names
 
 ROLES = ("all", "dense", "attention", "mlp", "conv")
-MARK = "role:"  # before a word of `ROLES` in a list, where a layer has that very name
-LARGEST_BLOCK = 6  # convolutions of an inverted bottleneck, squeeze-and-excite included
+MARK = "role:"  # prefix that marks a word of `ROLES` where a layer has that name
+LARGEST_BLOCK = 6  # convolutions of an inverted bottleneck with squeeze-and-excite
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Site:
         name: Dotted name of the module.
         module: The module that owns the weight.
         attribute: Name of the parameter in it (`weight`, `in_proj_weight`, ...).
-        roles: The words of `ROLES` that pick it.
-        twins: The other modules that hold the very same parameter (tied weights), each with its name there.
+        roles: The words of `ROLES` that select it.
+        twins: Other modules with the same parameter (tied weights), each with its name there.
     """
 
     name: str
@@ -52,8 +52,8 @@ def classifiers(model: nn.Module) -> list[nn.Module]:
 def sites(model: nn.Module) -> list[Site]:
     """Return every Linear, Conv2d and attention projection of `model` but its heads, in module order.
 
-    A tied weight is one site, under the first of its names. One that is read elsewhere too (by an embedding, say, or by
-    a head, which trains it) is none: no adapter could reach every reader.
+    A tied weight is one site, under the first of its names. It is none where an embedding or a head shares it: no
+    adapter could reach every reader.
     """
     heads = {id(module) for head in classifiers(model) for module in head.modules()}
     holders = _holders(model)
@@ -68,7 +68,7 @@ def sites(model: nn.Module) -> list[Site]:
 
 
 def _holders(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
-    """Return where each parameter is held, by its `id`, in module order."""
+    """Return the modules that hold each parameter, by its `id`, in module order."""
     holders: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in model.modules():
         for attribute, parameter in module._parameters.items():
@@ -78,12 +78,12 @@ def _holders(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
 
 
 def select(model: nn.Module, targets: str | Sequence[str]) -> list[Site]:
-    """Return the sites that `targets` picks: a word of `ROLES`, a module-name glob, or a list of either.
+    """Return the sites that `targets` selects: a word of `ROLES`, a module-name glob, or a list of either.
 
-    A word alone is a role. In a list, a layer of that very name comes first, and `role:conv` is always the role.
+    A word alone is a role. In a list, a layer of that name takes precedence, and `role:conv` is always the role.
 
     Raises:
-        ValueError: A target matches nothing, and near names are listed; or a layer does not know its shape yet.
+        ValueError: A target matches nothing (near names are listed), or a layer is lazy and has no shape yet.
     """
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):
@@ -99,7 +99,7 @@ def select(model: nn.Module, targets: str | Sequence[str]) -> list[Site]:
 
 
 def _matches(candidates: Sequence[Site], target: str) -> list[int]:
-    """Return where the sites of a target are: its very name, else a role, else a glob."""
+    """Return the indices of the sites that a target matches: by exact name, else as a role, else as a glob."""
     named = [i for i, site in enumerate(candidates) if site.name == target]
     role = target.removeprefix(MARK)
     if named or role not in ROLES:
@@ -121,7 +121,7 @@ def _nothing(target: str, candidates: list[Site]) -> str:
 def adaptable(module: nn.Module) -> Iterator[str]:
     """Yield the names of the parameters of `module` that can be adapted."""
     if isinstance(module, (nn.Linear, nn.Conv2d)) and module._parameters.get("weight") is not None:
-        yield "weight"  # a weight that torch's parametrisations make is no parameter
+        yield "weight"  # under torch's parametrisations it is no parameter
     if isinstance(module, nn.MultiheadAttention):
         names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
         yield from (name for name in names if module._parameters.get(name) is not None)
@@ -142,22 +142,23 @@ def _roles(model: nn.Module, name: str, module: nn.Module) -> Iterator[str]:
 
 
 def _lineage(model: nn.Module, name: str) -> list[nn.Module]:
-    """Return the modules above the one called `name` and itself, but not the model."""
+    """Return the ancestors of the module called `name`, without the model, and the module itself."""
     parts = name.split(".")
     return [model.get_submodule(".".join(parts[: i + 1])) for i in range(len(parts))]
 
 
 def _is_attention(module: nn.Module) -> bool:
-    """Tell token attention by its class; squeeze-and-excite and blocks that hold an MLP beside are not it."""
+    """Return whether a class is named as attention over tokens; blocks that contain an MLP too are not."""
     name = type(module).__name__.lower()
     named = "attention" in name or "attn" in name
     return named and not any("mlp" in type(child).__name__.lower() for child in module.modules())
 
 
 def _mixes_channels(lineage: list[nn.Module]) -> bool:
-    """Tell the layers of an MLP by its class, and the pointwise convolutions that expand and project channels.
+    """Return whether a layer belongs to an MLP by the class of a parent, or expands or projects channels.
 
-    These stand in the smallest block of several convolutions: around a depthwise one (inverted bottlenecks), or alone.
+    The latter are pointwise convolutions in the smallest block of several convolutions: around a depthwise one
+    (inverted bottlenecks), or alone.
     """
     *parents, module = lineage
     if not (isinstance(module, nn.Linear) or _is_pointwise(module)):

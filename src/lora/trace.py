@@ -1,4 +1,4 @@
-"""Follow one run of a model: which norm reads the very output of which conv, and which ReLU that of the norm."""
+"""Trace one run of a model: which norm reads the output of which conv, and which ReLU the output of the norm."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 
 
 class Trace:
-    """What was seen in one run: pairs of conv and norm, and activations behind norms."""
+    """Pairs of conv and norm, and activations behind norms, as seen in one run."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[nn.Module, Tensor, int]] = {}  # holds the tensors, so that no id is used twice
+        # By id of the output; the tensors are held, so that no id is used twice.
+        self._made: dict[int, tuple[nn.Module, Tensor, int]] = {}
         self._runs: Counter[int] = Counter()
         self._pairs: list[Pair] = []
         self._activations: dict[int, nn.Module] = {}
 
     def follow(self, model: nn.Module, run: Callable[[], list[Tensor]]) -> list[Tensor]:
-        """Watch the model in one `run`, and return what that returns."""
+        """Watch the model during `run`, and return its result."""
         hooks = []
         for module in model.modules():
             if isinstance(module, nn.Conv2d) or is_foldable(module):
@@ -40,7 +41,7 @@ class Trace:
                 hook.remove()
 
     def pairs(self, model: nn.Module) -> list[Pair]:
-        """Return the convs and norms that run once, with a weight of their own."""
+        """Return the pairs of conv and norm that run once and share no weight with other layers."""
         held = Counter(id(parameter) for module in model.modules() for parameter in module._parameters.values())
         return [
             (conv, norm)
@@ -49,7 +50,7 @@ class Trace:
         ]
 
     def activation(self, norm: nn.Module) -> nn.Module | None:
-        """Return the ReLU that changes the norm's output in place, its own or the next module."""
+        """Return the ReLU that changes the norm's output in place: part of the norm, or the next module."""
         own = norm._modules.get("act")
         if own is None:
             return self._activations.get(id(norm))
@@ -62,10 +63,10 @@ class Trace:
         self._runs[id(module)] += 1
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if not args or not isinstance(args[0], Tensor):  # called by keyword
+        if not args or not isinstance(args[0], Tensor):  # called with keywords
             return
         maker, output, version = self._made.get(id(args[0]), (None, args[0], 0))
-        if output._version != version:  # somebody has changed it since
+        if output._version != version:  # changed in place since
             return
         if isinstance(module, nn.BatchNorm2d) and isinstance(maker, nn.Conv2d):
             self._pairs.append((maker, module))
@@ -74,7 +75,7 @@ class Trace:
 
 
 def tensors(output: Any) -> list[Tensor]:
-    """Return the tensors of a model's output, however nested; what is neither tensor nor container is left out."""
+    """Return the tensors of a model's output, however nested; other values are left out."""
     if isinstance(output, Tensor):
         return [output]
     if isinstance(output, Mapping):
@@ -91,5 +92,5 @@ def _is_fusable(module: nn.Module) -> bool:
 
 
 def is_foldable(module: nn.Module) -> bool:
-    """Tell a batch norm that can be folded, by itself."""
+    """Return whether `module` is a batch norm of a kind that can be folded."""
     return type(module) in FOLDABLE and module.running_mean is not None

@@ -1,4 +1,4 @@
-"""All or nothing: whatever is raised on the way, modules are given back as they were, bit for bit."""
+"""All or nothing: restore modules bit for bit when anything is raised."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-TABLES = frozenset({dict, OrderedDict, list, set})  # what modules keep children, parameters, hooks, ... in
+# Containers in which modules keep children, parameters, hooks and more.
+TABLES = frozenset({dict, OrderedDict, list, set})
 
 
 class State:
-    """What modules are: classes, attributes, children, hooks, modes, and which tensors they hold and train.
+    """The state of modules: classes, attributes, children, hooks, modes, and their tensors with `requires_grad`.
 
     Args:
-        modules: All that may be changed; only references to their tensors are kept, so that large ones cost nothing.
-        written: Tensors whose values may change, in the modules or not: these are copied.
+        modules: The modules that may change; their tensors are referenced, not copied, so that large ones cost nothing.
+        written: Tensors whose values may change, in the modules or not; these are copied.
     """
 
     def __init__(self, modules: Iterable[nn.Module], written: Iterable[Tensor]) -> None:
@@ -33,14 +34,14 @@ class State:
         self._values = [(tensor.data, tensor.detach().clone()) for tensor in values]
 
     def restore(self) -> None:
-        """Make the modules what they were."""
+        """Restore the modules and tensors."""
         for module, kind, attributes, tables, mode in self._modules:
             module.__class__ = kind
             module.__dict__.clear()
             module.__dict__.update(attributes)
             for table, contents in tables:
                 _refill(table, contents)
-            if module.training != mode:  # a scripted module keeps it elsewhere
+            if module.training != mode:  # a scripted module does not keep it in __dict__
                 module.training = mode
         for tensor, data, requires_grad in self._tensors:
             tensor.data = data
@@ -52,13 +53,13 @@ class State:
 
 @contextmanager
 def undone_on_error(modules: Iterable[nn.Module], *written: Tensor) -> Iterator[None]:
-    """Make modules what they were before if anything is raised inside, a stop by the keyboard included.
+    """Restore modules if the block raises anything, Ctrl-C included.
 
-    Inference mode is left inside: what is made in it could not be trained later.
+    The block runs outside inference mode: tensors that are created in that mode can never be trained.
 
     Args:
-        modules: All that may be changed inside, as a rule `model.modules()`.
-        written: The tensors whose values are overwritten inside.
+        modules: The modules that the block may change, as a rule `model.modules()`.
+        written: Tensors whose values the block overwrites.
     """
     with ExitStack() as modes:
         if torch.is_inference_mode_enabled():

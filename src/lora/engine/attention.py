@@ -1,7 +1,7 @@
 """A faster backward of attention for short sequences in bf16 and fp16 on a CPU.
 
 torch's own (`_scaled_dot_product_flash_attention_for_cpu_backward`, torch 2.14) takes seven times its forward there.
-The scores of 197 tokens are small enough to be formed at once.
+The scores of 197 tokens are small enough to be computed at once, without blocks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 from .modes import autocast_dtype, differentiable
 from .products import full_precision
 
-MOST_SCORES = 4_000_000  # of all heads of a batch: above, they leave the cache and torch's blocks win
+# Scores of all heads of a batch: more do not fit the cache, and torch's blocks are faster.
+MOST_SCORES = 4_000_000
 
 
 class Attention(torch.autograd.Function):
@@ -32,11 +33,12 @@ class Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of Q, K and V; the scores are taken in fp32, as the forward takes them."""
+        """Return the gradients of Q, K and V; scores are computed in fp32, as in the forward."""
         if torch.is_grad_enabled():
             return *differentiable(lambda q, k, v: _attend(q, k, v, ctx.scale), ctx.saved_tensors, g), None
         heads = ctx.saved_tensors[0].shape[:2]
-        q, k, v, g = (x.flatten(0, 1) for x in (*ctx.saved_tensors, g))  # one copy each, where every product takes one
+        # One copy of each here, where every product below would make its own.
+        q, k, v, g = (x.flatten(0, 1) for x in (*ctx.saved_tensors, g))
         with full_precision(g):
             p = (q.float().mul_(ctx.scale) @ k.float().mT).softmax(-1).to(g.dtype)
             grad_scores = torch.ops.aten._softmax_backward_data(g @ v.mT, p, -1, g.dtype)
@@ -45,18 +47,18 @@ class Attention(torch.autograd.Function):
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """Return the attention in operators that can be differentiated twice, which torch's own on a CPU cannot."""
+    """Return the attention by operators that can be differentiated twice, unlike torch's own on a CPU."""
     with full_precision(q):
         return (q.float().mul(scale) @ k.float().mT).softmax(-1).to(q.dtype) @ v
 
 
 class FastAttention(TorchFunctionMode):
-    """Calls of `scaled_dot_product_attention` that `Attention` can take go there."""
+    """Route calls of `scaled_dot_product_attention` to `Attention` where that is faster."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        """Route plain attention of three tensors; everything else stays what it is."""
+        """Route plain attention of three tensors; call everything else as it is."""
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention and _plain(args, kwargs):
             q, k, v = map(_autocast, args)
@@ -67,13 +69,13 @@ class FastAttention(TorchFunctionMode):
 
 
 def _plain(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    """Tell attention without mask, dropout, causality or grouped heads."""
+    """Return whether a call asks for no mask, dropout, causality or grouped heads."""
     asked = {key for key, value in kwargs.items() if value is not None and value is not False and key != "scale"}
     return len(args) == 3 and (not asked or (asked == {"dropout_p"} and not kwargs["dropout_p"]))
 
 
 def _autocast(x: Tensor) -> Tensor:
-    """Cast as autocast would, since an autograd function of our own is not on its list."""
+    """Cast as autocast would: it does not know our autograd functions."""
     dtype = autocast_dtype(x)
     return x if dtype is None else x.to(dtype)
 

@@ -1,8 +1,8 @@
 """A convolution with a frozen or adapted weight: cheap gradients, and the ReLU behind it in the same pass.
 
-On a CPU a convolution applies ReLU and ReLU6 to its output while that is in the cache, and their backward needs the
-output only. torch's input gradient of strided depthwise convolutions in bf16 takes 14 to 140 times the forward; a
-forward convolution with the flipped kernel is the same and takes one to four.
+On a CPU the convolution applies ReLU and ReLU6 to its output while that is in the cache; their backward needs only the
+output. torch's input gradient of strided depthwise convolutions in bf16 takes 14 to 140 times the forward; a forward
+convolution with the flipped kernel gives the same in one to four.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .recompute import Origin
 
 
 class LeanConv2d(torch.autograd.Function):
-    """act(conv2d(x, W + B A) + bias) for x of N x C x H x W, or of W alone where there is no pair."""
+    """act(conv2d(x, W + B A) + bias) for x of N x C x H x W; without a pair the weight is W."""
 
     @staticmethod
     def forward(
@@ -42,7 +42,7 @@ class LeanConv2d(torch.autograd.Function):
         act: str | None = None,
         origin: Origin | None = None,
     ) -> Tensor:
-        """Apply the layer; `origin` makes x again in the backward, in place of keeping it."""
+        """Apply the layer; where there is an `origin`, the backward recomputes x from it, and x is not saved."""
         ctx.geometry, ctx.act, ctx.shape = geometry, act, x.shape
         ctx.remake = None if origin is None else origin.remake
         ctx.format = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else None
@@ -57,6 +57,7 @@ class LeanConv2d(torch.autograd.Function):
                 y = activate(y.add_(F.conv2d(hidden, b_low[:, :, None, None])), act)
             else:
                 y = convolve(x, merged(plain, b_low, a_low), bias, geometry, act)
+        # Without a pair and with W frozen, only the shape of x is needed: nothing is saved.
         reads = b is not None or ctx.needs_input_grad[1]
         kept = None if not reads else x if origin is None else origin.source
         own = weight if ctx.needs_input_grad[1] else plain
@@ -71,6 +72,7 @@ class LeanConv2d(torch.autograd.Function):
             x = ctx.remake(x).to(g.dtype)
         wants_x, wants_weight, *_ = ctx.needs_input_grad
         with full_precision(g):
+            # In the memory format of x: mixed formats cost a copy in every kernel.
             g = _activation_gradient(g if ctx.format is None else g.contiguous(memory_format=ctx.format), y, ctx.act)
             bias = g.sum((0, 2, 3)) if ctx.needs_input_grad[4] else None
             plain = weight.to(g.dtype)
@@ -89,8 +91,8 @@ class LeanConv2d(torch.autograd.Function):
 def _differentiable(
     ctx: Any, g: Tensor, x: Tensor | None, weight: Tensor, b: Tensor | None, a: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor | None, ...]:
-    """Return what `backward` does, in a graph; g is that of the convolution itself."""
-    if x is None:  # nobody's gradient but its own hangs on its values, and that does not either
+    """Return what `backward` returns, as part of a graph; g is the gradient of the convolution's own output."""
+    if x is None:  # not saved, as no gradient depends on its values
         x = g.new_zeros(ctx.shape, requires_grad=True)
 
     def layer(x: Tensor, weight: Tensor, *pair: Tensor) -> Tensor:
@@ -104,7 +106,7 @@ def _differentiable(
 
 
 def _activation_gradient(g: Tensor, y: Tensor, act: str | None) -> Tensor:
-    """Return g where the activation passed it on: where y is inside, it was not cut."""
+    """Return g where the activation was not cut off: where its output y is inside its range."""
     if act is None:
         return g
     if act == "ReLU":
@@ -113,7 +115,7 @@ def _activation_gradient(g: Tensor, y: Tensor, act: str | None) -> Tensor:
 
 
 def _adds(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
-    """Tell whether adding the thin convolutions' output is cheaper than merging; never in fp32, as in `linear.py`."""
+    """Return whether adding the low-rank branch is cheaper than merging; never in fp32, as in `linear.py`."""
     stride, _, _, groups = geometry
     rows = x.shape[0] * (x.shape[2] // stride[0]) * (x.shape[3] // stride[1])
     return x.dtype in LOW and groups == 1 and adding_is_cheaper(rows, len(weight), x.shape[1], weight[0].numel())
@@ -132,7 +134,7 @@ def _rows(x: Tensor) -> Tensor:
 def _pointwise(
     g: Tensor, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, hidden: Tensor | None, geometry: Geometry, wants_x: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """A 1 x 1 convolution is a matrix product over the pixels that its stride meets."""
+    """Return the gradients of a 1 x 1 convolution, a matrix product over the pixels that its stride reads."""
     rows, met = _rows(g), _rows(x[:, :, :: geometry[0][0], :: geometry[0][1]])
     hidden = None if hidden is None else _rows(hidden).T
     grad_x, grad_b, grad_a = low_rank_gradients(rows, met, weight.flatten(1), b, a, hidden, wants_x)
@@ -142,7 +144,7 @@ def _pointwise(
 
 
 def _spread(met: Tensor, like: Tensor, geometry: Geometry) -> Tensor:
-    """Return zeros of the shape of `like` with `met` at every pixel that the stride meets."""
+    """Return zeros of the shape of `like` with `met` at the pixels that the stride reads."""
     if geometry[0] == (1, 1):
         return met
     whole = torch.zeros_like(like, dtype=met.dtype)
@@ -158,6 +160,7 @@ def _spatial(
     adds = groups == 1 and adding_is_cheaper(g[:, 0].numel(), x.shape[1], out, weight[0].numel())
     thin = groups == 1 and thin_gradients_are_cheaper(out, a.shape[1], rank, g)
     grad_x = None
+    # B^T g, the gradient of the hidden channels, serves both the gradient of x and that of A.
     hidden_g = F.conv2d(g, b.T[:, :, None, None]) if thin or adds else g
     if wants_x:
         full = weight if adds else merged(weight, b, a)
@@ -178,6 +181,7 @@ def convolution_input_gradient(g: Tensor, shape: torch.Size, weight: Tensor, geo
     if _flips(g, weight, geometry):
         return _flipped(g, shape, weight, geometry)
     last = g.is_contiguous(memory_format=torch.channels_last)
+    # The operator reads the shape and the format of its input argument, but no values.
     unread = torch.empty(
         shape, dtype=g.dtype, device=g.device, memory_format=torch.channels_last if last else torch.contiguous_format
     )
@@ -191,7 +195,7 @@ def convolution_weight_gradient(g: Tensor, x: Tensor, weight: Tensor, geometry: 
     """Return the gradient of a convolution's weight, in the weight's shape."""
     stride, padding, dilation, groups = geometry
     if _is_depthwise(weight, geometry) and g.device.type == "cpu" and g.dtype in LOW and max(weight.shape[2:]) > 3:
-        g, x, dtype = g.float(), x.float(), weight.dtype  # 2 to 5 times as fast as in bf16
+        g, x, dtype = g.float(), x.float(), weight.dtype  # copies included, 2 to 5 times as fast as bf16
         return convolution_weight_gradient(g, x, weight.float(), geometry).to(dtype)
     grad_weight: Tensor = torch.ops.aten.convolution_backward(
         g, x, weight, None, stride, padding, dilation, False, [0, 0], groups, [False, True, False]
@@ -204,7 +208,7 @@ def _is_depthwise(weight: Tensor, geometry: Geometry) -> bool:
 
 
 def _flips(g: Tensor, weight: Tensor, geometry: Geometry) -> bool:
-    """Tell where the flipped forward beats torch's input gradient: depthwise on a CPU, strided only below fp32."""
+    """Return whether the flipped forward is faster: depthwise on a CPU; strided only in half precision."""
     stride, padding, dilation, _ = geometry
     fits = all(d * (k - 1) >= p for d, k, p in zip(dilation, weight.shape[2:], padding, strict=True))
     quick = g.device.type == "cpu" and (g.dtype in LOW or (g.dtype == torch.float32 and stride == (1, 1)))
@@ -212,7 +216,7 @@ def _flips(g: Tensor, weight: Tensor, geometry: Geometry) -> bool:
 
 
 def _flipped(g: Tensor, shape: torch.Size, weight: Tensor, geometry: Geometry) -> Tensor:
-    """Return the input gradient as a forward convolution of g, with zeros between its pixels where it was strided."""
+    """Return the input gradient as a forward convolution of g, with zeros between its pixels for a stride."""
     stride, padding, dilation, groups = geometry
     reach = [d * (k - 1) - p for d, k, p in zip(dilation, weight.shape[2:], padding, strict=True)]
     if stride != (1, 1):

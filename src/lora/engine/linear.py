@@ -1,4 +1,4 @@
-"""A linear layer with weight W + B A, whose backward forms the dense dW only where that is the cheaper way."""
+"""A linear layer with weight W + B A, whose backward computes the dense dW only where that is cheaper."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .recompute import Origin
 
 
 class LowRankLinear(torch.autograd.Function):
-    """y = x (W + B A)^T + bias, for x of rows x fan_in or with more dimensions before them; W is frozen."""
+    """y = x (W + B A)^T + bias, for x of rows x fan_in or with more leading dimensions; W is frozen."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, b: Tensor, a: Tensor, bias: Tensor | None, origin: Origin | None = None
     ) -> Tensor:
-        """Apply the layer; `origin` makes x again in the backward, in place of keeping it."""
+        """Apply the layer; where there is an `origin`, the backward recomputes x from it, and x is not saved."""
         plain, b_low, a_low = weight.to(x.dtype), b.to(x.dtype), a.to(x.dtype)
         rows, hidden = x.reshape(-1, x.shape[-1]), None
         out, fan_in = weight.shape
-        # In fp32 the bits of the merged weight count: a ReLU behind could fall on the other side.
+        # In fp32 always the merged weight, bit for bit: another rounding could flip a ReLU behind it.
         adds = x.dtype in LOW and adding_is_cheaper(len(rows), out, fan_in, fan_in)
         y = F.linear(x, plain if adds else merged(plain, b_low, a_low), bias)
         if adds:

@@ -1,4 +1,4 @@
-"""Modes of torch: where autograd uses the layers' own backward, how that is differentiated, and what autocast does."""
+"""Modes of torch: when the layers' own backward is used, how it is differentiated, and the precision of autocast."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from torch.autograd import forward_ad
 
 
 def is_recorded() -> bool:
-    """Tell whether plain autograd records, and nothing else looks on: only then are a layer's own functions taken."""
+    """Return whether autograd records and no transform is active: only then are our autograd functions used."""
     return torch.is_grad_enabled() and not is_transformed()
 
 
 def is_transformed() -> bool:
-    """Tell whether the model is compiled, traced, or transformed (`torch.func`, forward mode): torch's operators are.
+    """Return whether the model is compiled, traced, or transformed (`torch.func`, forward mode).
 
-    `is_compiling` comes first, so that the compiler looks no further.
+    These know torch's operators, not our autograd functions.
     """
+    # First whether it is compiled: the compiler cannot trace the other calls.
     return (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
@@ -28,18 +29,20 @@ def is_transformed() -> bool:
 
 
 def differentiable(layer: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor) -> list[Tensor | None]:
-    """Return the gradients of `layer(*inputs)` for g as autograd takes them, to be differentiated again.
+    """Return the gradients of `layer(*inputs)` for g as autograd computes them, with a graph of their own.
 
-    A backward is recorded where it was asked for with `create_graph=True`.
+    It serves a backward under `create_graph=True`.
     """
-    own = [value.view_as(value) for value in inputs]  # an input may be made from another: stop before that
+    # Views, as one input may be computed from another: the gradients stop here.
+    own = [value.view_as(value) for value in inputs]
     learns = [value for value in own if value.requires_grad]
     found = iter(torch.autograd.grad(layer(*own), learns, g, create_graph=True))
     return [next(found) if value.requires_grad else None for value in own]
 
 
 def autocast_dtype(like: Tensor) -> torch.dtype | None:
-    """Return what autocast casts to on the device of `like`, None where it is off."""
+    """Return the precision of autocast on the device of `like`, None where it is off."""
     device = like.device.type
-    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)  # meta has no autocast
+    # Some devices, such as meta, have no autocast, and asking for its state raises.
+    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
     return torch.get_autocast_dtype(device) if on else None

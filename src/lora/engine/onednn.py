@@ -1,4 +1,4 @@
-"""oneDNN's own operators, which torch keeps private: probed once, and where they fail torch's public ones are taken."""
+"""oneDNN's operators, which are private to torch: probed once, with torch's public operators where they fail."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
-ACTIVATIONS: dict[str, tuple[str, list[float]]] = {"ReLU": ("relu", []), "ReLU6": ("hardtanh", [0.0, 6.0])}  # oneDNN's
+# Stride, padding, dilation, groups.
+Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]
+# By class of the module: oneDNN's name and arguments.
+ACTIVATIONS: dict[str, tuple[str, list[float]]] = {"ReLU": ("relu", []), "ReLU6": ("hardtanh", [0.0, 6.0])}
 
 
 def takes(x: Tensor) -> bool:
-    """Tell whether this processor's oneDNN computes in the precision of x; elsewhere torch has slower ways."""
-    if type(x) is FakeTensor:  # it has no values to probe with, and what is noted would hold for true ones
+    """Return whether oneDNN computes in the precision of x on this processor."""
+    if type(x) is FakeTensor:  # a probe with fake values would be cached for true tensors
         return False
     return x.device.type == "cpu" and bool(torch.backends.mkldnn.enabled) and _knows(x.dtype)
 
 
 def cpu_has_bf16() -> bool:
-    """Tell whether this processor multiplies bf16 itself."""
+    """Return whether this processor has instructions for bf16 products."""
     return "AVX512" in torch.backends.cpu.get_cpu_capability() and _supports_bf16()
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """Return left right, two matrices; in fp32 on a CPU by oneDNN, where torch would take MKL.
+    """Return the product of two matrices; in fp32 on a CPU by oneDNN, where torch would call MKL.
 
-    On Zen 4 with two threads that is 0.76 to 0.98 of the time for g W, and 0.6 to 0.9 for the thin products of 1576 x
-    384 x 1152 and 25088 x 64 x 256. A dense dW, which sums over the rows, is left with torch: oneDNN is slower at it.
+    On Zen 4 with two threads it takes 0.76 to 0.98 of the time for g W, and 0.6 to 0.9 for the low-rank products of
+    1576 x 384 x 1152 and 25088 x 64 x 256. A dense dW, which sums over the rows, stays with torch: oneDNN is slower.
     """
-    if left.dtype != torch.float32 or left.shape[1] == 0 or not takes(left):  # oneDNN refuses a sum of nothing
+    # oneDNN refuses a sum over no elements.
+    if left.dtype != torch.float32 or left.shape[1] == 0 or not takes(left):
         return left @ right
     return _linear(left, right.T)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, act: str | None) -> Tensor:
-    """Return act(conv2d(x, weight) + bias), in one pass where oneDNN offers it.
+    """Return act(conv2d(x, weight) + bias), in one pass where oneDNN can.
 
-    oneDNN's ReLU makes 0 of NaN; a forward without gradients does not come here, so validation shows a NaN.
+    oneDNN's ReLU turns NaN into 0. Forwards without gradients do not call this, so that validation still shows a NaN.
     """
     if act is None or not takes(x):
         return activate(F.conv2d(x, weight, bias, *geometry), act)
@@ -66,7 +69,7 @@ def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geome
     return fused
 
 
-_CUT = {"ReLU": [2.0, 3.0, 8.0, 0.0], "ReLU6": [2.0, 3.0, 6.0, 0.0]}  # of [[1, 2], [7, -4]] + 1
+_CUT = {"ReLU": [2.0, 3.0, 8.0, 0.0], "ReLU6": [2.0, 3.0, 6.0, 0.0]}  # expected of [[1, 2], [7, -4]] + 1
 
 
 @functools.cache
@@ -84,7 +87,7 @@ def _supports_bf16() -> bool:
 
 
 def _works(dtype: torch.dtype) -> bool:
-    """Tell whether the operators are there and compute what is asked of them, on whole numbers that nothing rounds."""
+    """Return whether the operators exist and give exact results on small whole numbers."""
     x = torch.tensor([[1.0, 2.0], [7.0, -4.0]], dtype=dtype, device="cpu")
     bias = torch.tensor([1.0], dtype=dtype, device="cpu")
     geometry: Geometry = ((1, 1), (0, 0), (1, 1), 1)
@@ -92,7 +95,7 @@ def _works(dtype: torch.dtype) -> bool:
         with torch.no_grad():
             products = [_linear(x, x).tolist()] if dtype == torch.float32 else []
             cut = {act: _convolution(x[None, None], x[None, None, :1, :1], bias, geometry, act) for act in ACTIVATIONS}
-    except (AttributeError, TypeError, RuntimeError):  # gone, or with other arguments
+    except (AttributeError, TypeError, RuntimeError):  # removed, or with other arguments
         return False
     right = products in ([], [[[5.0, -1.0], [-1.0, 65.0]]])
     return right and {act: y.flatten().tolist() for act, y in cut.items()} == _CUT

@@ -1,4 +1,4 @@
-"""A weight that is made anew at each read: a write to it would be lost, so it says so."""
+"""A read-only tensor for weights that are computed at each read, where a write would be lost without a word."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class ReadOnly(torch.Tensor):
-    """A tensor that every operator reads as any other; what would change it, or wait for its gradient, raises."""
+    """A tensor that operators read as any other; writing to it, or asking for its gradient, raises."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
@@ -20,11 +20,11 @@ class ReadOnly(torch.Tensor):
         return self.as_subclass(torch.Tensor)
 
     def detach(self) -> Tensor:
-        """Return the values without their graph; they are as little the layer's own."""
+        """Return the values without their graph, read-only as well."""
         return self.plain().detach().as_subclass(ReadOnly)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        """Copy the values into a tensor of one's own."""
+        """Copy the values into a plain tensor."""
         return copy.deepcopy(self.plain(), memo)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -43,7 +43,7 @@ def _refuse(what: str) -> Callable[..., Any]:
 
 
 def _part(name: str) -> Callable[..., Any]:
-    """Return the method of tensors that gives a part or another shape, which is as little to be written to."""
+    """Return the method of tensors that returns a view, which is read-only as well."""
 
     def read(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         found = getattr(Tensor, name)(self, *args, **kwargs)
@@ -53,7 +53,7 @@ def _part(name: str) -> Callable[..., Any]:
 
 
 def _writers() -> Iterator[str]:
-    """Yield the names of the methods that change a tensor in place, or what autograd keeps with it."""
+    """Yield the names of the methods that change a tensor, or its state in autograd, in place."""
     yield from (name for name in dir(torch.Tensor) if name.endswith("_") and not name.startswith("_"))
     operators = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
     yield from (f"__i{operator}__" for operator in operators)

@@ -1,7 +1,7 @@
-"""Outputs that are cheaper to compute again in the backward than to keep: of norms and of smooth activations.
+"""Recompute outputs of norms and smooth activations in the backward instead of saving them.
 
-Whoever would save such an output for its backward saves the input it was made from instead. The module that made it
-keeps that input in any case, where it requires a gradient, so the output itself is free.
+A layer that would save such an output saves the input of the norm instead. The norm saves that input in any case, where
+it requires a gradient, so the memory of the output is saved.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .products import full_precision
 
 @dataclass(frozen=True)
 class Remake:
-    """How to make a tensor again: `make(source)`, in the autocast that it was made in.
+    """How to recompute a tensor: `make(source)`, under the autocast of the forward.
 
-    It does not hold the source, which must go through `save_for_backward` alone: checkpointing and offloading hooks
-    would not see it elsewhere.
+    It does not hold the source, which goes through `save_for_backward` alone: hooks of checkpointing and offloading
+    see only what is saved there.
     """
 
     make: Callable[[Tensor], Tensor]
@@ -30,13 +30,13 @@ class Remake:
     dtype: torch.dtype
 
     def __call__(self, source: Tensor) -> Tensor:
-        """Return the tensor again, from `source` as it came out of the backward's saved tensors."""
+        """Return the recomputed tensor, for `source` from the saved tensors of the backward."""
         with full_precision(source) if self.autocast is None else torch.autocast(*self.autocast):
             return self.make(source).to(self.dtype)
 
 
 class Origin(NamedTuple):
-    """What a remembered output was made from, and how; noted on the output itself."""
+    """What an output was computed from, and how; kept as an attribute of the output."""
 
     source: Tensor
     remake: Remake
@@ -44,9 +44,9 @@ class Origin(NamedTuple):
 
 
 def remember(output: Tensor, source: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
-    """Attach to `output` that it is `make(source)`, and return it.
+    """Mark `output` as `make(source)`, and return it.
 
-    Nothing is attached where the source takes no gradient: then nobody else keeps it.
+    It stays unmarked where the source needs no gradient: then no other layer saves the source.
     """
     if not source.requires_grad:
         return output
@@ -57,7 +57,7 @@ def remember(output: Tensor, source: Tensor, make: Callable[[Tensor], Tensor]) -
 
 
 def origin_of(output: Tensor) -> Origin | None:
-    """Return what `output` can be made from again; None where that is unknown, or either was changed since."""
+    """Return how to recompute `output`; None where that is unknown, or output or source was changed in place since."""
     origin: Origin | None = getattr(output, "_graft_origin", None)
     if origin is None or origin.versions != (origin.source._version, output._version):
         return None

@@ -1,6 +1,6 @@
-"""The weight of a prepared layer as its readers see it while gradients are taken.
+"""The weight of a prepared layer as its readers see it while gradients are computed.
 
-`LeanWeight` is read like any weight. `F.linear` and `F.conv2d` get the autograd functions of `linear.py` and
+`LeanWeight` is read like any weight. `F.linear` and `F.conv2d` run the autograd functions of `linear.py` and
 `convolution.py`; every other reader (weight standardisation, `multi_head_attention_forward`, ...) gets the dense sum.
 """
 
@@ -24,21 +24,22 @@ from .recompute import origin_of
 
 
 def activated(output: Tensor, name: str) -> Tensor:
-    """Note on `output` that the activation of this name was applied to it."""
+    """Mark `output` as the result of the activation called `name`, and return it."""
     output._graft_activated = (name, output._version)  # type: ignore[attr-defined]
     return output
 
 
 def is_activated(output: Tensor, name: str) -> bool:
-    """Tell whether `output` is as the activation of this name left it; applied again, it would change nothing."""
-    noted = getattr(output, "_graft_activated", None)  # first: a tensor of inference mode has no version to ask for
+    """Return whether `output` is the unchanged result of the activation called `name`, which is idempotent."""
+    # The mark first: a tensor of inference mode has no version.
+    noted = getattr(output, "_graft_activated", None)
     return noted is not None and noted == (name, output._version)
 
 
 class LeanWeight(torch.Tensor):
     """W + B A, or W alone; an alias of W that carries B (out x rank, scaling included) and A (rank x fan_in).
 
-    `act` names the activation that conv2d is to apply as well, a key of `src.lora.engine.convolution.ACTIVATIONS`.
+    `act` names the activation that conv2d applies as well, a key of `src.lora.engine.convolution.ACTIVATIONS`.
     """
 
     base: Tensor
@@ -54,19 +55,19 @@ class LeanWeight(torch.Tensor):
         return weight
 
     def dense(self) -> Tensor:
-        """Return the sum as a plain tensor, in the graph of B and A."""
+        """Return the sum as a plain tensor, with a graph to B and A."""
         with torch._C.DisableTorchFunctionSubclass():
             return self.base if self.b is None or self.a is None else merged(self.base, self.b, self.a)
 
     def read(self) -> Tensor:
-        """Return what readers get that know nothing of B and A."""
+        """Return what readers get that do not know B and A."""
         return self.dense()
 
     @classmethod
     def __torch_function__(
         cls, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        """Give linear and conv2d their cheap gradients, shapes and dtypes their answer, all others the dense sum."""
+        """Run linear and conv2d with cheap gradients, answer shapes and dtypes, and give others the dense sum."""
         kwargs = kwargs or {}
         with torch._C.DisableTorchFunctionSubclass():
             if func in _FACTS:
@@ -80,17 +81,18 @@ class LeanWeight(torch.Tensor):
 
 
 class AdaptedWeight(LeanWeight, ReadOnly):  # type: ignore[misc]
-    """A lean weight that an adapter has part in: made at each read, so that nothing can be written to it."""
+    """A lean weight with an adapter: computed at each read, and therefore read-only."""
 
     def plain(self) -> Tensor:
         """Return the dense sum."""
         return self.dense()
 
     def read(self) -> Tensor:
-        """Return the dense sum, which cannot be written to either."""
+        """Return the dense sum, read-only as well."""
         return self.dense().as_subclass(ReadOnly)
 
 
+# What is answered without computing the sum.
 _FACTS = {
     torch.Tensor.size,
     torch.Tensor.dim,
@@ -109,14 +111,14 @@ def _dense(value: Any) -> Any:
 
 
 def _only_weight(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether the weight is a lean one, and nothing else is."""
+    """Return whether the weight is lean and no other argument is."""
     weight = args[1] if len(args) > 1 else kwargs.get("weight")
     values = [*args, *kwargs.values()]
     return isinstance(weight, LeanWeight) and sum(isinstance(value, LeanWeight) for value in values) == 1
 
 
 def _is_common(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Tell a convolution of a batch, with its padding in numbers."""
+    """Return whether a convolution is that of a batch, with its padding as numbers."""
     images: Tensor = args[0] if args else kwargs["input"]
     padding = args[4] if len(args) > 4 else kwargs.get("padding", 0)
     return images.ndim == 4 and not isinstance(padding, str)
@@ -127,7 +129,7 @@ def _linear(input: Tensor, weight: LeanWeight, bias: Tensor | None = None) -> Te
     input, bias = _autocast(input, bias)
     if weight.b is None or weight.a is None:
         return F.linear(input, weight.base.to(input.dtype), bias)
-    # torch flattens too; done outside of the function, the result is no view and may be changed in place
+    # Flattened here, not in the function: its output is then no view and may change in place.
     flat = input.flatten(0, -2) if input.ndim > 2 and input.is_contiguous() else input
     result: Tensor = LowRankLinear.apply(flat, weight.base, weight.b, weight.a, bias, origin)
     return result.view(*input.shape[:-1], result.shape[-1]) if flat is not input else result
@@ -150,7 +152,7 @@ def _conv2d(
 
 
 def _autocast(input: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Cast as autocast would, since an autograd function of our own is not on its list."""
+    """Cast as autocast would: it does not know our autograd functions."""
     dtype = autocast_dtype(input)
     if dtype is None:
         return input, bias
