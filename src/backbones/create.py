@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Backbone:
-    """Which network, with which weights; what an adapter file records of its base.
+    """A network and its weights, as an adapter file records its base.
 
     Attributes:
         name: Any timm model name, with or without a pretrained tag.
         weights: `auto` (an installed package, then the hub), `none` (random), or a path.
         licence: Licence of the weights, for the report.
         seed: Seed of random weights and of a new head.
-        in_chans: Channels that the network sees: 3 (grey pictures are repeated), or 1 for grey cameras, where timm sums
-            the first layer's weights over the colours.
+        in_chans: Input channels: 3 (grey pictures are repeated), or 1 for grey cameras, where timm sums the first
+            layer's weights over the colours.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Backbone:
 
     @property
     def known_licence(self) -> str:
-        """The licence, unless it is that of another model's weights: a config's own, kept when `name` was changed."""
+        """The licence; None if it is that of other weights, as where a config sets it and `name` was overridden."""
         another = "(timm/" in self.licence and f"(timm/{self.name})" not in self.licence
         return "see the model's page" if another else self.licence
 
     def image_spec(self) -> ImageSpec:
-        """Return how the weights want their pictures."""
+        """Return the ImageSpec that the weights were trained with."""
         return image_spec(self.name, self.in_chans)
 
     def create(self, num_classes: int, size: tuple[int, int] | None = None) -> nn.Module:
@@ -69,16 +69,16 @@ def create_backbone(
     seed: int = 0,
     in_chans: int = 3,
 ) -> tuple[nn.Module, ImageSpec]:
-    """Create a timm model in eval mode and tell how it wants its pictures.
+    """Create a timm model in eval mode, and return it with its ImageSpec.
 
     Args:
         name: Any timm model name, with or without a pretrained tag.
         weights: `auto` (an installed package that ships them, then the hub), `none` (random, under `seed`), or the
             path of a `.safetensors` or `.pth` file.
         num_classes: Outputs of the new head.
-        size: Height and width in pixels when they differ from what the weights were trained with.
+        size: Height and width in pixels; None for those of the weights.
         seed: Decides random weights and the new head; the global random state is left alone.
-        in_chans: 3, or 1 for a network that sees grey.
+        in_chans: 3, or 1 for a grey input.
 
     Returns:
         The network and its ImageSpec.
@@ -121,7 +121,7 @@ def image_spec(name: str, in_chans: int = 3) -> ImageSpec:
 
 @cache
 def _say(message: str) -> None:
-    """Log a message the first time: a command may build one network several times."""
+    """Log a message once: a command may build one network several times."""
     log.info(message)
 
 
@@ -147,7 +147,7 @@ def _build(
     try:
         with quick_when_offline():
             return _create(name, sized, options)
-    except Exception as error:  # of whatever kind: timm's networks check little of what they are built with
+    except Exception as error:  # any kind: timm's networks check few of their arguments
         if is_unwritable(error):
             raise ValueError(
                 f"the weights of {name} cannot be kept ({error}): make room, or set HF_HOME to another folder"
@@ -167,7 +167,7 @@ def _build(
 
 
 def _unbuildable(name: str, sized: dict[str, Any], options: dict[str, Any]) -> Exception | None:
-    """Return what timm raises when it builds the network without its weights, if it does; on no device."""
+    """Return what timm raises when it builds the network without weights on the meta device, or None."""
     bare = {"pretrained": False, "pretrained_cfg_overlay": {}}
     try:
         with torch.device("meta"):
@@ -178,9 +178,9 @@ def _unbuildable(name: str, sized: dict[str, Any], options: dict[str, Any]) -> E
 
 
 def _check_patches(model: nn.Module, name: str, size: tuple[int, int]) -> None:
-    """Refuse a size that the patches do not fill: timm would leave out the right and lower border.
+    """Refuse a size that is no multiple of the patch size: timm would cut off the right and lower border.
 
-    A patch size of one number (XCiT, EfficientViT) belongs to padded convolutions, which see the whole picture.
+    A patch size of one number (XCiT, EfficientViT) is that of padded convolutions, which read the whole picture.
     """
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
     if isinstance(patch, (tuple, list)) and any(side % part for side, part in zip(size, patch, strict=True)):
@@ -191,7 +191,7 @@ def _check_patches(model: nn.Module, name: str, size: tuple[int, int]) -> None:
 
 
 def _check_cells(model: nn.Module, name: str, size: tuple[int, int]) -> None:
-    """Refuse a size of less than one cell of the last feature map, which would be padding for the greater part."""
+    """Refuse a size below one cell of the last feature map, which would be mostly padding."""
     maps = getattr(model, "feature_info", None)
     cell = max((int(each["reduction"]) for each in maps), default=1) if isinstance(maps, list) else 1
     if min(size) < min(cell, *_config(name)["input_size"][1:]):
@@ -204,7 +204,7 @@ def _check_cells(model: nn.Module, name: str, size: tuple[int, int]) -> None:
 def _create(name: str, sized: dict[str, Any], options: dict[str, Any]) -> nn.Module:
     try:
         model: nn.Module = timm.create_model(name, **sized)
-    except TypeError:  # a conv net takes any size and knows no img_size
+    except TypeError:  # a conv net has no img_size: it takes any size
         model = timm.create_model(name, **options)
     return model
 
@@ -213,7 +213,7 @@ def _config(name: str) -> dict[str, Any]:
     architecture, tag = split_model_name_tag(name)
     try:
         config = get_pretrained_cfg(name, allow_unregistered=False) if is_model(architecture) else None
-    except RuntimeError:  # a tag that this architecture does not have
+    except RuntimeError:  # the architecture has no such tag
         config = None
     if config is None:
         known = timm.list_models() if not tag else timm.list_pretrained(f"{architecture}.*") or timm.list_models()

@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: a path, an installed package, or the hub; never silently from nowhere."""
+"""Find pretrained weights: a path, an installed package, or the hub; never random ones unless asked for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OFFLINE = Lock()
 
 
 def find_weights(name: str, weights: str) -> State | None:
-    """Return the weights of a timm model, or None where the hub is the place to ask.
+    """Return the weights of a timm model, or None if they come from the hub.
 
     Args:
         name: A timm model name.
@@ -43,7 +43,7 @@ def find_weights(name: str, weights: str) -> State | None:
 
 
 def origin(name: str, weights: str) -> str:
-    """Say where the weights of a timm model come from."""
+    """Return where the weights of a timm model come from, in words."""
     if weights == "none":
         return "random, not pretrained"
     package = _package(name)
@@ -60,11 +60,11 @@ def _package(name: str) -> str | None:
 
 @contextmanager
 def quick_when_offline() -> Iterator[None]:
-    """Make the hub answer from its cache or fail at once when its name does not resolve, instead of retrying."""
+    """Use the hub's cache alone while its name does not resolve, instead of waiting for its retries."""
     if constants.HF_HUB_OFFLINE or _hub_resolves():
         yield
         return
-    with _OFFLINE:  # the hub has no other switch, and two threads would undo each other
+    with _OFFLINE:  # a switch of the whole process, which two threads would undo for each other
         constants.HF_HUB_OFFLINE = True
         try:
             yield
@@ -73,7 +73,7 @@ def quick_when_offline() -> Iterator[None]:
 
 
 def _hub_resolves() -> bool:
-    if getproxies():  # then the proxy resolves it
+    if getproxies():  # a proxy resolves the name
         return True
     try:
         return bool(socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443))
@@ -108,7 +108,7 @@ def _read(path: Path) -> State:
 
 
 def _shipped(architecture: str, package: str) -> State:
-    """Read a package's file, whose tensors have timm's order and shapes under other names."""
+    """Read the file of a package, whose tensors have the order and shapes of timm but other names."""
     module = importlib.import_module(package)
     file = next(value for key, value in vars(module).items() if key.endswith("ModelFile"))
     state = torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""From a merged model to the bundle on the camera: the graph, the gate, the files."""
+"""Ship a trained model: its ONNX graph, the gate, and the bundle for the camera."""
 
 from .bundle import write_bundle
 from .gate import Verdict

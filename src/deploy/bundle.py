@@ -1,4 +1,4 @@
-"""Write the bundle that the camera runs, whole or not at all, and only when it passed its gate."""
+"""Write a bundle, or the figures of a refusal, whole or not at all."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ gate's figures. Copy the folder whole, and keep other files out of it. Run it in
 
 
 def require_replaceable(bundle: Path, refusal: Path, sign: Signer | None = None) -> None:
-    """Refuse to replace what is no bundle and no figures of a refusal, and to write into another bundle.
+    """Refuse to replace anything but an earlier bundle or refusal, and to write into another bundle.
 
     Args:
-        bundle: Where the bundle goes.
-        refusal: Where the figures go when it is refused.
+        bundle: The folder of the bundle.
+        refusal: The folder of the figures if it is refused.
         sign: As `write_bundle`.
 
     Raises:
-        ValueError: Something else is there, or a signed bundle would become an unsigned one.
+        ValueError: The folder holds something else, or an unsigned bundle would replace a signed one.
     """
     if sign is None and (bundle / SIGNATURE).exists():
         raise ValueError(f"{bundle} is signed: sign the new one too, by sign=KEY, or remove the folder first")
@@ -58,12 +58,12 @@ def require_replaceable(bundle: Path, refusal: Path, sign: Signer | None = None)
 
 
 def is_empty(folder: Path) -> bool:
-    """Tell whether `folder` is one without anything in it, which a bundle may replace."""
+    """Return whether `folder` is an empty folder, which a bundle may replace."""
     return folder.is_dir() and not any(folder.iterdir())
 
 
 def write_refusal(folder: Path, parity: dict[str, Any]) -> None:
-    """Write why a bundle was refused as `<folder>/parity.json`, in place of what was there."""
+    """Write the figures of a refused bundle as `<folder>/parity.json`, in place of earlier ones."""
     with whole_folder(folder) as new:
         write_json(new / PARITY, parity)
 
@@ -75,13 +75,13 @@ def write_bundle(
     manifest: Manifest,
     sign: Signer | None = None,
 ) -> None:
-    """Write a bundle beside `folder`, then put it in its place; a kill leaves the old bundle or the new one.
+    """Write a bundle; if the process is killed, the old bundle or the new one is there.
 
     Args:
         folder: The bundle's folder, replaced when it exists.
-        contents: The model, what the bundle tests itself by, and the adapters of its lines, by name of the file.
-        parity: What the gate measured.
-        manifest: All that the manifest says but the files.
+        contents: The model, the golden samples, and the adapters of the lines, by name of the file.
+        parity: The figures of the gate.
+        manifest: The manifest, still without files.
         sign: Signs the manifest, where the bundle is to be signed.
     """
     with whole_folder(folder) as new:
@@ -89,6 +89,7 @@ def write_bundle(
             write_bytes(new / name, content)
         write_json(new / PARITY, parity)
         write_text(new / README, _readme(manifest))
+        # Hashed as they lie on the disk, so that a fault in writing shows when the bundle is loaded.
         files = {path.name: sha256(path.read_bytes()) for path in sorted(new.iterdir())}
         write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
         if sign is not None:

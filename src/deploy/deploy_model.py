@@ -1,4 +1,4 @@
-"""The network between the camera's picture and a decision, in each profile."""
+"""The network from pixels to a decision, in each profile."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..edge.preprocess import resized
 from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
 
-# What onnx and torch have beside Pillow, with its coefficients.
+# Filters that ONNX and torch implement with the coefficients of Pillow.
 GRAPH_FILTERS = ("bilinear", "bicubic")
 
-# Names of the graph's own constants that are matrices, but no layer of the model.
+# Matrices of the resize, which are no weights of the model and must not be quantised.
 GRAPH_CONSTANTS = frozenset({"rows", "columns"})
 
 
@@ -37,12 +37,12 @@ class DeployModel(nn.Module):
         return normalise(pixels, self.image)
 
     def example(self) -> Tensor:
-        """Return two blank pictures, because torch.export takes sizes 0 and 1 for constants."""
+        """Return two black pictures: torch.export would treat a batch of 1 as constant."""
         return torch.zeros(2, *self.image.size, 3, dtype=torch.uint8)
 
 
 class FloatDeployModel(DeployModel):
-    """Profile `float`, for accelerators that scale pixels themselves: N x channels x H x W, already normalised."""
+    """Profile `float`, for accelerators that normalise themselves: N x channels x H x W, normalised."""
 
     def enter(self, pixels: Tensor) -> Tensor:
         """Return the pixels as they are."""
@@ -54,7 +54,7 @@ class FloatDeployModel(DeployModel):
 
 
 class ResizedDeployModel(DeployModel):
-    """Profile `u8-resize`, behind the nodes that resize: pixels of the network's size, as float32."""
+    """Profile `u8-resize`: pixels of the network's size as float32, from the resize nodes before it."""
 
     def example(self) -> Tensor:
         """Return two blank pictures."""
@@ -62,9 +62,9 @@ class ResizedDeployModel(DeployModel):
 
 
 class MatMulDeployModel(DeployModel):
-    """Profile `u8-matmul`: pictures of one size, resized and cropped by a matrix on each side.
+    """Profile `u8-matmul`: pictures of one size, resized and cropped by a matrix product on each side.
 
-    It needs no operator that runtimes disagree on; `Resize` with antialiasing is ignored by some.
+    It avoids `Resize`, whose antialiasing some runtimes ignore.
     """
 
     def __init__(self, model: nn.Module, image: ImageSpec, task: TaskSpec, taken: tuple[int, int]) -> None:
@@ -76,20 +76,20 @@ class MatMulDeployModel(DeployModel):
         self.register_buffer("columns", columns.T.contiguous())
 
     def enter(self, pixels: Tensor) -> Tensor:
-        """Resize and crop by two products, then bring the pixels to the network's scale."""
+        """Resize and crop by two matrix products, then normalise."""
         x = pixels.permute(0, 3, 1, 2).float()
-        # Across, then down, each to whole grey levels: what Pillow does, and the network was trained on.
+        # Rows first, then columns, each rounded to whole levels, as Pillow did in training.
         x = torch.matmul(x, self.columns).round().clamp(0, 255)  # type: ignore[arg-type]
         x = torch.matmul(self.rows, x).round().clamp(0, 255)  # type: ignore[arg-type]
         return normalise(x.permute(0, 2, 3, 1), self.image)
 
     def example(self) -> Tensor:
-        """Return two blank pictures of the camera's size."""
+        """Return two black pictures of the camera's size."""
         return torch.zeros(2, *self.taken, 3, dtype=torch.uint8)
 
 
 def _matrix(taken: int, length: int, kept: int, image: ImageSpec) -> Tensor:
-    """Return kept x taken: the resize of one side to `length`, and the middle of it."""
+    """Return the matrix (kept x taken) that resizes one side to `length` and crops its centre."""
     if taken == length:
         whole = torch.eye(taken)
     else:

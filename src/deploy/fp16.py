@@ -1,4 +1,4 @@
-"""The way from fp32 to fp16."""
+"""Convert a model from fp32 to fp16."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .layers import find_layers
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
-# Where fp16 buys nothing, or the standard wants fp32.
+# Operators that gain nothing from fp16, or whose arguments must be fp32.
 _KEPT = ("Cast", "Resize")
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with its layers in fp16; the pixels' scale, the head and what follows it stay fp32.
+    """Return the model with its layers in fp16; normalisation, the head and what follows it stay in fp32.
 
     Runtimes without fp16 arithmetic, such as onnxruntime on a CPU, compute in fp32 from fp16 weights.
     """
@@ -39,7 +39,7 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 class _Casts:
-    """Values in another type, each made once."""
+    """Casts of values to another type, one for each value."""
 
     def __init__(self, suffix: str, to: int) -> None:
         self.suffix, self.to = suffix, to
@@ -47,14 +47,14 @@ class _Casts:
         self._made: set[str] = set()
 
     def of(self, name: str, nodes: list[onnx.NodeProto], constant: onnx.TensorProto | None) -> str:
-        """Return the name of the value in the other type, and make it where it is not there yet."""
+        """Return the name of a value in the other type; add the cast the first time."""
         new = f"{name}.{self.suffix}"
         if new not in self._made:
             self._made.add(new)
             if constant is None:
                 nodes.append(helper.make_node("Cast", [name], [new], name=f"cast.{new}", to=self.to))
             else:
-                with np.errstate(over="ignore"):  # the gate finds what became infinite
+                with np.errstate(over="ignore"):  # the gate refuses what became infinite
                     self.constants.append(numpy_helper.from_array(numpy_helper.to_array(constant).astype("f2"), new))
         return new
 
@@ -72,7 +72,7 @@ def _computes(node: onnx.NodeProto, types: dict[str, int]) -> bool:
 
 
 def _replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto], halves: list[onnx.TensorProto]) -> None:
-    """Put in the new nodes and constants, drop constants that nothing reads, and types that no longer hold."""
+    """Replace nodes, add constants, and drop constants without a reader and types that no longer hold."""
     del graph.node[:]
     graph.node.extend(nodes)
     read = {name for node in nodes for name in node.input}

@@ -1,4 +1,4 @@
-"""What the gate found, and the one decision that follows."""
+"""The verdict of the gate: what was measured, and whether the bundle ships."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Verdict:
 
     Attributes:
         precision: Number format that was asked for.
-        stages: Each stage against the trained model, on the split that decides; the one that ships has the precision's
-            name, and other runtimes stand behind it.
-        also: The stages on the splits that are measured and reported.
+        stages: Each stage against the trained model, on the deciding split; the shipped stage has the name of the
+            precision, and other runtimes follow it.
+        also: The stages on the other splits, which are reported.
         speed: Against the fp32 file; None for that file itself.
         search: How the int8 model was found.
     """
@@ -40,7 +40,7 @@ class Verdict:
 
     @property
     def parity(self) -> Parity:
-        """Figures of the stage that ships, on the split that decides."""
+        """Figures of the shipped stage on the deciding split."""
         return self._shipped(self.stages)
 
     @property
@@ -49,21 +49,21 @@ class Verdict:
         return not self.reasons()
 
     def reasons(self) -> list[str]:
-        """Return why the bundle does not ship, each in a few words; none when it does.
+        """Return the reasons against the bundle, each in a few words; none if it ships.
 
-        A stage is named where it is not the one that was asked for.
+        A stage is named where it is not the shipped one.
         """
         found = [(stage.stage, text) for stage in self.stages for text in stage.broken()]
         told = [text if stage == self.precision else f"{stage}: {text}" for stage, text in found]
         return told + (self.speed.broken() if self.speed else [])
 
     def remarks(self) -> list[str]:
-        """Return what is beyond the limits on the splits that do not decide, each in a few words."""
+        """Return the limits that are broken on the other splits, each in a few words."""
         stages = [(split, stage) for split, stages in self.also.items() for stage in stages]
         return [f"{split}, {stage.stage}: {text}" for split, stage in stages for text in stage.broken()]
 
     def describe(self) -> str:
-        """Return the figures of what ships in one line."""
+        """Return the figures of the shipped stage in one line."""
         speed = f", {self.speed.speedup:.2f} times as fast as fp32" if self.speed else ""
         elsewhere = "".join(
             f"; in OpenVINO max |d logit| {stage.max_abs_logit_diff:.2e}, {stage.changed_decisions} changed decisions"
@@ -93,7 +93,7 @@ class Verdict:
         }
 
     def _shipped(self, stages: tuple[Parity, ...]) -> Parity:
-        """Return the stage that ships; the last one where the gate stopped before it."""
+        """Return the shipped stage, or the last one where the gate stopped before it."""
         return next((stage for stage in stages if stage.stage == self.precision), stages[-1])
 
 

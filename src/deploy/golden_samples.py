@@ -1,4 +1,4 @@
-"""Choose the pictures by which a bundle tests itself."""
+"""Choose the golden samples: inputs and outputs by which a bundle tests itself."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
 from .stages import Pictures
 
-# Two pictures hold the start of the camera up by two decisions, no more.
+# Each golden sample costs one decision at every start, so two are kept.
 LOOKED_AT, KEPT = 16, 2
 
-# Other processors add in another order, and some saturate where this one does not.
+# Other processors sum in another order, and some saturate int8 sums.
 _RELATIVE_TOLERANCE = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.05}
 
 
@@ -30,13 +30,13 @@ def choose_golden(
     precision: str,
     profile: str,
 ) -> Golden:
-    """Return the most certain picture of each of the first decisions, with the model's own outputs.
+    """Return the most certain picture for each of up to `KEPT` decisions, with the model's outputs.
 
-    A picture near the border between two classes would be decided otherwise by the next processor's rounding.
+    For a picture near a decision boundary, the rounding of another processor could change the decision.
 
     Args:
         run: The ONNX file, from pictures as it takes them to its outputs.
-        paths: Pictures to choose from; a few, evenly spaced, are looked at.
+        paths: Pictures to choose from; `LOOKED_AT` of them, evenly spaced, are run.
         image: How a picture becomes the network's input.
         task: What the outputs mean.
         precision: Number format of the file; decides the tolerance.

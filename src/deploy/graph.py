@@ -1,4 +1,4 @@
-"""From a merged backbone to one ONNX file that goes from raw pixels to a decision."""
+"""Export a merged backbone as one ONNX file from raw pixels to a decision."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .resize_nodes import prepend_resize
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """The form of the graph.
+    """Options of the graph.
 
     Attributes:
-        profile: What it takes; one of `src.edge.profile.PROFILES`.
-        opset: Version of the operators.
+        profile: Its input; one of `src.edge.profile.PROFILES`.
+        opset: ONNX opset.
         taken: Height and width of the camera's pictures, for profile `u8-matmul`.
     """
 
@@ -37,7 +37,7 @@ class ExportOptions:
     taken: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no graph can be."""
+        """Refuse unknown profiles and opsets."""
         if self.profile not in PROFILES:
             raise ValueError(f"unknown profile {self.profile!r}: choose one of {', '.join(PROFILES)}")
         if isinstance(self.opset, bool) or not isinstance(self.opset, int):
@@ -61,7 +61,7 @@ def export_onnx(
     the model comes from lie in its metadata.
 
     Args:
-        model: A merged timm model on the CPU, in eval mode; it is left as it is.
+        model: A merged timm model on the CPU, in eval mode; it is not changed.
         image: The input's size and scale.
         task: The views that the graph averages, and the names of the outputs.
         path: The file to write; it appears complete or not at all.
@@ -79,10 +79,10 @@ def export_onnx(
 
 
 def wrap_model(model: nn.Module, image: ImageSpec, task: TaskSpec, options: ExportOptions) -> DeployModel:
-    """Return the network between a picture and its decision.
+    """Return the network from pixels to a decision for the profile.
 
     Raises:
-        ValueError: No graph can resize for this backbone, or pictures of one size were needed and have several.
+        ValueError: No graph has the resize filter of this backbone, or `u8-matmul` has pictures of several sizes.
     """
     if options.profile in ("u8-resize", "u8-matmul") and image.interpolation not in GRAPH_FILTERS:
         filters = " or ".join(GRAPH_FILTERS)
@@ -105,17 +105,18 @@ def trace(
     """Return the graph of a network in eval mode, for any number of pictures.
 
     Args:
-        network: It takes `example`, and gives the outputs of its task; its fused attention is taken apart in place.
-        example: Pictures; where there are `further` inputs, also the tuple of their values.
+        network: It maps `example` to the outputs of its task; fused attention is switched off in place.
+        example: Pictures and, where there are `further` inputs, the tuple of their values.
         task: What the outputs mean.
         opset: Version of the operators.
-        further: Names of the inputs beside the pictures, and their axes of any size.
+        further: Names of the inputs beside the pictures, with their dynamic axes.
 
     Raises:
         ValueError: torch cannot write it as ONNX.
     """
     for module in network.modules():
-        if "fused_attn" in module.__dict__:  # torch 2.14 writes fused attention of four dimensions only
+        # torch 2.14 exports fused attention of four dimensions only.
+        if "fused_attn" in module.__dict__:
             module.__dict__["fused_attn"] = False
     sizes: list[Any] = [{0: torch.export.Dim("batch")}]
     if further:
@@ -139,21 +140,21 @@ def trace(
 
 
 def _reason(error: BaseException) -> str:
-    """Return what the exporter stumbled over, without the advice and the stack traces that it wraps around it."""
+    """Return the cause of an exporter's error, without the advice and stack traces around it."""
     while error.__cause__ is not None:
         error = error.__cause__
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def finish(proto: onnx.ModelProto, image: ImageSpec, path: Path, options: ExportOptions, held: dict[str, Any]) -> None:
-    """Let a traced graph resize where its profile says so, and write it with its specs.
+    """Add the resize where the profile asks for it, and write the graph with its specs.
 
     Args:
         proto: The graph; it is changed.
         image: The input's size and scale.
         path: The file to write; it appears complete or not at all.
         options: Profile and opset.
-        held: What lies in the metadata beside `image`, JSON-ready.
+        held: Metadata beside `image`, JSON-ready.
 
     Raises:
         ValueError: The exporter left out the opset or the free batch size, or the graph is no valid model.
@@ -167,7 +168,7 @@ def finish(proto: onnx.ModelProto, image: ImageSpec, path: Path, options: Export
 
 
 def _check_promises(proto: onnx.ModelProto, opset: int) -> None:
-    """Read back what the exporter may leave out without a word."""
+    """Check opset and free batch size, which the exporter may change without a warning."""
     written = {item.domain: item.version for item in proto.opset_import}[""]
     if written != opset:
         raise ValueError(f"torch wrote opset {written} where {opset} was asked for: ask for opset {written}")

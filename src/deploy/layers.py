@@ -1,4 +1,4 @@
-"""The layers of an ONNX graph: what may be quantised, and what stays as it is."""
+"""Find the layers of an ONNX graph that may be quantised."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WEIGHTED = ("Conv", "Gemm", "MatMul")
 
 @dataclass(frozen=True)
 class OnnxLayer:
-    """A node with weights, and the nodes between it and the next one.
+    """A node with weights, and the nodes up to the next one.
 
     Attributes:
-        name: The weight's name in the model where the graph kept it, else the node's.
+        name: Name of the weight in the model where the graph keeps it, else of the node.
         op: Operator of the node with the weights.
-        nodes: Names of all its nodes, that with the weights first.
+        nodes: Names of its nodes, the one with the weights first.
     """
 
     name: str
@@ -28,7 +28,7 @@ class OnnxLayer:
 
 
 def find_layers(graph: onnx.GraphProto) -> list[OnnxLayer]:
-    """Return the layers in the order of the graph, without the head, what follows it, and what brings pixels in."""
+    """Return the layers in the order of the graph, without resize, normalisation, the head and what follows it."""
     weights = {item.name for item in graph.initializer} - GRAPH_CONSTANTS
     groups: list[list[onnx.NodeProto]] = []
     for node in graph.node:
@@ -36,7 +36,7 @@ def find_layers(graph: onnx.GraphProto) -> list[OnnxLayer]:
             groups.append([node])
         elif groups:
             groups[-1].append(node)
-    heads = _last_weighted(graph, weights)
+    heads = _last_weighted(graph, weights)  # small, and its rounding moves the logits most
     return [
         OnnxLayer(_label(first), first.op_type, tuple(node.name for node in (first, *rest)))
         for first, *rest in groups
@@ -45,7 +45,7 @@ def find_layers(graph: onnx.GraphProto) -> list[OnnxLayer]:
 
 
 def has_attention(graph: onnx.GraphProto) -> bool:
-    """Tell whether some product has no constant factor, as queries and keys have none."""
+    """Return whether some matrix product has no constant factor, as that of queries and keys."""
     constant = {item.name for item in graph.initializer}
     return any(node.op_type == "MatMul" and constant.isdisjoint(node.input) for node in graph.node)
 
@@ -60,7 +60,7 @@ def _label(node: onnx.NodeProto) -> str:
 
 
 def _last_weighted(graph: onnx.GraphProto, weights: Iterable[str]) -> set[str]:
-    """Return the names of the nodes with weights that no other one lies behind: the classifiers."""
+    """Return the names of the last nodes with weights before the outputs: the classifiers."""
     maker = {name: node for node in graph.node for name in node.output}
     found, seen, waiting = set(), set(), [item.name for item in graph.output]
     while waiting:

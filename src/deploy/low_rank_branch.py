@@ -1,7 +1,7 @@
-"""Adapted layers of a shared graph as a frozen layer and two thin ones beside it, where that is cheaper.
+"""Rewrite adapted layers of a shared graph as a frozen layer and a low-rank branch, where that is cheaper.
 
-`y = x (W + B A)` lets no runtime prepare the weight: it is another one in every run. `y = x W + (x A) B` does, at the
-price of one more map to write. Large weights on small maps gain, small weights on large maps lose.
+In `y = x (W + B A)` the weight depends on the inputs, so no runtime can pack it in advance. In `y = x W + (x A) B` it
+can, at the cost of one more feature map. Large weights on small maps gain, small weights on large maps lose.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GEOMETRY = ("strides", "pads", "dilations", "auto_pad")
 
 @dataclass(frozen=True)
 class _Site:
-    """A layer that reads W + B A: `sum` makes it, what is in `between` brings it into the layer's shape."""
+    """A layer that reads W + B A: `sum` computes it, `between` reshapes or transposes it for the layer."""
 
     layer: NodeProto
     sum: NodeProto
@@ -36,7 +36,7 @@ class _Site:
         return str(self.layer.output[0])
 
     def rows(self, sizes: dict[str, list[int]]) -> int:
-        """Return at how many places of one picture the layer is computed."""
+        """Return the number of positions in one picture at which the layer is computed."""
         kept = sizes[self.output]
         return math.prod(kept[2:] if self.layer.op_type == "Conv" else kept[1:-1])
 
@@ -45,7 +45,7 @@ def add_low_rank_branches(proto: onnx.ModelProto) -> int:
     """Replace layers of `proto`, in place, and return their number.
 
     Args:
-        proto: A graph in which W + B A is written as `Gemm(B, A, W)`.
+        proto: A graph that computes W + B A as `Gemm(B, A, W)`.
     """
     sizes = _sizes(proto)
     replaced: dict[str, list[NodeProto]] = {}
@@ -58,6 +58,7 @@ def add_low_rank_branches(proto: onnx.ModelProto) -> int:
             dropped |= {str(site.sum.output[0]), str(site.between.output[0])}
     kept = [node for node in proto.graph.node if node.output[0] not in dropped]
     nodes = [new for node in kept for new in replaced.get(node.output[0], [node])]
+    # Copies: `del` frees the nodes of the graph, which the list only refers to.
     copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del proto.graph.node[:]
     proto.graph.node.extend(copies)
@@ -66,7 +67,7 @@ def add_low_rank_branches(proto: onnx.ModelProto) -> int:
 
 
 def _sites(graph: onnx.GraphProto) -> Iterator[_Site]:
-    """Yield the layers that alone read their W + B A."""
+    """Yield the layers that are the only readers of their W + B A."""
     makers = {name: node for node in graph.node for name in node.output}
     values = {item.name: item for item in graph.initializer}
     inputs = {item.name for item in graph.input}
@@ -87,7 +88,7 @@ def _sites(graph: onnx.GraphProto) -> Iterator[_Site]:
 
 
 def _is_sum(node: NodeProto, inputs: set[str]) -> bool:
-    """Tell W + B A, with B and A from outside, from other products."""
+    """Return whether a node computes W + B A with B and A from the graph's inputs."""
     plain = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
     return (
         node.op_type == "Gemm"
@@ -100,7 +101,7 @@ def _is_sum(node: NodeProto, inputs: set[str]) -> bool:
 def _base(
     layer: NodeProto, total: NodeProto, makers: dict[str, NodeProto], values: dict[str, onnx.TensorProto]
 ) -> NDArray[np.float32] | None:
-    """Return W in its layer's shape, or None where it is no constant or its channels come in groups."""
+    """Return W in its layer's shape, or None if it is not constant or the convolution is grouped."""
     name = total.input[2]
     source = makers[name].input[0] if name in makers and makers[name].op_type == "Reshape" else name
     if source not in values:
@@ -115,7 +116,7 @@ def _base(
 
 
 def _thin(site: _Site, graph: onnx.GraphProto) -> list[NodeProto]:
-    """Return the nodes that compute x W + (x A) B, and put their constants into the graph."""
+    """Return the nodes that compute x W + (x A) B, and add their constants to the graph."""
     x, y = site.layer.input[0], site.output
     b, a = site.sum.input[:2]
     made = {key: f"{y}.{key}" for key in ("W", "a", "b", "frozen", "hidden", "thin")}
@@ -147,7 +148,7 @@ def _thin(site: _Site, graph: onnx.GraphProto) -> list[NodeProto]:
 
 
 def _sizes(proto: onnx.ModelProto) -> dict[str, list[int]]:
-    """Return the sizes of every value whose sizes beside the batch are known."""
+    """Return the shape of every value whose axes but the batch are known."""
     inferred = onnx.shape_inference.infer_shapes(proto).graph
     found = {item.name: [dim.dim_value for dim in item.type.tensor_type.shape.dim] for item in inferred.value_info}
     return {name: dims for name, dims in found.items() if all(dims[1:])}
@@ -158,7 +159,7 @@ def _attributes(node: NodeProto) -> dict[str, Any]:
 
 
 def _forget_unused(graph: onnx.GraphProto) -> None:
-    """Take out nodes and constants that nothing reads any more."""
+    """Remove nodes and constants that nothing reads any more."""
     outputs = {item.name for item in graph.output}
     used = {name for node in graph.node for name in node.input} | outputs
     for node in [node for node in graph.node if not used & set(node.output)]:

@@ -1,4 +1,4 @@
-"""Write an ONNX file that says nothing of the machine it was made on, and that old runtimes load."""
+"""Write an ONNX file that holds no trace of this machine and that old runtimes load."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ IR_VERSION = 8
 
 
 def write_model(proto: onnx.ModelProto, path: Path) -> None:
-    """Write `proto` as one file; the same model gives the same bytes, and a kill leaves no half of it.
+    """Write `proto` as one file, whole or not at all; the same model gives the same bytes.
 
-    Stack traces with the paths of this machine and operator domains that no node uses are taken out of `proto`.
+    Stack traces with paths of this machine, and operator domains without a node, are removed from `proto`.
 
     Raises:
-        ValueError: It is no valid model.
+        ValueError: It is not a valid model.
     """
     _strip_graph(proto.graph)
     used = {node.domain for node in proto.graph.node}

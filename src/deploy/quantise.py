@@ -1,4 +1,4 @@
-"""int8 from an fp32 graph: for conv nets with ranges measured on pictures, for attention with ranges of the moment."""
+"""Quantise an fp32 graph to int8: statically with calibrated ranges, or dynamically where it has attention."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ..allocator import release_freed_memory
 from ..edge.session import INPUT
 from .layers import WEIGHTED, OnnxLayer, has_attention
 
-# Without weights, and in int8 at no loss or next to none; left in fp32 they would part two int8 layers.
+# Operators without weights that lose next to nothing in int8. In fp32 they would force a
+# dequantisation and a quantisation between two int8 layers.
 _CARRIERS = ("Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Relu")
 _DYNAMIC = ("Gemm", "MatMul")
 
@@ -34,17 +35,17 @@ def quantiser(
 ) -> tuple[str, Quantise]:
     """Choose how a model is quantised.
 
-    A network with attention keeps its activations in fp32 between layers and measures their range in each run: ranges
-    fixed beforehand cost a ViT half of its decisions. Any other one is quantised as QDQ, activations unsigned, weights
-    signed per channel, with the smallest and largest value seen on the pictures.
+    A network with attention is quantised dynamically: activations stay in fp32 between layers, and each run computes
+    their range; with static ranges a ViT loses half of its decisions. Any other network is quantised statically (QDQ),
+    activations unsigned, weights signed per channel, with the minimum and maximum of the calibration pictures.
 
     Args:
         model: The fp32 model.
         layers: Its layers; see `find_layers`.
-        pixels: Inputs of the model to measure ranges on, a batch each.
+        pixels: Batches of the model's input for calibration.
 
     Returns:
-        `dynamic` or `static`, and a function that gives the model with some of its layers in int8.
+        `dynamic` or `static`, and a function that returns the model with some of its layers in int8.
     """
     if has_attention(model.graph):
         return "dynamic", lambda chosen: _dynamic(model, chosen)
@@ -54,7 +55,7 @@ def quantiser(
 
 
 def quantisable(layers: Sequence[OnnxLayer], model: onnx.ModelProto) -> list[OnnxLayer]:
-    """Return the layers that the model's way of quantising takes."""
+    """Return the layers that can be quantised in the way that `quantiser` chooses."""
     kinds = _DYNAMIC if has_attention(model.graph) else WEIGHTED
     return [layer for layer in layers if layer.op in kinds]
 
@@ -88,7 +89,7 @@ def _dynamic(model: onnx.ModelProto, layers: Sequence[OnnxLayer]) -> onnx.ModelP
             op_types_to_quantize=list(_DYNAMIC),
             per_channel=True,
             weight_type=QuantType.QInt8,
-            # a Gemm becomes a product and a sum, under another name
+            # onnxruntime splits a Gemm into a product and a sum, under another name.
             nodes_to_quantize=[name for layer in layers for name in (layer.nodes[0], f"{layer.nodes[0]}_MatMul")],
         )
         return _with_props(onnx.load(path), model)
@@ -108,15 +109,16 @@ def _ranges(model: onnx.ModelProto, pixels: Iterable[NDArray[Any]]) -> TensorsDa
 
 
 class _Calibrator(MinMaxCalibrater):  # type: ignore[misc]
-    """It forgets each layer's output as soon as the range is known.
+    """A calibrator that frees each layer's output as soon as its range is known.
 
-    onnxruntime's own keeps all of them until a run ends, and more from run to run: 900 MB for eight views of
-    EfficientNet-Lite0, where 100 will do.
+    onnxruntime's own keeps all outputs until a run ends, and an arena between runs: 900 MB for eight views of
+    EfficientNet-Lite0, where 100 MB are enough.
     """
 
     def create_inference_session(self) -> None:
         options = SessionOptions()
-        options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL  # each layer has its own output
+        # Fused layers would hide the outputs between them.
+        options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
         options.execution_order = ExecutionOrder.PRIORITY_BASED
         options.enable_cpu_mem_arena = False
         providers = ["CPUExecutionProvider"]
@@ -133,7 +135,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _with_props(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
-    """Give the model the metadata of the one it was made from, and no other; onnxruntime infers shapes by itself."""
+    """Copy metadata and producer of the source model, and drop inferred shapes, which onnxruntime infers itself."""
     del model.graph.value_info[:]
     onnx.helper.set_model_props(model, {item.key: item.value for item in source.metadata_props})
     model.producer_name, model.producer_version = source.producer_name, source.producer_version
@@ -142,7 +144,7 @@ def _with_props(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelPr
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the advice of onnxruntime's tools, given by the root logger, off the command's output."""
+    """Suppress the advice of onnxruntime's tools, which they log by the root logger."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Put the resize and the crop of the evaluation pipeline before a graph, for pictures of any size."""
+"""Prepend the resize and the crop of the evaluation pipeline to a graph, for pictures of any size."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _RESIZED = "camera.resized"
 
 
 def prepend_resize(model: onnx.ModelProto, image: ImageSpec) -> None:
-    """Let `model`, which takes resized pixels as N x H x W x 3 of float32, take uint8 of any height and width.
+    """Change the input of `model` from resized pixels (N x H x W x 3, float32) to uint8 of any height and width.
 
-    The rounding of sizes is that of `src.edge.preprocess`, in float64 as there.
+    Sizes are rounded as in `src.edge.preprocess`, in float64: a side that differs by one pixel shifts the crop.
     """
     graph = _Prelude()
     tall, wide = (math.floor(side / image.crop_pct) for side in image.size)
@@ -48,7 +48,7 @@ def prepend_resize(model: onnx.ModelProto, image: ImageSpec) -> None:
     whole = graph.whole(lengths)
     sides_of = [graph.add("Slice", [whole, graph.int64([i]), graph.int64([i + 1])]) for i in (0, 1)]
     taken = graph.add("Shape", [INPUT], start=1, end=2)
-    # Across, then down, each to whole grey levels: what Pillow does, and the network was trained on.
+    # Rows first, then columns, each rounded to whole levels, as Pillow did in training.
     for side in ([taken, sides_of[1]], sides_of):
         x = graph.resize(x, side, _MODES[image.interpolation])
     x = graph.add("Slice", [x, first, ends, graph.int64([2, 3])])
@@ -69,8 +69,8 @@ class _Prelude:
         return name
 
     def resize(self, x: str, lengths: list[str], mode: str) -> str:
-        """Resize N x 3 x H x W to whole grey levels."""
-        # All four sides, because onnxruntime 1.32 mistakes `axes` when it moves the transpose of an int8 graph.
+        """Resize N x 3 x H x W, rounded to whole levels."""
+        # Sizes of all four axes: onnxruntime 1.32 does not adapt `axes` when it moves a transpose.
         sides = self.add("Concat", [self.add("Shape", [INPUT], end=1), self.int64([3]), *lengths], axis=0)
         x = self.add(
             "Resize", [x, "", "", sides], mode=mode, antialias=1,
@@ -91,7 +91,7 @@ class _Prelude:
         return self.add("Cast", [value], to=TensorProto.DOUBLE)
 
     def whole(self, values: list[str]) -> str:
-        """Join numbers to one list of whole ones."""
+        """Concatenate numbers to one tensor of int64."""
         return self.add("Cast", [self.add("Concat", values, axis=0)], to=TensorProto.INT64)
 
     def prepend(self, model: onnx.ModelProto) -> None:

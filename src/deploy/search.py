@@ -1,4 +1,4 @@
-"""Find the int8 model that keeps its accuracy with the fewest layers left out."""
+"""Find the int8 model that keeps its accuracy with the fewest layers left in fp32."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Search:
     Attributes:
         way: `static` or `dynamic`, see `src.deploy.quantise`.
         layers: Number of layers that could be quantised; the head is not among them.
-        left_out: Names of those that stayed in fp32, the most sensitive first.
-        sensitivity: Mean |d logit| with that layer alone in int8, the most sensitive first; empty where none had to be
-            left out.
+        left_out: Names of those that stay in fp32, the most sensitive first.
+        sensitivity: Mean |d logit| with only that layer in int8, the most sensitive first; empty where no layer has
+            to stay in fp32.
         trials: Figures of every model that was tried.
     """
 
@@ -48,15 +48,15 @@ class Search:
 
 
 def find_int8(fp32: Path, pixels: Iterable[NDArray[Any]], judge: Callable[[bytes], Parity], path: Path) -> Search:
-    """Write the int8 model that passes `judge`, found by halving, or one that does not when none does.
+    """Write the int8 model with the fewest fp32 layers that passes `judge`, by bisection; if none passes, the last one.
 
-    Layers are chosen by accuracy alone. They are left out in the order of their sensitivity, measured on the pictures
-    that the ranges are measured on; `judge` has others.
+    Accuracy alone decides. Layers stay in fp32 in the order of their sensitivity, which is measured on calibration
+    pictures: those of `judge` must not choose the model that they judge.
 
     Args:
         fp32: The model.
-        pixels: Batches of its input, from training pictures; gone through anew each time.
-        judge: Gives the figures of a model; the accuracy decides.
+        pixels: Batches of its input from training pictures; iterated several times.
+        judge: Returns the figures of a model.
         path: The file to write.
 
     Raises:
@@ -78,6 +78,7 @@ def find_int8(fp32: Path, pixels: Iterable[NDArray[Any]], judge: Callable[[bytes
         log.info("int8 with %d of %d layers left out: %s", len(left_out), len(layers), _outcome(parity))
         return parity.passed
 
+    # Sensitivity costs a model for each layer, and most networks pass whole.
     ranked: list[OnnxLayer] = []
     sensitivity: dict[str, float] = {}
     if not holds(ranked):
@@ -90,13 +91,13 @@ def find_int8(fp32: Path, pixels: Iterable[NDArray[Any]], judge: Callable[[bytes
 
 
 def _fewest(ranked: list[OnnxLayer], holds: Callable[[Sequence[OnnxLayer]], bool]) -> list[OnnxLayer]:
-    """Return the shortest beginning of `ranked` that holds, and leave its file; at least one layer is quantised."""
+    """Return the shortest prefix of `ranked` that holds, and leave its file; at least one layer is quantised."""
     fails, enough, judged = 0, len(ranked), None
     while enough - fails > 1:
         judged = (fails + enough) // 2
         fails, enough = (fails, judged) if holds(ranked[:judged]) else (judged, enough)
     kept = ranked[: min(enough, len(ranked) - 1)]
-    if len(kept) != judged:  # the file is not theirs
+    if len(kept) != judged:  # the file is that of the last trial
         holds(kept)
     return kept
 
@@ -104,7 +105,7 @@ def _fewest(ranked: list[OnnxLayer], holds: Callable[[Sequence[OnnxLayer]], bool
 def _sensitivity(
     fp32: Path, layers: Sequence[OnnxLayer], quantise: Quantise, pixels: Iterable[NDArray[Any]], path: Path
 ) -> dict[str, float]:
-    """Return the mean |d logit| that each layer makes when it alone is in int8."""
+    """Return the mean |d logit| for each layer when only that layer is in int8."""
     pictures = [picture for batch in pixels for picture in batch]
     expected = run_each(open_session(fp32.read_bytes(), THREADS), pictures)[0]
     found = {}

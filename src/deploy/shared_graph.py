@@ -20,19 +20,19 @@ from .deploy_model import DeployModel
 from .graph import ExportOptions, finish, trace, wrap_model
 from .low_rank_branch import add_low_rank_branches
 
-FILE_VERSION = 1  # of the adapter files, by this project's own count
-_RANK = 4  # while the graph is traced: no other size of a network
+FILE_VERSION = 1  # of the adapter files, as numbered by this project
+_RANK = 4  # of the traced graph; its axes become dynamic
 
 
 class _Lines(nn.Module):
-    """A camera whose named parameters come as further inputs."""
+    """A deploy model whose named parameters are further inputs."""
 
     def __init__(self, camera: DeployModel, names: Sequence[str]) -> None:
         super().__init__()
         self.camera, self.names = camera, [f"model.{name}" for name in names]
 
     def forward(self, pixels: Tensor, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the camera's outputs with these values in place of its parameters."""
+        """Return the outputs with these values in place of its parameters."""
         outputs: tuple[Tensor, ...] = functional_call(
             self.camera, dict(zip(self.names, values, strict=True)), (pixels,)
         )
@@ -49,13 +49,13 @@ def export_base(
 ) -> None:
     """Write the base that `lines` share as one ONNX file; the same lines give the same bytes.
 
-    It takes pictures and gives outputs as the file of `export_onnx`. What a line learnt are further inputs with names
-    such as `blocks.0.conv.weight_adapter.A`; left out, they are zeros, the head's too. Ranks may differ from line to
-    line, and numbers of classes, where those of `lines` do.
+    Its pictures and outputs are those of `export_onnx`. What a line learnt are further inputs with names such as
+    `blocks.0.conv.weight_adapter.A`, which default to zeros, those of the head too. Ranks may differ between lines, and
+    numbers of classes where those of `lines` do.
 
     Args:
-        model: The model of any of the lines, adapters unmerged, on the CPU, in eval mode; its adapters are taken out.
-        lines: What each line learnt, and its task; kind and views they have in common.
+        model: The model of any line, adapters unmerged, on the CPU, in eval mode; its adapters are removed.
+        lines: What each line learnt, and its task; all have the same kind and views.
         image: The input's size and scale.
         path: The file to write; it appears complete or not at all.
         options: Profile and opset; `ExportOptions()` when None.
@@ -92,7 +92,7 @@ def write_line(line: Inputs, path: Path) -> None:
 
 
 def _class_axes(lines: Sequence[Inputs]) -> dict[str, dict[int, torch.export.Dim]]:
-    """Return the axes of the head's parameters along which the lines differ: there lie the classes."""
+    """Return the axes of the head's parameters whose size differs between lines: those of the classes."""
     classes = torch.export.Dim("classes")
     found = {}
     for name in lines[0].head:
@@ -102,7 +102,7 @@ def _class_axes(lines: Sequence[Inputs]) -> dict[str, dict[int, torch.export.Dim
 
 
 def _open_inputs(proto: onnx.ModelProto, names: Sequence[str], head: set[str]) -> None:
-    """Give every further input its zeros, and the factors any rank."""
+    """Give every further input zeros as default, and the factors a dynamic rank."""
     for item in proto.graph.input:
         if item.name not in names:
             continue
@@ -112,4 +112,4 @@ def _open_inputs(proto: onnx.ModelProto, names: Sequence[str], head: set[str]) -
             dims[int(key == "B")].dim_param = f"rank of {stem}"
         zeros = np.zeros([dim.dim_value or 1 for dim in dims], np.float32)
         proto.graph.initializer.append(numpy_helper.from_array(zeros, item.name))
-    del proto.graph.value_info[:]  # with the sizes of the trace
+    del proto.graph.value_info[:]  # shapes with the rank of the trace

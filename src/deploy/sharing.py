@@ -1,4 +1,4 @@
-"""Many lines on one base: export, compare line by line, and put the bundle in place only when every line passed."""
+"""Ship several lines on one base: export, compare line by line, and write the bundle if every line passes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Shared:
     """What the gate measured of a line.
 
     Attributes:
-        verdict: Against its trained model; the speed is against the file in which it is merged.
+        verdict: Against its trained model; the speed is relative to its merged file.
         adapter_bytes: Size of its `.onnx_adapter`.
-        merged_bytes: Size of the file in which it is merged.
+        merged_bytes: Size of its merged file.
     """
 
     verdict: Verdict
@@ -63,12 +63,12 @@ def ship_lines(
     provenance: dict[str, Any],
     sign: Signer | None = None,
 ) -> dict[str, Shared]:
-    """Export the base that all `lines` share and an adapter file for each, and replace `folder` when all passed.
+    """Export the base that all `lines` share and an adapter file for each, and replace `folder` if all pass.
 
-    A refused bundle leaves `folder` as it was, and its figures in `<folder>-refused/parity.json`.
+    A refused bundle leaves `folder` as it was, with its figures in `<folder>-refused/parity.json`.
 
     Args:
-        lines: The lines by name; all were trained on one base, for one kind of task with the same views.
+        lines: The lines by name; all are trained on one base, for one kind of task with the same views.
         image: How a picture becomes the network's input, for all.
         folder: The bundle's folder.
         options: Profile and opset.
@@ -79,8 +79,8 @@ def ship_lines(
         What the gate measured, by line.
 
     Raises:
-        ValueError: `folder` holds something else, a name cannot name files, a line learnt what cannot be shared, the
-            model cannot be exported, or a picture cannot be used.
+        ValueError: `folder` holds something else, a name is no file name, a line cannot share a base, the model cannot
+            be exported, or a picture cannot be used.
     """
     folder = folder.resolve()
     refusal = folder.with_name(f"{folder.name}-refused")
@@ -102,7 +102,7 @@ def ship_lines(
 
 
 def _require_ours(folder: Path) -> None:
-    """Refuse to replace what is no earlier result of the same kind, whole and alone in its folder."""
+    """Refuse to replace anything but an earlier shared bundle, complete and alone in its folder."""
     if folder.exists() and not is_empty(folder):
         try:
             manifest = Manifest.read(folder)
@@ -116,7 +116,7 @@ def _require_ours(folder: Path) -> None:
 
 
 def _require_names(lines: Mapping[str, Candidate]) -> None:
-    """Refuse names that could not name the files, on any disk."""
+    """Refuse names that are no file names on every file system."""
     for name in lines:
         if not _NAME.fullmatch(name):
             raise ValueError(f"a line's name is made of letters, digits, _ and -, not {name!r}")
@@ -127,7 +127,7 @@ def _require_names(lines: Mapping[str, Candidate]) -> None:
 def _export(
     lines: Mapping[str, Candidate], image: ImageSpec, folder: Path, options: ExportOptions, provenance: dict[str, Any]
 ) -> dict[str, tuple[Trial, dict[str, Outputs]]]:
-    """Write the base, an adapter file of every line, and the file in which it is merged, to compare with.
+    """Write the base, an adapter file of every line, and its merged file to compare with.
 
     Returns:
         By name of the line its trial, and the outputs of its trained model by split.
@@ -141,6 +141,7 @@ def _export(
         except ValueError as error:
             raise ValueError(f"{name}: {error}: export it by itself") from error
         trial = Trial(line, image, options, folder / f"{name}-merged.onnx", base, folder / adapter_file(name))
+        # The trained model runs now, so that no more than one model is in memory.
         stage = torch_stage("trained", model, image, line.task)
         splits = [line.deciding_split, *trial.other_splits()]
         trials[name] = trial, {split: trial.run([stage], split)[0] for split in splits}
@@ -163,7 +164,7 @@ def _compare(trial: Trial, expected: Mapping[str, Outputs]) -> Shared:
 
 
 def _summary(found: Mapping[str, Shared]) -> dict[str, Any]:
-    """Return what `parity.json` holds: the figures of a line that failed or is furthest off, then those of each."""
+    """Return what `parity.json` holds: the figures of the worst line, a failed one first, then those of each line."""
     parities = [line.verdict.parity for line in found.values()]
     worst = max(parities, key=lambda each: (not each.passed, each.max_abs_logit_diff / (each.logit_scale or 1.0)))
     reasons = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]

@@ -1,4 +1,4 @@
-"""From a trained model to its bundle: export, convert, compare, and put it in place only when it passed."""
+"""Ship one trained model: export, convert, compare, and write the bundle if it passes."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def ship(
     openvino: bool = False,
     sign: Signer | None = None,
 ) -> Verdict:
-    """Export a model, compare the file with the model as it was trained, and replace `<run>/edge` when it passed.
+    """Export a model, compare the file with the trained model, and replace `<run>/edge` if it passes.
 
-    A refused bundle leaves `<run>/edge` as it was, and its figures in `<run>/edge-refused-<precision>/parity.json`.
+    A refused bundle leaves `<run>/edge` as it was, with its figures in `<run>/edge-refused-<precision>/parity.json`.
 
     Args:
         candidate: The trained model.
@@ -53,11 +53,11 @@ def ship(
         precision: Number format to ship; one of `src.deploy.limits.PRECISIONS`.
         options: Profile and opset; `ExportOptions()` when None.
         budget: What int8 may cost and must bring; `Budget()` when None.
-        openvino: Whether OpenVINO must decide as the file does, too.
+        openvino: Whether the file must pass in OpenVINO too.
         sign: Signs the bundle, where it is to be signed.
 
     Returns:
-        What the gate measured; `passed` says which of the two happened.
+        What the gate measured; `passed` tells whether the bundle was replaced.
 
     Raises:
         ValueError: The precision is unknown, the model cannot be exported, or a picture cannot be used.
@@ -81,7 +81,7 @@ def ship(
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Batches of one picture, loaded when they are asked for: of a camera's size, many are large."""
+    """Batches of one picture, loaded lazily: many pictures of a camera do not fit in memory."""
 
     paths: Sequence[Path]
     load: Callable[[Path], NDArray[Any]]
@@ -91,7 +91,7 @@ class _Pictures:
 
 
 class _Conversion:
-    """The stages of one model from the trained network to the file in the precision that was asked for."""
+    """The stages of one model, from the trained network to the file in its precision."""
 
     def __init__(self, trial: Trial, openvino: bool) -> None:
         """Build the networks and write the fp32 file."""
@@ -100,15 +100,16 @@ class _Conversion:
         self._trained, self._merged = candidate.build(), candidate.merge(candidate.build())
         release_freed_memory()  # of building the networks
         export_onnx(self._merged, trial.image, candidate.task, trial.merged, trial.options, candidate.provenance)
-        gc.collect()  # the traced program refers to itself
+        gc.collect()  # the traced program has reference cycles
         release_freed_memory()
 
     def verdict(self) -> Verdict:
-        """Compare every stage, and convert the file to the precision that was asked for."""
+        """Compare every stage, and convert the file to its precision."""
         trial = self._trial
         first = trial.candidate.deciding_split
         stages, expected = self._base_stages(first)
         search = None
+        # A merge or an fp32 file that failed is refused before the long search for int8.
         if trial.precision == "fp32" or not all(stage.passed for stage in stages):
             trial.file = trial.merged
         else:
@@ -124,7 +125,7 @@ class _Conversion:
         return Verdict(trial.precision, shipped, also, trial.measure_speed(wanted), search)
 
     def _convert(self, split: str, expected: Outputs) -> Search | None:
-        """Write the file in the precision that was asked for."""
+        """Write the file in its precision; return the search of int8."""
         trial = self._trial
         if trial.precision == "fp16":
             write_model(to_fp16(onnx.load(trial.merged)), trial.file)
@@ -140,7 +141,7 @@ class _Conversion:
         )
 
     def _further(self, split: str, expected: Outputs) -> tuple[Parity, ...]:
-        """Return the figures of the file that ships: of another precision, and in another runtime."""
+        """Return the figures of the shipped file: in another precision than fp32, and in another runtime."""
         trial, stages = self._trial, []
         if trial.file != trial.merged:
             stages.append(trial.stage())
@@ -150,7 +151,7 @@ class _Conversion:
         return tuple(trial.judge(stage, split, expected) for stage in stages)
 
     def _base_stages(self, split: str) -> tuple[tuple[Parity, ...], Outputs]:
-        """Return the figures of the merged model and of the fp32 file, and the outputs of the trained model."""
+        """Return the figures of the merged model and the fp32 file, and the outputs of the trained model."""
         trial, task = self._trial, self._trial.candidate.task
         stages = [
             torch_stage("trained", self._trained, trial.image, task),

@@ -1,4 +1,4 @@
-"""How much faster one ONNX file is than another, on this machine, in this minute."""
+"""Measure how much faster one ONNX file is than another on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Speed:
     Attributes:
         fp32_ms: Shortest time of the fp32 file, in milliseconds.
         shipped_ms: Shortest time of the file that ships.
-        min_speedup: What `speedup` must reach; None where speed decides nothing.
+        min_speedup: Least `speedup` of a bundle that ships; None if speed does not decide.
         rounds: Number of times each was measured.
     """
 
@@ -33,11 +33,11 @@ class Speed:
 
     @property
     def speedup(self) -> float:
-        """Time of the fp32 file over that of the file that ships."""
+        """Time of the fp32 file divided by that of the shipped file."""
         return self.fp32_ms / self.shipped_ms
 
     def broken(self) -> list[str]:
-        """Return what is not reached, in a few words."""
+        """Return the limit that is not reached, in a few words."""
         if self.min_speedup is None or self.speedup >= self.min_speedup:
             return []
         return [f"{self.speedup:.2f} times as fast as fp32, {self.min_speedup:g} times wanted"]
@@ -54,14 +54,14 @@ def measure_speed(
     min_speedup: float | None,
     adapter: ActiveAdapter | None = None,
 ) -> Speed:
-    """Time two files in turn; the shortest of many, because other programs on the machine only ever add time.
+    """Time two files alternately; the minimum of many rounds counts, since other processes only add time.
 
     Args:
         fp32: The file to compare with.
-        shipped: The file that asks to be shipped.
+        shipped: The file to ship.
         pixels: One picture as the files take it, without the batch.
-        min_speedup: What the speed-up must reach, or None.
-        adapter: With what the second file decides, where it is the base of several lines.
+        min_speedup: Least speed-up, or None.
+        adapter: Adapter of the second file, where that is the base of several lines.
     """
     adapters = (None, adapter)
     sessions = [open_session(model, THREADS) for model in (fp32, shipped)]

@@ -1,4 +1,4 @@
-"""The stages from the trained model to the file that ships, each run on the same image files."""
+"""The stages from the trained model to the shipped file, each run on the same image files."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ..edge.session import Outputs, open_session, run_pictures
 from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
 
-BATCH, THREADS = 16, 2  # images that a file sees at once, each view of a picture being one
-SLICE = 2  # images that torch sees at once: it keeps what onnxruntime fuses
-PIXELS = 4_000_000  # of the pictures that a graph resizes at once: two of a Full-HD camera
+BATCH, THREADS = 16, 2  # images in one run of a file; each view of a picture counts
+SLICE = 2  # images in one run of torch, which needs more memory than onnxruntime
+PIXELS = 4_000_000  # in one run of a graph that resizes: two pictures of a Full-HD camera
 
 Pictures = Sequence[NDArray[Any]]
 
@@ -33,9 +33,9 @@ class Stage:
     """One stage.
 
     Attributes:
-        name: Such as `merged` or `int8`.
-        run: From pictures to the three outputs.
-        fit: What makes them of decoded ones.
+        name: Name, such as `merged` or `int8`.
+        run: Maps pictures to the three outputs.
+        fit: Maps decoded pictures to those that `run` takes.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Stage:
 
 
 def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -> Stage:
-    """Return the evaluation of a model in torch, on the CPU, in fp32 and eval mode."""
+    """Return a stage that runs a model in torch, on the CPU, in fp32 and eval mode."""
     assert not model.training
 
     def sliced(images: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -
             parts = (normalise(torch.from_numpy(np.stack(part)), image) for part in in_parts(pixels, len(task.views)))
             logits = torch.cat([average_views(sliced, images, task.views) for images in parts])
             probabilities, decision = find_kind(task.kind).interpret(logits, task)
-        release_freed_memory()  # its blocks are not those that onnxruntime takes
+        release_freed_memory()  # onnxruntime does not reuse torch's freed blocks
         return logits.numpy(), probabilities.numpy(), decision.numpy()
 
     return Stage(name, run)
@@ -64,13 +64,13 @@ def torch_stage(name: str, model: nn.Module, image: ImageSpec, task: TaskSpec) -
 def onnx_stage(
     name: str, model: bytes, profile: str = "u8", views: int = 1, adapter: ActiveAdapter | None = None
 ) -> Stage:
-    """Return an ONNX file's own outputs, from one picture alone and from several, as cameras run it both ways."""
+    """Return a stage that runs an ONNX file, on one picture alone and on batches, as cameras do both."""
     session = open_session(model, THREADS)
     release_freed_memory()
 
     def run(pixels: Pictures) -> Outputs:
         rest = [run_pictures(session, part, adapter) for part in in_parts(pixels[1:], views)]
-        # Last, as a run of another size gives back what those before it took: the next stage needs as much.
+        # The single picture last: a run of another size frees memory, which the next stage needs.
         return joined((run_pictures(session, pixels[:1], adapter), *rest))
 
     return Stage(name, run, FITS[profile])
@@ -88,11 +88,11 @@ def run_stages(stages: Sequence[Stage], paths: Sequence[Path], image: ImageSpec)
 
 
 def in_parts(pictures: Pictures, views: int) -> Iterator[Pictures]:
-    """Yield the pictures, a few at a time: at least two, so that a batch is seen, and no more than memory should hold.
+    """Yield the pictures in batches of at least two, limited by memory.
 
     Args:
         pictures: Any number, each as the network or the graph takes it.
-        views: How many images the network makes of each.
+        views: Number of views of each picture.
     """
     largest = max((picture.size // 3 for picture in pictures), default=1)
     size = max(2, min(BATCH // views, PIXELS // largest))
@@ -101,7 +101,7 @@ def in_parts(pictures: Pictures, views: int) -> Iterator[Pictures]:
 
 
 def _loaded(paths: Sequence[Path], image: ImageSpec, fits: Iterable[Fit]) -> Iterator[dict[Fit, list[NDArray[Any]]]]:
-    """Yield the pictures as the stages take them, `BATCH` at a time, or fewer where they are large."""
+    """Yield the pictures as the stages take them, `BATCH` at a time, or fewer if they are large."""
     held: dict[Fit, list[NDArray[Any]]] = {fit: [] for fit in fits}
     taken = pixels = 0
     for path in paths:
@@ -116,6 +116,6 @@ def _loaded(paths: Sequence[Path], image: ImageSpec, fits: Iterable[Fit]) -> Ite
 
 
 def joined(parts: Iterable[Outputs]) -> Outputs:
-    """Return the outputs of all parts as one."""
+    """Concatenate the outputs of all parts."""
     logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
     return logits, probabilities, decision

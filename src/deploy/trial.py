@@ -39,12 +39,12 @@ class Candidate:
     """A trained line that asks to be shipped, alone or beside others on one base.
 
     Attributes:
-        build: Gives its model as it was trained, adapters unmerged, on the CPU, in fp32 and eval mode.
+        build: Returns its trained model, adapters unmerged, on the CPU, in fp32 and eval mode.
         task: Classes and views.
         samples: Path and truth of the images to compare, by split; the first split decides, the others are measured
             and reported.
         provenance: Where it comes from, as JSON-ready values.
-        merge: Makes of what `build` gives the plain network that is exported.
+        merge: Turns a model of `build` into the plain network to export.
         calibration: Training images, for the activation ranges of int8.
     """
 
@@ -67,7 +67,7 @@ class Candidate:
 
 @dataclass
 class Trial:
-    """One candidate on its way through the gate.
+    """One candidate in the gate.
 
     Attributes:
         candidate: The line.
@@ -90,7 +90,7 @@ class Trial:
     budget: Budget = field(default_factory=Budget)
 
     def other_splits(self) -> list[str]:
-        """Return the splits that are measured beside the one that decides: those that a score can be taken of."""
+        """Return the splits that are reported beside the deciding one, without those that have no score."""
         _, *others = self.candidate.samples
         compared = [split for split in others if has_score(self.candidate.samples[split], self.candidate.task)]
         for split in others:
@@ -99,7 +99,7 @@ class Trial:
         return compared
 
     def stage(self, model: bytes | None = None) -> Stage:
-        """Return the outputs of the file, or of another one in its place."""
+        """Return a stage that runs the file, or `model` in its place."""
         content = self.file.read_bytes() if model is None else model
         views = len(self.candidate.task.views)
         return onnx_stage(self.precision, content, self.options.profile, views, self._active_adapter())
@@ -116,7 +116,7 @@ class Trial:
         return judge(samples, task, expected, found, stage.name, split, allowed)
 
     def measure_speed(self, min_speedup: float | None = None) -> Speed:
-        """Time the file against that of the merged network."""
+        """Time the file against the merged one."""
         picture = self.load(self.candidate.paths()[0])
         files = self.merged.read_bytes(), self.file.read_bytes()
         return measure_speed(*files, picture, min_speedup, self._active_adapter())
@@ -126,12 +126,12 @@ class Trial:
         return load(path, self.image, FITS[self.options.profile])
 
     def files(self, line: str) -> dict[str, bytes]:
-        """Return what a bundle holds for the line of this name beside the model, by name of the file."""
+        """Return the files of a bundle for the line of this name, beside the model, by name of the file."""
         held = {golden_file(line): self._golden().to_bytes()}
         return held if self.adapter is None else {adapter_file(line): self.adapter.read_bytes(), **held}
 
     def _golden(self) -> Golden:
-        """Choose the golden samples from the split that decides."""
+        """Choose the golden samples from the deciding split."""
         form = (self.precision, self.options.profile)
         return choose_golden(self.stage().run, self.candidate.paths(), self.image, self.candidate.task, *form)
 
@@ -148,7 +148,7 @@ def settle(
     refusal: Path,
     sign: Signer | None,
 ) -> None:
-    """Replace the bundle where the gate passed, else leave it and write the figures of the refusal.
+    """Replace the bundle if the gate passed, else leave it and write the figures of the refusal.
 
     Args:
         trials: The trial of every line by its name; all have the same file.
