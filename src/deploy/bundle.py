@@ -89,7 +89,6 @@ def write_bundle(
             write_bytes(new / name, content)
         write_json(new / PARITY, parity)
         write_text(new / README, _readme(manifest))
-        # Hashed as they lie on the disk, so that a fault in writing shows when the bundle is loaded.
         files = {path.name: sha256(path.read_bytes()) for path in sorted(new.iterdir())}
         write_json(new / MANIFEST, replace(manifest, files=files).to_dict())
         if sign is not None:

@@ -17,7 +17,8 @@ from .decisions import Samples, auroc, gate_score, judged, recall, targets_of
 from .limits import Limits
 
 WORST = 5
-FREE = 0.02  # where any difference of logits is allowed, a value counts as changed from this part of the scale on
+# Where any difference of logits is allowed, a value counts as changed from this part of the scale.
+FREE = 0.02
 FOLLOWS = 1e-3
 
 
@@ -114,7 +115,8 @@ def judge(
         raise ValueError("the model's logits are not finite, the training diverged: train with a lower learning rate")
     difference = np.abs(found[0] - expected[0])
     chances = np.abs(found[1] - expected[1]).max(initial=0.0)
-    if not chances <= difference.max() + FOLLOWS:  # a probability moves less than its logits, or it is not theirs
+    # Probabilities move less than their logits; otherwise they are not computed from them.
+    if not chances <= difference.max() + FOLLOWS:
         difference = np.full_like(difference, np.inf)
     kind, scale = find_kind(task.kind), float(np.abs(expected[0]).max())
     limits = replace(limits, accuracy_drop=max(limits.accuracy_drop, kind.gate_rounding))

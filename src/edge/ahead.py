@@ -1,4 +1,4 @@
-"""Read ahead: a thread fills a bounded queue while the caller works on what it took before."""
+"""Read ahead: a thread fills a bounded queue while the caller processes earlier items."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Item = TypeVar("Item")
 
 
 class ReadAhead(Generic[Item]):
-    """Run a generator in a thread of its own, a bounded number of items ahead.
+    """Run a generator in its own thread, a bounded number of items ahead.
 
-    What the generator raises is raised by `take`, after the items that came before it.
+    An exception of the generator is raised by `take`, after the items before it.
 
     Attributes:
         dropped: Items that were thrown away because the queue was full.
@@ -25,7 +25,7 @@ class ReadAhead(Generic[Item]):
         Args:
             items: What is read; closed by the thread.
             depth: Items that may wait.
-            drop: When the queue is full, throw the oldest item away instead of waiting for room.
+            drop: When the queue is full, drop the oldest item instead of waiting.
         """
         self.dropped = 0
         self._items, self._depth, self._drop = items, depth, drop
@@ -33,7 +33,7 @@ class ReadAhead(Generic[Item]):
         self._changed = Condition()
         self._ended = self._closed = False
         self._error: BaseException | None = None
-        # A daemon, because a camera that is silent can hold it for long after the caller has left.
+        # A daemon: a silent camera can block it long after the caller has left.
         self._thread = Thread(target=self._fill, daemon=True)
 
     def __enter__(self) -> Self:
@@ -71,7 +71,7 @@ class ReadAhead(Generic[Item]):
             for item in self._items:
                 if not self._put(item):
                     break
-        except BaseException as error:  # for the caller, whatever it is
+        except BaseException as error:  # raised again in the caller's thread
             self._error = error
         finally:
             self._items.close()

@@ -1,4 +1,4 @@
-"""Pictures with what was decided written above them."""
+"""Write pictures with their decision in a strip above them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Annotator:
             raise ValueError(f"annotate={folder} cannot be made ({error.strerror}): choose another folder") from error
 
     def write(self, decided: Decided) -> None:
-        """Write the picture as a JPEG, under its own name and `.jpg`; leave out and tell what cannot be written."""
+        """Write the picture as a JPEG, named as the original with `.jpg`; log a warning if that is impossible."""
         original, decision = decided.picture.original, decided.decision
         if original is None or decision is None:
             return
@@ -51,7 +51,7 @@ class Annotator:
             with named(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, encoded.getvalue())
-        except OSError as error:  # too large for a JPEG, too long a name, a full disk: the decision stands
+        except OSError as error:  # too large for a JPEG, a full disk, ...: the decision stands
             log.warning("no annotated copy of %s: %s", decided.picture.frame.path, error)
 
 

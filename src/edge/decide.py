@@ -1,4 +1,4 @@
-"""From a source to decisions: one thread reads and resizes the next pictures while the network runs."""
+"""Decide about the pictures of a source: a thread reads and resizes ahead while the network runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decide(
 ) -> Generator[Decided, None, None]:
     """Yield the decision about every picture of a source, in its order, with few pictures in memory at a time.
 
-    `ms` is the time to read and resize the picture, and its equal part of the network's run.
+    `ms` is the time to read and resize the picture, plus its equal share of the network's run.
 
     Args:
         runtime: The bundle that decides.
@@ -67,7 +67,7 @@ def _run(runtime: Runtime, batch: list[Prepared]) -> list[Decided]:
     try:
         decisions = iter(runtime.decide(good) if good else ())
     except ImageError as error:
-        if len(batch) > 1:  # only those are left out that cannot be decided
+        if len(batch) > 1:  # one by one, so that only the broken ones are left out
             return [decided for picture in batch for decided in _run(runtime, [picture])]
         broken = replace(batch[0], pixels=None, error=f"{batch[0].frame.path}: {error}")
         return [Decided(broken, None, broken.ms)]

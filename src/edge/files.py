@@ -1,4 +1,4 @@
-"""Read the files of a bundle, and say of one that cannot be read what is the matter with it."""
+"""Read the files of a bundle, with errors that say why one cannot be read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _KINDS = {
 
 
 def read_file(path: Path) -> bytes:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Raises:
-        FileNotFoundError: It is missing, which means something else for every file.
-        ValueError: It cannot be read, or something that is no file has its name; a pipe is never waited for.
+        FileNotFoundError: It is missing; what that means is up to the caller.
+        ValueError: It cannot be read, or it is no regular file: reading a pipe could block for ever.
     """
     try:
         kind = stat.S_IFMT(path.stat().st_mode)

@@ -25,18 +25,19 @@ _RAW = "raw pixels of a camera: convert it to RGB first"
 _UNSCALED = "levels without a fixed white: save it with 8 or 16 bits"
 _HEIF = f"HEIF: {install_line('heif')}, or save it as JPEG"
 _ODD = "no format that Graft reads: save it as PNG"
-# What Pillow itself calls an image, by its MIME type, and two that it gives none. Of the others some start programs
-# (EPS) or open what is inside them (IPTC), some drop the scale of their levels (FITS), and some share their suffix with
-# files that are no pictures (GBR, PCD).
+# Formats with an image MIME type in Pillow, and two without. Of the others some start programs
+# (EPS) or open embedded files (IPTC), some lose the scale of their levels (FITS), and some share
+# their suffix with files that are no pictures (GBR, PCD).
 _FIRST = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-_LAX = "TGA"  # it has no mark of its own, so that nearly any bytes may be one: tried last
+_LAX = "TGA"  # it has no magic bytes, so that nearly any bytes may be one: tried last
 _BY_SUFFIX = Image.registered_extensions()
 _IMAGES = {form for form in Image.OPEN if Image.MIME.get(form, "").startswith("image/") or form in ("DDS", "QOI")}
 _NO_IMAGES = {"BUFR", "GBR", "GRIB", "HDF5", "IPTC", "MPEG", "PALM", "PCD", "PDF"}
 
 FORMATS = (*_FIRST, *sorted(_IMAGES - {*_FIRST, _LAX}), _LAX)
 IMAGE_SUFFIXES = tuple(
-    sorted(suffix for suffix, form in _BY_SUFFIX.items() if form in (*FORMATS, "MPO"))  # a JPEG to Pillow
+    # MPO is a JPEG with further pictures, and Pillow opens it as one.
+    sorted(suffix for suffix, form in _BY_SUFFIX.items() if form in (*FORMATS, "MPO"))
 )
 _PREFERRED = {"JPEG": ".jpg", "TIFF": ".tif", "PPM": ".ppm", "JPEG2000": ".jp2"}
 _UNREAD = {
@@ -55,7 +56,7 @@ _UNREAD = {
     ),
 }
 _PHOTOMETRIC, _CFA, _DNG_VERSION = 262, 32803, 50706  # tags of TIFF, and a value of the first
-_MARKS = (  # place and bytes of formats that Pillow does not read by itself
+_MARKS = (  # offset and magic bytes of formats that Pillow alone does not read
     *((4, b"ftyp" + brand, _HEIF) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")),
     (4, b"ftypavif", _UNREAD[".avif"]),
     (4, b"ftypcrx ", _RAW),
@@ -73,15 +74,15 @@ _MARKS = (  # place and bytes of formats that Pillow does not read by itself
 
 
 def is_picture(name: str) -> bool:
-    """Tell whether a file's name is that of a picture that can be read."""
+    """Return whether a file name is that of a readable picture, and not hidden."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def open_picture(source: str | bytes, name: str = "") -> ImageFile.ImageFile:
     """Open a picture in one of `FORMATS`; the pixels are not read yet.
 
-    Its first bytes say what it is, whatever its name. A TGA has none that do, so that a broken file could pass for one:
-    it needs the suffix of one, or, in memory, the mark that newer ones end in.
+    The first bytes decide the format, whatever the name. A TGA has no magic bytes, so that a broken file could pass for
+    one: it needs the suffix, or, in memory, the footer of newer TGA files.
 
     Args:
         source: Path of the file, or its bytes.
@@ -101,7 +102,8 @@ def jpeg2000_bits(image: ImageFile.ImageFile) -> int:
     assert image.fp is not None
     image.fp.seek(0)
     head = image.fp.read(2**20)
-    place = head.find(b"\xff\x4f\xff\x51") + 42  # behind the mark of the codestream, the sizes and the channels
+    # Behind the marker of the codestream, the sizes and the number of channels.
+    place = head.find(b"\xff\x4f\xff\x51") + 42
     return (head[place] & 0x7F) + 1 if 42 <= place < len(head) else 16
 
 
@@ -131,12 +133,12 @@ def why_unread(path: str | os.PathLike[str]) -> str | None:
 
 
 def unread_kind(head: bytes) -> str | None:
-    """Return what the first 16 bytes of a file that cannot be read say that it is, and what to do about it."""
+    """Return the format of an unreadable file by its first 16 bytes, and what to do about it."""
     return next((reason for place, mark, reason in _MARKS if head[place:].startswith(mark)), None)
 
 
 def _misnamed(file: IO[bytes]) -> str | None:
-    for form in FORMATS[:-1]:  # what has no mark of its own is told by its name alone
+    for form in FORMATS[:-1]:  # TGA has no magic bytes
         factory, accept = Image.OPEN[form]
         file.seek(0)
         with (
@@ -151,9 +153,9 @@ def _misnamed(file: IO[bytes]) -> str | None:
 
 
 def is_bayer(source: str | Path | bytes) -> bool:
-    """Tell whether a file is a TIFF of colour filter array pixels, or a DNG.
+    """Return whether a file is a TIFF of Bayer (colour filter array) pixels, or a DNG.
 
-    Pillow refuses the one as unknown, and of the other it would give the preview.
+    Pillow refuses the former as unknown, and returns the preview of the latter.
 
     Args:
         source: Path of the file, or its bytes.
@@ -167,5 +169,5 @@ def is_bayer(source: str | Path | bytes) -> bool:
             file.seek(tags.next)
             tags.load(file)
             return tags.get(_PHOTOMETRIC) == _CFA or _DNG_VERSION in tags
-    except Exception:  # whatever is no TIFF, or a broken one, is for others to name
+    except Exception:  # no TIFF, or a broken one, of which other errors tell
         return False

@@ -1,4 +1,4 @@
-"""A picture on its way from where it comes to its decision."""
+"""Pictures of a source, before and after they are read."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Frame:
     """One picture of a source, not read yet.
 
     Attributes:
-        path: What its line calls it: the file, or the address of the camera.
-        name: A name that no other picture of the source has; may hold folders.
-        read: Gives the pixels (H x W x 3, uint8, RGB) for a bit depth, or raises `ImageError`.
-        facts: What the source knows of it, such as `frame` and `seconds`; goes into its line.
+        path: The file, or the address of the camera, as in its output line.
+        name: A name that is unique in the source; may contain folders.
+        read: Returns the pixels (H x W x 3, uint8, RGB) for a bit depth, or raises `ImageError`.
+        facts: Facts of the source about it, such as `frame` and `seconds`, for its output line.
     """
 
     path: str
@@ -36,7 +36,7 @@ class Source(ABC):
     """Where pictures come from.
 
     Attributes:
-        live: The pictures come in their own time, so none waits for others to fill a batch.
+        live: The pictures come in real time, so none waits for a full batch.
         facts: The keys of every frame's facts.
     """
 
@@ -52,15 +52,15 @@ class Source(ABC):
         """
 
     def left_out(self) -> str:
-        """Say behind the counts of a run what is there and is not looked at; nothing where all of it is."""
+        """Return what was skipped, in words, for the end of a run; empty if nothing was."""
         return ""
 
     def reads(self, path: Path) -> bool:
-        """Tell whether a file is one of the source's own."""
+        """Return whether a file is one of the source's pictures."""
         return False
 
     def holds(self, folder: Path) -> bool:
-        """Tell whether a picture written into `folder` could replace one of the source, or be taken for one."""
+        """Return whether a picture written into `folder` could replace one of the source, or be read as one."""
         return False
 
 
@@ -70,7 +70,7 @@ class Prepared:
 
     Attributes:
         frame: Where it is from.
-        ms: What reading and resizing it took, in milliseconds.
+        ms: Time to read and resize it, in milliseconds.
         pixels: The network's input; None when the picture is broken.
         original: The picture before the resize, where it is kept.
         error: Why it is broken.
@@ -84,7 +84,7 @@ class Prepared:
 
 
 def prepare(frame: Frame, fit: Callable[[Pixels], NDArray[Any]], bit_depth: int, keep_original: bool) -> Prepared:
-    """Read a picture and bring it to the network's input by `fit`."""
+    """Read a picture and convert it to the network's input by `fit`."""
     begin = time.perf_counter()
     pixels: NDArray[Any] | None = None
     original: Pixels | None = None

@@ -1,4 +1,4 @@
-"""Inputs with the outputs that a bundle must give for them: it tests itself before it serves."""
+"""Golden samples: inputs and outputs by which a bundle tests itself before it serves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GOLDEN = "golden.npz"
-_OLDEST = (1980, 1, 1, 0, 0, 0)  # a zip names a time, and the same arrays shall give the same bytes
+_OLDEST = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal arrays give equal zip files
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +20,10 @@ class Golden:
     """What `golden.npz` holds.
 
     Attributes:
-        inputs: What the network takes, each without the batch.
-        outputs: What it gave for each at its export: logits, probabilities and decision, the inputs first.
-        tolerance: What logits, probabilities and values may differ on another machine, as a part of the largest one or
-            of 1, whichever is more; another decision may not.
+        inputs: Inputs of the network, without the batch axis.
+        outputs: Its outputs at the export: logits, probabilities and decision; the first axis is that of the inputs.
+        tolerance: Allowed difference of logits, probabilities and values on another machine, relative to the largest
+            one or to 1, whichever is larger; decisions must be equal.
     """
 
     inputs: Sequence[NDArray[Any]]
@@ -45,10 +45,10 @@ class Golden:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what `to_bytes` gave; nothing in it is ever run.
+        """Read the result of `to_bytes`, without unpickling.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: It is no such file.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as held:

@@ -1,4 +1,4 @@
-"""What `input` may be: a file, a folder, a pattern, a folder that is watched, a video or a camera."""
+"""Find the source that `input` names: a file, a folder, a pattern, a watched folder, a video or a camera."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .watch import Watch
 
 @dataclass(frozen=True)
 class Pictures(Source):
-    """Files that are there.
+    """Existing files.
 
     Attributes:
         paths: The files.
-        folder: The folder they were searched in, if they were.
-        unread: What else was found there and is not read.
+        folder: The searched folder, if there was one.
+        unread: Files that were found there and are not read.
     """
 
     paths: tuple[Path, ...]
@@ -39,15 +39,15 @@ class Pictures(Source):
             yield Frame(str(path), os.path.relpath(path, root), partial(self.unread.decode, path))
 
     def left_out(self) -> str:
-        """Say what is skipped, and how many further pages there are."""
+        """Return what is skipped, and how many further pages there are, in words."""
         return str(self.unread)
 
     def reads(self, path: Path) -> bool:
-        """Tell whether a file is one of them."""
+        """Return whether a file is one of them."""
         return path.resolve() in {own.resolve() for own in self.paths}
 
     def holds(self, folder: Path) -> bool:
-        """Tell whether `folder` has one of the files below it, or lies below the searched folder."""
+        """Return whether `folder` contains one of the files, or lies in the searched folder."""
         folder = folder.resolve()
         return any(path.resolve().is_relative_to(folder) for path in self.paths) or (
             self.folder is not None and folder.is_relative_to(self.folder.resolve())
@@ -55,13 +55,13 @@ class Pictures(Source):
 
 
 def find_source(source: str, watch: bool = False, idle: float | None = None, retries: int = 8) -> Source:
-    """Return where the pictures that `source` means come from.
+    """Return the source that `source` names.
 
     Args:
         source: What `find_images` takes, a video file, the address of a stream, or a camera such as `/dev/video0`.
-        watch: Go on with the pictures that come into the folder `source`.
-        idle: Seconds without a new picture after which the watch ends; None never.
-        retries: How often in a row a lost camera is opened again.
+        watch: Continue with pictures that appear in the folder `source`.
+        idle: Seconds without a new picture after which the watch ends; None for never.
+        retries: Consecutive attempts to reopen a lost camera.
 
     Raises:
         ValueError: It is not there, there is no picture in it, or it is watched and no folder, or `idle` is given
@@ -84,7 +84,7 @@ def find_source(source: str, watch: bool = False, idle: float | None = None, ret
 
 
 def find_images(source: str) -> list[Path]:
-    """Return the pictures that `source` means, sorted.
+    """Return the pictures that `source` names, sorted.
 
     Args:
         source: A file (taken as it is), a folder (searched with all folders below it, see `walk`), or a glob pattern,
@@ -98,7 +98,7 @@ def find_images(source: str) -> list[Path]:
 
 
 def _require_named(source: str) -> None:
-    """Refuse an empty name, which would mean the folder that the command happens to run in.
+    """Refuse an empty name, which would be the current folder.
 
     Raises:
         ValueError: It is one.
@@ -134,7 +134,7 @@ def _skips(found: Found) -> list[tuple[Path, str]]:
 
 
 def _matching(pattern: str) -> Found:
-    """Find the files that a pattern matches; its first `**` is walked, as links below it may lead in circles."""
+    """Find the files that a pattern matches; the first `**` is walked, as links below it may form cycles."""
     found = Found()
     before, deep, rest = _parted(pattern)
     for match in sorted(map(Path, glob.glob(before))):
@@ -149,7 +149,7 @@ def _matching(pattern: str) -> Found:
 
 
 def _parted(pattern: str) -> tuple[str, bool, list[str]]:
-    """Return what stands before the first `**`, whether there is one, and the parts from it on."""
+    """Return the part before the first `**`, whether there is one, and the parts from it on."""
     parts = pattern.replace(os.sep, "/").split("/")
     if "**" not in parts:
         return pattern, False, []

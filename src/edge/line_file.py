@@ -1,4 +1,4 @@
-"""Whole lines at the end of a file, or none."""
+"""Append lines to a file, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _CHUNK = 2**16
 
 
 class LineFile:
-    """Lines at the end of an open file: when one cannot be written whole, nothing of it stays."""
+    """Append lines to an open file: if one cannot be written whole, nothing of it stays."""
 
     def __init__(self, descriptor: int, name: str | Path) -> None:
-        """Bind the file.
+        """Wrap the file.
 
         Args:
             descriptor: An open file, pipe or device; not closed here.
-            name: What an error calls it.
+            name: Its name in errors.
         """
         self._descriptor, self._name = descriptor, name
 
@@ -36,14 +36,15 @@ class LineFile:
                 rest = content
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
-            except BaseException:  # Ctrl-C, too
+            except BaseException:  # Ctrl-C too
+                # Only a part of our own line is cut: another process may have written behind it.
                 if 0 < os.fstat(self._descriptor).st_size - before < len(content):
                     os.ftruncate(self._descriptor, before)
                     os.lseek(self._descriptor, 0, os.SEEK_END)
                 raise
 
     def sync(self) -> None:
-        """Bring what was written to the disk.
+        """Flush what was written to the disk.
 
         Raises:
             WriteError: It cannot be.
@@ -53,7 +54,7 @@ class LineFile:
 
 
 def cut_half_line(path: Path) -> None:
-    """Take away what stands behind the last line end: a power failure may leave half a line."""
+    """Remove what follows the last line end: a power failure may leave half a line."""
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
         while end:

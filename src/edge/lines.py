@@ -1,4 +1,4 @@
-"""The files of one line in a bundle, and its adapter beside a base that many lines share."""
+"""The files of one line in a bundle, and its adapter for a base that several lines share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ADAPTER_SUFFIX, GOLDEN_SUFFIX = ".onnx_adapter", ".npz"
 
 
 def adapter_file(line: str) -> str:
-    """Return the name of the adapter of one of several lines."""
+    """Return the file name of the adapter of one of several lines."""
     return f"{line}{ADAPTER_SUFFIX}"
 
 
 def golden_file(line: str) -> str:
-    """Return the name of the golden samples of a line; those of an only one have a name of their own."""
+    """Return the file name of the golden samples of a line."""
     return GOLDEN if line == SOLE else f"{line}{GOLDEN_SUFFIX}"
 
 
@@ -29,19 +29,19 @@ class ActiveAdapter:
     """An `.onnx_adapter` in memory.
 
     Attributes:
-        held: What the options of a run of the base name, to decide with it; they only point to it.
+        held: The adapter for the options of a run; they hold only a pointer to it.
     """
 
     def __init__(self, content: bytes) -> None:
         """Load the file's content.
 
         Raises:
-            ValueError: This onnxruntime knows no adapters, or not this one.
+            ValueError: This onnxruntime has no adapters, or cannot read this one.
         """
         if not hasattr(onnxruntime, "LoraAdapter"):
             raise ValueError(f"onnxruntime {onnxruntime.__version__} knows no adapters: install 1.20 or newer")
         self.held = onnxruntime.LoraAdapter()
-        # it maps a file: one of its own, which nobody else can change or cut under it
+        # onnxruntime maps the file, so it gets a private copy that nobody can change under it.
         with _private_file(content) as file:
             try:
                 self.held.Load(str(file))
@@ -51,7 +51,7 @@ class ActiveAdapter:
 
 @contextmanager
 def _private_file(content: bytes) -> Iterator[Path]:
-    """Write a file of one's own, in the system's folder for temporary ones.
+    """Write a private temporary file.
 
     Raises:
         ValueError: It cannot be written there.

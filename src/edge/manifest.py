@@ -1,4 +1,4 @@
-"""The bundle's manifest: what the ONNX file expects, what its outputs mean, and the hash that proves its bytes."""
+"""The bundle's manifest: inputs and outputs of the ONNX file, and the hashes of all files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .signature import SIGNATURE, require_signature
 
 FORMAT = 2
 MODEL, MANIFEST = "model.onnx", "manifest.json"
-SOLE = ""  # name of a bundle's only line, whose model decides without an adapter
+SOLE = ""  # name of the line in a bundle of one line, whose model needs no adapter
 _KEYS = ("files", "image", "task", "precision", "profile", "provenance", "parity", "lines", "format")
 
 
 class _NewerError(ValueError):
-    """A later version of Graft wrote the manifest."""
+    """The manifest is from a later version of Graft."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Line:
     Attributes:
         task: What the outputs mean for it.
         provenance: Where its adapter comes from.
-        parity: The gate's figures, those of the split that decided.
+        parity: The gate's figures on the deciding split.
     """
 
     task: TaskSpec
@@ -48,9 +48,9 @@ class Manifest:
         image: How a picture becomes the network's input.
         lines: The lines that share the model, by name; a bundle of one line holds it as `SOLE`.
         precision: Number format of the weights, such as `fp32`.
-        profile: What the network takes; one of `src.edge.profile.PROFILES`.
+        profile: Input of the network; one of `src.edge.profile.PROFILES`.
         provenance: Where the bundle comes from: adapter, base, versions, date.
-        parity: The gate's figures, those of the split that decided; of several lines, the worst.
+        parity: The gate's figures on the deciding split; of several lines, those of the worst.
         format: Version of this file's layout.
     """
 
@@ -82,7 +82,7 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as JSON-ready values, with the hash of them all.
 
-        The task of an only line stands beside no `lines`, so that every version of this format can read it.
+        A bundle of one line has its task at the top level and no `lines`, as all versions of this format have.
         """
         values = asdict(self)  # tuples are lists to JSON
         sole = values["lines"].pop(SOLE, None)
@@ -160,7 +160,7 @@ class Manifest:
 
 
 def find_bundle(path: str | Path) -> Path:
-    """Return the bundle's folder that `path` means.
+    """Return the folder of the bundle that `path` names.
 
     Args:
         path: The bundle, its `model.onnx`, or a run folder (or a link to one) that holds the bundle as `edge`.

@@ -39,7 +39,7 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture and what only its file tells.
+    """A decoded picture, with facts that only its file holds.
 
     Attributes:
         pixels: H x W x 3, uint8, RGB, writable.
@@ -154,7 +154,8 @@ def scale_grey(grey: NDArray[Any], bit_depth: int = 16) -> Pixels:
             f"its brightest pixel is {brightest}, and white is {white} at {bit_depth} bits: "
             f"set data.bit_depth to {brightest.bit_length()} or more"
         )
-    levels = (grey.astype(np.uint32) * 510 + white) // (2 * white)  # white is odd, so no level lies between two
+    # Rounded half up without a float; white is odd, so that no level lies half way.
+    levels = (grey.astype(np.uint32) * 510 + white) // (2 * white)
     return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
 
 
@@ -171,7 +172,8 @@ def _reason(error: Exception) -> str:
         return f"more than {MAX_PIXELS // 1_000_000} megapixels: crop it or scale it down first"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if not isinstance(error, (OSError, ImageError, MemoryError)):  # a decoder stumbled, and says it in Python's words
+    # Other errors come from inside a decoder, and mean nothing to a user.
+    if not isinstance(error, (OSError, ImageError, MemoryError)):
         return _NO_IMAGE
     return " ".join(str(error).split()) or type(error).__name__
 

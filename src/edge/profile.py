@@ -1,4 +1,4 @@
-"""What a bundle's network takes, and how the camera's picture becomes that."""
+"""Profiles: the input of a bundle's network, and how a decoded picture is converted to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Fit = Callable[[Pixels, ImageSpec], NDArray[Any]]
 
 
 def normalised(pixels: Pixels, image: ImageSpec) -> NDArray[np.float32]:
-    """Resize a picture and bring it to the scale that the backbone was trained on.
+    """Resize and normalise a picture.
 
     Returns:
         Channels x H x W, float32: (x / 255 - mean) / std; of one channel the grey (ITU-R BT.601).
@@ -29,7 +29,7 @@ def normalised(pixels: Pixels, image: ImageSpec) -> NDArray[np.float32]:
 
 
 def as_taken(pixels: Pixels, image: ImageSpec) -> Pixels:
-    """Return the picture as it is: the graph resizes it.
+    """Return the picture unchanged: the graph resizes it.
 
     Raises:
         ImageError: As `require_picture`.

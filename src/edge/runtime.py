@@ -1,4 +1,4 @@
-"""A bundle that decides: onnxruntime on the CPU, with the pixels and the names of the bundle itself."""
+"""Run a bundle: onnxruntime on the CPU, with preprocessing and class names from the bundle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .profile import FITS
 from .session import THREADS, Outputs, open_session, read_specs, run_each, run_pictures
 
 _OF_LINES = (ADAPTER_SUFFIX, GOLDEN_SUFFIX)
-_LIKE = 2**23  # bytes of decoded pixels by which two pictures may always differ
+_LIKE = 2**23  # bytes of pixels by which two pictures may differ before memory is freed
 
 
 class Runtime:
@@ -34,7 +34,7 @@ class Runtime:
     """
 
     def __init__(self, bundle: str | Path, threads: int = THREADS, verify: str | Path | None = None) -> None:
-        """Check every file of the bundle, load its model, and let it decide about its golden inputs.
+        """Check every file of the bundle, load its model, and test it by its golden samples.
 
         Args:
             bundle: The bundle's folder, its `model.onnx`, or a run folder (or a link to one) that holds `edge`.
@@ -43,7 +43,7 @@ class Runtime:
 
         Raises:
             ValueError: There is no bundle, it was changed after its export, it is of another version, it is not signed
-                as `verify` asks, or this machine does not give the outputs that the export gave.
+                as `verify` asks, or its golden samples give other outputs on this machine.
         """
         folder = find_bundle(bundle)
         manifest = Manifest.read(folder, verify)
@@ -74,13 +74,13 @@ class Runtime:
         return self._require_line()
 
     def line(self, name: str) -> Runtime:
-        """Return the runtime of one line, tested when it is first asked for; all lines share one base in memory.
+        """Return the runtime of one line, tested at the first call; all lines share one base in memory.
 
         Args:
             name: One of `lines`.
 
         Raises:
-            ValueError: There is no such line, or its files were changed, or it fails its test as a bundle would.
+            ValueError: There is no such line, its files were changed, or its golden samples give other outputs.
         """
         if name not in self.lines:
             known = f"holds the lines {', '.join(self.lines)}" if self.lines else "is of one line: leave out adapter="
@@ -101,7 +101,7 @@ class Runtime:
         Args:
             pictures: Arrays of any size, H x W x 3, uint8, RGB, or H x W, uint16, grey; `image` says how they are
                 resized, and what white is in the grey ones.
-            adapter: The line that decides, of a bundle of several; see `line`.
+            adapter: The line that decides, in a bundle of several; see `line`.
 
         Returns:
             One decision for each picture, or a `Measurement` where a value is what was learnt.
@@ -133,10 +133,10 @@ class Runtime:
         """Return a decoded picture (H x W x 3, uint8, RGB) as the network takes it, for `decide`.
 
         Raises:
-            ImageError: It is no picture, or the network has no place for its size.
+            ImageError: It is no picture, or of a size that the network does not take.
         """
         fitted = self._checked(self._fit(pixels, self.image))
-        if self._largest.is_passed(pixels.nbytes):  # what decoding and resizing have left
+        if self._largest.is_passed(pixels.nbytes):  # frees what decoding and resizing left
             release_freed_memory()
         return fitted
 
@@ -150,7 +150,7 @@ class Runtime:
             One decision for each picture.
 
         Raises:
-            ImageError: The network gives no finite numbers for a picture: no decision is better than a wrong one.
+            ImageError: Logits are not finite: no decision is better than a wrong one.
         """
         if not len(batch):
             return []
@@ -177,7 +177,7 @@ class Runtime:
         return self._manifest.task if self._task is None else self._task
 
     def _test_itself(self, line: str) -> None:
-        """Give the outputs of the export for a line's golden samples, or do not serve."""
+        """Compare the outputs for a line's golden samples with those of the export."""
         name = golden_file(line)
         golden = Golden.from_bytes(self._content(name))
         try:
@@ -187,13 +187,13 @@ class Runtime:
         golden.check(found)
 
     def _content(self, name: str) -> bytes:
-        """Return a file of the bundle as it was checked at the start."""
+        """Return a file of the bundle, as it was read and checked at the start."""
         if name not in self._files:
             raise ValueError(f"the bundle has no {name}: export the model again")
         return self._files[name]
 
     def _checked(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """Refuse a picture that the network has no place for: profile `u8-matmul` is bound to one camera."""
+        """Refuse a picture of another size than the network takes: profile `u8-matmul` is bound to one camera."""
         wanted = self._session.get_inputs()[0].shape[1:]
         if any(isinstance(side, int) and side != given for side, given in zip(wanted, picture.shape, strict=True)):
             raise ImageError(
@@ -202,5 +202,6 @@ class Runtime:
         return picture
 
     def _rgb(self, picture: NDArray[Any]) -> Pixels:
-        grey = picture.dtype.kind == "u" and picture.itemsize == 2 and picture.ndim == 2  # in any byte order
+        # By size, not by dtype: cameras deliver either byte order.
+        grey = picture.dtype.kind == "u" and picture.itemsize == 2 and picture.ndim == 2
         return scale_grey(picture, self.image.bit_depth) if grey else picture

@@ -1,4 +1,4 @@
-"""A loaded ONNX model of Graft: its inputs and outputs by name, and what it says of itself."""
+"""Load and run an ONNX model of Graft, and read the specs in its metadata."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ EXTERNAL = "session.model_external_initializers_file_folder_path"
 
 _SHRINK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
 _HAS_ARENA = sys.maxsize > 2**32  # onnxruntime has none on 32 bits, and would refuse to shrink it
-_LIKE = 2**20  # bytes of input by which two runs may always differ, and what a picture in the network counts for
+# Bytes of input by which two runs may differ before memory is freed; each picture counts as
+# much for its activations.
+_LIKE = 2**20
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
 
 
 class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
-    """A loaded model that keeps no memory for pictures of a size that has gone by.
+    """A loaded model that frees the memory of earlier runs when the size of its input changes.
 
-    onnxruntime keeps what its largest run took, and to give it back costs about as much as a run. So a run of another
-    size than those before it gives everything back, and runs of one size keep what they need.
+    onnxruntime keeps the memory of its largest run, and freeing it costs about as much as a run. So runs of one size
+    keep their memory, and a run of another size frees it.
     """
 
     def __init__(self, model: bytes, options: onnxruntime.SessionOptions) -> None:
         """Load the model on the CPU; `model` is not kept."""
         super().__init__(model, options, providers=["CPUExecutionProvider"])
-        self._model_bytes = None  # it would hold them for as long as it lives, to change providers
+        self._model_bytes = None  # onnxruntime keeps a copy for a change of providers
         self._largest = Watermark(_LIKE)
 
     def run_batch(self, batch: NDArray[Any], adapter: ActiveAdapter | None = None) -> dict[str, NDArray[Any]]:
@@ -95,10 +97,11 @@ def load_model(model: bytes, threads: int) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _bounded(threads)
     options.log_severity_level = 3
-    options.enable_mem_pattern = False  # one is kept for every size of picture, and saves no time
+    options.enable_mem_pattern = False  # one for each size of picture would be kept, for no gain
     # A camera shares its cores: waiting threads must not burn them.
     options.add_session_config_entry(SPINNING, "0")
-    options.add_session_config_entry(EXTERNAL, os.path.join(os.devnull, "nowhere"))  # all weights are in the file
+    # All weights are in the file: a manipulated one must not read others.
+    options.add_session_config_entry(EXTERNAL, os.path.join(os.devnull, "nowhere"))
     try:
         return Session(model, options)
     except Exception as error:  # onnxruntime's own exceptions share no public base class
@@ -106,7 +109,7 @@ def load_model(model: bytes, threads: int) -> Session:
 
 
 def _bounded(threads: int) -> int:
-    """Return the threads that have a core of their own: more of them wait for each other."""
+    """Return the number of threads, limited to the cores of this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if threads > max(cores, THREADS):
         log.warning("threads=%d: there are %d cores, so as many threads run", threads, cores)
@@ -114,13 +117,13 @@ def _bounded(threads: int) -> int:
 
 
 def run_pictures(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Outputs:
-    """Run a loaded model on pictures, at once where they are of one size, else one by one."""
+    """Run a loaded model on pictures: in one batch if they are of one size, else one by one."""
     alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
     return run_session(session, np.asarray(pictures), adapter) if alike else run_each(session, pictures, adapter)
 
 
 def run_each(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Outputs:
-    """Run a loaded model on pictures one by one, with no more memory than one takes."""
+    """Run a loaded model on pictures one by one, with the memory of one."""
     parts = [run_session(session, picture[None], adapter) for picture in pictures]
     logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
     return logits, probabilities, decision
@@ -133,7 +136,7 @@ def run_session(session: Session, batch: NDArray[Any], adapter: ActiveAdapter | 
 
 
 def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, dict[str, TaskSpec]] | None:
-    """Return the image spec and each line's task that the model itself carries, None where they cannot be read."""
+    """Return image spec and tasks by line from the model's metadata, None if they cannot be read."""
     held = session.get_modelmeta().custom_metadata_map
     try:
         image = ImageSpec.from_dict(json.loads(held["image"]))

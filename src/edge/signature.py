@@ -1,4 +1,4 @@
-"""Who made a bundle: an Ed25519 signature over its manifest, which holds the hash of every other file."""
+"""Sign and verify a bundle: an Ed25519 signature of the manifest, which holds the hash of every other file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Signer = Callable[[bytes], bytes]
 
 
 def read_signer(path: str | Path) -> Signer:
-    """Return what signs with a private key.
+    """Return a function that signs with a private key.
 
     Args:
         path: The key in PEM, without a password, as `openssl genpkey -algorithm ed25519` writes it.
@@ -58,7 +58,7 @@ def _key(path: str | Path, load: str, kind: str, **options: Any) -> Any:
         key = getattr(serialization, load)(Path(path).read_bytes(), **options)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}): give the {kind} key") from error
-    except Exception as error:  # what is wrong with a key comes as ValueError, TypeError and exceptions of its own
+    except Exception as error:  # ValueError, TypeError, and exceptions of the library
         raise ValueError(f"{wanted}: make a pair as exports/README.md says") from error
     if not isinstance(key, getattr(_library("hazmat.primitives.asymmetric.ed25519"), f"Ed25519{kind.title()}Key")):
         raise ValueError(f"{wanted}, but of another kind: make a pair as exports/README.md says")

@@ -1,4 +1,4 @@
-"""Silence Pillow's warnings in the thread that decodes alone: Python's own filters hold for the whole process."""
+"""Silence Pillow's warnings in one thread: Python's warning filters are global to the process."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 
 from PIL import Image
 
-Image.init()  # loads every module of it that warns
+Image.init()  # loads all of Pillow's modules, which are patched below
 _thread = threading.local()
 
 
 class _Warnings:
-    """The module `warnings` as Pillow sees it."""
+    """A stand-in for the module `warnings` inside Pillow."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(warnings, name)
 
     def warn(self, message: str | Warning, category: type[Warning] | None = None, stacklevel: int = 1) -> None:
-        """Warn as ever, but in a thread that asked for silence."""
+        """Warn, except in a thread that asked for silence."""
         if not getattr(_thread, "silent", False):
             warnings.warn(message, category, stacklevel + 1)
 
 
 @contextmanager
 def pillow_silent() -> Iterator[None]:
-    """Let Pillow warn of nothing inside the block, in this thread; no filter changes what it decodes."""
+    """Silence Pillow's warnings in this thread during the block."""
     before = getattr(_thread, "silent", False)
     _thread.silent = True
     try:

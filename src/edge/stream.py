@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-# Names that cameras give to streams without end are not among them.
+# Suffixes of endless streams of cameras are not among them.
 _FILES_OF_SERVERS = {*VIDEO_SUFFIXES, *IMAGE_SUFFIXES} - {".mjpeg", ".ts"}
-QUEUE = 8  # frames of a camera that wait at most
-PATIENCE = (10.0, 30.0)  # seconds until a stream must have opened, and until its next frame must have come
+QUEUE = 8  # most frames of a camera that wait
+PATIENCE = (10.0, 30.0)  # most seconds to open a stream, and to the next frame
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds
 
 log = logging.getLogger(__name__)
@@ -70,13 +70,13 @@ class Video(Source):
 
 @dataclass(frozen=True)
 class Camera(Source):
-    """The newest frames of a stream or a USB camera, which is opened again when it goes away.
+    """The newest frames of a stream or a USB camera, which is reopened when it is lost.
 
-    When nobody takes the frames as fast as they come, the oldest that wait are dropped.
+    If frames come faster than they are taken, the oldest that wait are dropped.
 
     Attributes:
         address: Address of the stream, or the device.
-        retries: How often in a row it is opened again, after a pause that doubles from half a second to 30 seconds.
+        retries: Consecutive attempts to reopen it, with a pause that doubles from half a second to 30 seconds.
     """
 
     address: str
@@ -117,7 +117,7 @@ class Camera(Source):
 
 
 def is_video(source: str) -> bool:
-    """Tell whether `source` is a video file by its name, here or on a web server."""
+    """Return whether `source` is named as a video file, local or on a web server."""
     if "://" not in source:
         return Path(source).suffix.lower() in VIDEO_SUFFIXES
     address = urlsplit(source)
@@ -125,12 +125,12 @@ def is_video(source: str) -> bool:
 
 
 def is_camera(source: str) -> bool:
-    """Tell whether `source` is the address of a stream that has no end, or a USB camera."""
+    """Return whether `source` is the address of an endless stream, or a USB camera."""
     return source.startswith("/dev/video") or ("://" in source and not is_video(source))
 
 
 class _BrokenOff(Exception):
-    """A video cannot be opened, or be read any further."""
+    """A video cannot be opened or read on."""
 
 
 def _pictures(address: str) -> Iterator[VideoFrame | str]:
@@ -150,7 +150,7 @@ def _pictures(address: str) -> Iterator[VideoFrame | str]:
                     yield from packet.decode()
                 except av.FFmpegError as error:
                     yield str(error.strerror)
-    except av.FFmpegError as error:  # its whole message has the address, which may hold a password
+    except av.FFmpegError as error:  # its full message has the address, maybe with a password
         silent = isinstance(error, av.error.ExitError)
         raise _BrokenOff("it was silent for too long" if silent else str(error.strerror)) from error
 
@@ -167,13 +167,13 @@ def _pixels(picture: VideoFrame | str, bit_depth: int) -> Pixels:
             rgb = picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
     except ImageError:
         raise
-    except Exception as error:  # FFmpeg's converter raises many kinds, and one frame must not end a stream
+    except Exception as error:  # of any kind: one bad frame must not end a stream
         raise ImageError(f"broken frame: {error}") from error
     return np.ascontiguousarray(np.rot90(rgb, round(picture.rotation / 90)))
 
 
 def _public(address: str) -> str:
-    """Return the address without what may be a password: user, query and fragment."""
+    """Return the address without the parts that may hold a password: user, query and fragment."""
     if "://" not in address:
         return address
     parts = urlsplit(address)

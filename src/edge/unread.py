@@ -1,4 +1,4 @@
-"""What of a source is not looked at: counted by its reason, the first of each named."""
+"""What is skipped in a source, counted by reason."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Unread:
     """The files and folders that are skipped, and the pages behind the first one of what is read.
 
     Attributes:
-        skipped: The files and folders for each reason.
-        pages: Number of further pages or frames.
+        skipped: Files and folders by reason.
+        pages: Number of pages or frames after the first.
     """
 
     def __init__(self, skips: Iterable[Skip] = ()) -> None:
-        """Take what is known from the beginning."""
+        """Start with what is known."""
         self.skipped: dict[str, list[Path]] = {}
         self.pages = 0
         self._seen, self._judged = set[Path](), set[Path]()
@@ -29,7 +29,7 @@ class Unread:
             self.skipped.setdefault(reason, []).append(path)
 
     def update(self, found: Found) -> None:
-        """Take a new look at a folder: count what the last look found too, and forget what has gone or got its name."""
+        """Update from a new scan of a folder: count what two scans in a row found, forget what is gone."""
         lost = dict(found.lost)
         here = lost.keys() | set(found.others)
         for path in self._judged - here:
@@ -66,7 +66,7 @@ class Unread:
 
 
 def describe(skips: Iterable[Skip]) -> str:
-    """Say why files and folders are not read: for each reason the first of them, and how many more there are."""
+    """Return in words why files and folders are skipped: for each reason the first one, and the number of others."""
     by_reason: dict[str, list[Path]] = {}
     for path, reason in skips:
         by_reason.setdefault(reason, []).append(path)

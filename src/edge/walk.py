@@ -1,4 +1,4 @@
-"""Everything below a folder, links followed: the pictures, what cannot be looked into, and the other files."""
+"""Find everything below a folder, links followed: pictures, unreadable entries, and other files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Skip = tuple[Path, str]  # a file or a folder, and why it is not read
 
 @dataclass
 class Found:
-    """What lies below a folder.
+    """The content of a folder and its subfolders.
 
     Attributes:
         pictures: Files with the name of a picture.
         lost: Links, folders and devices that cannot be read, with the reason.
-        others: All other files; `sort_out` tells which of them are pictures too.
-        ignored: How many hidden files and folders there are.
-        folders: Every folder that was looked into.
+        others: All other files; `sort_out` finds pictures among them.
+        ignored: Number of hidden files and folders.
+        folders: Every folder that was read.
     """
 
     pictures: list[Path] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Found:
     folders: list[Path] = field(default_factory=list)
 
     def add(self, entry: os.DirEntry[str] | Path) -> bool:
-        """Put a file in its place, or tell that it is a folder to be looked into."""
+        """Add a file, or return whether it is a folder to read."""
         path = Path(entry)
         if entry.name.startswith("."):
             self.ignored += 1
@@ -54,19 +54,19 @@ class Found:
 
 
 def walk(folder: Path) -> Found:
-    """Find every file below a folder; hidden files and folders are not looked at.
+    """Find every file below a folder; hidden files and folders are skipped.
 
-    Links to folders are followed once all real folders are read, so that a folder that is there twice goes by its real
-    name. A link to a folder that holds it, or to one that is read already, is not followed.
+    Links to folders are followed after all real folders, so that a folder with two names is read under its real one. A
+    link to a folder that contains it, or that was read already, is not followed.
 
     Args:
-        folder: Where to begin, whatever its own name.
+        folder: Where to begin, even if it is hidden itself.
     """
     found = Found()
     whole = folder.resolve()
     read: dict[tuple[int, int], Path] = {}
     for above in whole.parents:
-        with suppress(OSError):  # a share that is away
+        with suppress(OSError):  # an unavailable share
             read[_identity(above)] = above
     folders, links = [folder], list[Path]()
     while folders or links:
@@ -90,7 +90,7 @@ def walk(folder: Path) -> Found:
 
 
 def sort_out(others: Iterable[Path]) -> tuple[list[Skip], int]:
-    """Return the files that say they are pictures and are not read, each with the reason, and how many are none."""
+    """Return the pictures that are not read, each with the reason, and the number of other files."""
     reasons = [(path, why_unread(path)) for path in others]
     skipped = [(path, reason) for path, reason in reasons if reason is not None]
     return skipped, len(reasons) - len(skipped)

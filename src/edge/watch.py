@@ -1,4 +1,4 @@
-"""Watch a folder: a picture is taken once it is completely written."""
+"""Watch a folder: a picture is read once it is completely written."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .frames import Frame, Source
 from .unread import Unread
 from .walk import walk
 
-INTERVAL = 0.5  # seconds between two looks
+INTERVAL = 0.5  # seconds between two scans
 
 State = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Watch(Source):
-    """The pictures of a folder and of the folders below it, those that are there and those that come.
+    """The pictures of a folder and its subfolders, present and future.
 
-    A file is complete when it is not empty and two looks in a row find it the same. One that changes later is taken
-    again, so that a picture whose writer paused is still decided.
+    A file is complete when it is not empty and did not change between two scans. One that changes later is read again,
+    so that a picture whose writer paused is decided in the end.
 
     Attributes:
         folder: The folder.
-        idle: Seconds without a change after which the watch ends; None never.
-        unread: What came there and is not read.
+        idle: Seconds without a change after which the watch ends; None for never.
+        unread: Files that came and are not read.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Watch(Source):
             begin = time.monotonic()
             found = walk(self.folder)
             now = _states(found.pictures)
-            pause = max(INTERVAL, 10 * (time.monotonic() - begin))  # a large folder must not cost a core
+            pause = max(INTERVAL, 10 * (time.monotonic() - begin))  # at most a tenth of a core
             complete = [path for path, state in now.items() if before.get(path) == state != taken.get(path)]
             for path in sorted(complete, key=lambda path: (now[path][1], path)):
                 yield Frame(path, os.path.relpath(path, self.folder), partial(self.unread.decode, Path(path)))
@@ -64,13 +64,13 @@ class Watch(Source):
             stop.wait(pause)
 
     def holds(self, folder: Path) -> bool:
-        """Tell whether the two folders lie in each other, or one of those that links lead to and `folder`."""
+        """Return whether one of the two folders contains the other, or a linked folder and `folder` do."""
         other = folder.resolve()
         links = [each.resolve() for each in (self.folder, *walk(self.folder).folders)]
         return any(own.is_relative_to(other) or other.is_relative_to(own) for own in links)
 
     def left_out(self) -> str:
-        """Say what was skipped, and how many further pages there were."""
+        """Return what was skipped, and how many further pages there were, in words."""
         return str(self.unread)
 
 

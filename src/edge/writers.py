@@ -1,4 +1,4 @@
-"""Where the lines go: JSON Lines on stdout or into a file, or a CSV file."""
+"""Write output lines: JSON Lines to stdout or a file, or a CSV file."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 def open_lines(
     output: str | None, task: TaskSpec, facts: tuple[str, ...], live: bool = False
 ) -> Iterator[Callable[[Line], None]]:
-    """Give what writes a line: to stdout, or to a file that takes its name when the block ends, however it ends.
+    """Yield a function that writes a line to stdout, or to a file that gets its name when the block ends, in any way.
 
-    A file that was there before is left alone when no line was written. The file of a live source, which may never
-    end, can be read while it grows, and goes on after the earlier lines.
+    An earlier file stays if no line was written. The file of a live source, which may never end, is appended to, and
+    can be read while it grows.
 
     Args:
         output: The file, CSV where it ends with `.csv` and JSON Lines otherwise; None for stdout.
-        task: What the columns of a CSV are for.
-        facts: The facts of the frames that they have.
+        task: The task of the bundle, for the columns of a CSV.
+        facts: Keys of the frames' facts, which become columns.
         live: Whether the lines come from a live source.
 
     Raises:
@@ -86,7 +86,7 @@ def _opened(target: Path, live: bool, columns: tuple[str, ...]) -> AbstractConte
 
 @contextmanager
 def _growing(target: Path, columns: tuple[str, ...]) -> Iterator[FileIO]:
-    """Open a file at its end, after a whole line.
+    """Open a file for appending, after a whole line.
 
     Raises:
         ValueError: It has other columns.
@@ -99,7 +99,7 @@ def _growing(target: Path, columns: tuple[str, ...]) -> Iterator[FileIO]:
             raise ValueError(f"{target} has the columns {', '.join(found)}, not those of this run: name another output")
         lines = LineFile(file.fileno(), target)
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-        if file.read() not in (b"", b"\n"):  # it was cut off, by a power failure perhaps
+        if file.read() not in (b"", b"\n"):  # a power failure may have cut the last line
             lines.write("\n")
         try:
             yield file
@@ -122,7 +122,7 @@ def _header(table: Path) -> tuple[str, ...] | None:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[FileIO]:
-    """Open a file that takes its name at the end.
+    """Open a file that gets its name at the end.
 
     Raises:
         ValueError: Another run is writing it.
@@ -147,7 +147,7 @@ def _whole(target: Path) -> Iterator[FileIO]:
 
 
 def _keep_unfinished(partial: Path, target: Path) -> None:
-    """Give the whole lines of a run that was killed a name of their own.
+    """Rename the lines of a run that was killed, without half a line.
 
     Raises:
         ValueError: That run goes on.
@@ -164,7 +164,7 @@ def _keep_unfinished(partial: Path, target: Path) -> None:
 
 
 def _hold(file: FileIO, target: Path) -> None:
-    """Keep other runs off a file for as long as it is open, where there are locks (not on Windows and some shares).
+    """Lock a file against other runs while it is open, where locks exist (not on Windows and some shares).
 
     Raises:
         ValueError: Another run has it.

@@ -111,7 +111,7 @@ class LowRank(Adapter):
         b, a = self.change()
         b = b if self.scale == 1 else b * self.scale
         if self.training and self.dropout.p:
-            # Whole ranks are dropped, not inputs: the weight is adapted, which no input passes through.
+            # Whole ranks are dropped, not inputs: no input passes through the adapter.
             kept = self.dropout(torch.ones_like(self.B[0]))
             b = b * kept.repeat(b.shape[1] // len(kept))
         return (b if self.alive is None else b * self.alive[:, None]), a

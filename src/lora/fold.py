@@ -163,7 +163,7 @@ def _rows(norm: nn.BatchNorm2d) -> Tensor:
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert norm.running_mean is not None
-    # In float64, rounded once at the end: the folded layer then differs least from the two that it replaces.
+    # In float64, rounded once: so the folded layer differs least from the two that it replaces.
     rows = _rows(norm)
     bias = -norm.running_mean.double() if conv.bias is None else conv.bias.detach().double() - norm.running_mean
     bias = bias * rows if norm.bias is None else bias * rows + norm.bias.detach().double()
@@ -177,7 +177,7 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def _frozen(value: Tensor, like: Tensor) -> nn.Parameter:
-    # A convolution follows the memory format of its weight, and a copy between formats at each call is slow.
+    # In the memory format of the old weight: a mixed one costs a copy at each call.
     if value.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last):
         value = value.contiguous(memory_format=torch.channels_last)
     return nn.Parameter(value, requires_grad=False)

@@ -100,7 +100,7 @@ def inject(
             model that is adapted already, or that does not run on `example`.
     """
     settings = LoraSettings(rank, alpha, targets, fold_norms, **choices)
-    # Before anything is changed: a rank that makes every layer dense is full fine-tuning by mistake.
+    # A rank that makes every layer dense would be full fine-tuning by mistake.
     chosen = plan(model, settings)
     if chosen and all(_kind(site, settings) is Dense for site in chosen):
         largest = max(chosen, key=lambda site: site.weight.numel())
@@ -212,7 +212,7 @@ def adapters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Adapter]]:
     """Yield every adapted module, the adapted weight's name in it, and the adapter."""
     for module in model.modules():
         for name, child in module._modules.items():
-            if isinstance(child, Adapter) and not isinstance(module, Adapter):  # parts of a blend are none
+            if isinstance(child, Adapter) and not isinstance(module, Adapter):  # no parts of a blend
                 yield module, name.removesuffix(slot("")), child
 
 

@@ -24,7 +24,7 @@ class LowRankLinear(torch.autograd.Function):
         plain, b_low, a_low = weight.to(x.dtype), b.to(x.dtype), a.to(x.dtype)
         rows, hidden = x.reshape(-1, x.shape[-1]), None
         out, fan_in = weight.shape
-        # In fp32 always the merged weight, bit for bit: another rounding could flip a ReLU behind it.
+        # In fp32 always the merged weight: another rounding could flip a ReLU behind the layer.
         adds = x.dtype in LOW and adding_is_cheaper(len(rows), out, fan_in, fan_in)
         y = F.linear(x, plain if adds else merged(plain, b_low, a_low), bias)
         if adds:

@@ -69,7 +69,8 @@ def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geome
     return fused
 
 
-_CUT = {"ReLU": [2.0, 3.0, 8.0, 0.0], "ReLU6": [2.0, 3.0, 6.0, 0.0]}  # expected of [[1, 2], [7, -4]] + 1
+# Expected of [[1, 2], [7, -4]] + 1.
+_CUT = {"ReLU": [2.0, 3.0, 8.0, 0.0], "ReLU6": [2.0, 3.0, 6.0, 0.0]}
 
 
 @functools.cache
