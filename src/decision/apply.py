@@ -92,7 +92,8 @@ def verdicts(
     """
     if not decision.decides:
         raise ValueError("this decision has no thresholds yet: certify or choose them first")
-    if find_kind(task.kind).has_classes == (decision.margin is not None):
+    kind, scored = find_kind(task.kind), decision.margin is None
+    if (kind.has_classes, kind.is_exclusive) != (scored, scored and not decision.labels):
         raise ValueError(f"the decision is not for a task of {task.kind}: it was made for another bundle")
     found = _by_margin(decision, outputs) if decision.margin is not None else _by_scores(task, decision, outputs)
     if decision.strange_above is None:
@@ -117,7 +118,7 @@ def tally(found: Verdicts) -> dict[str, int]:
 
 def _by_scores(task: TaskSpec, decision: DecisionSpec, outputs: ArrayLike) -> Verdicts:
     if decision.decide_from is not None:
-        stands = certainties(outputs) >= np.float32(decision.decide_from)
+        stands = _probabilities(outputs, len(task.classes)).max(axis=1) >= np.float32(decision.decide_from)
         return np.where(stands, PASS, REVIEW)
     if missing := sorted({*decision.pass_classes, *decision.labels} - set(task.classes)):
         raise ValueError(f"the decision names {', '.join(map(repr, missing))}, which the task has not")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from numpy.typing import ArrayLike
 
 from .binomial import risk_of, upper_bound
-from .inputs import Judged, as_rate, as_threshold, judged
+from .inputs import Judged, Names, as_rate, as_threshold, judged
 from .threshold import certify_rejection, certify_threshold
 from .units import count, share_interval
 
@@ -66,7 +64,7 @@ def certify_band(
     escape_rate: float,
     confidence: float,
     overkill_rate: float | None = None,
-    groups: Sequence[Any] | None = None,
+    groups: Names | None = None,
 ) -> Evidence:
     """Return the thresholds that keep both promises, and what the pictures show at them.
 
@@ -104,7 +102,7 @@ def measure(
     pass_below: float,
     reject_from: float,
     confidence: float,
-    groups: Sequence[Any] | None = None,
+    groups: Names | None = None,
 ) -> Evidence:
     """Return what pictures show at two thresholds, which may have come about in any way.
 

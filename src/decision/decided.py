@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .binomial import exact, needed, proves, risk_of, upper_bound
-from .inputs import Groups, Mask, Scores, as_groups, as_mask, as_rate, as_scores, as_threshold, same_length
+from .inputs import Groups, Mask, Names, Scores, as_groups, as_mask, as_rate, as_scores, as_threshold, same_length
 from .promise import ERRORS, CannotPromise, percent, percent_above, percent_below, refusal
 from .rounding import down
 from .units import count, failures_allowed, share_interval
@@ -73,7 +72,7 @@ def certify_decided(
     limits: Sequence[float],
     error_rate: float,
     confidence: float,
-    groups: Sequence[Any] | None = None,
+    groups: Names | None = None,
 ) -> CertifiedDecision:
     """Return the lowest limit from which on at most `error_rate` of the decisions are wrong, as far as is proven.
 

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Groups = NDArray[np.int64]
+Names = Sequence[Any] | NDArray[Any]
+SMALLEST_RATE = 1e-9
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -35,7 +37,7 @@ class Judged:
         return "image" if self.groups is None else "group"
 
 
-def judged(scores: ArrayLike, is_defect: ArrayLike, groups: Sequence[Any] | None) -> Judged:
+def judged(scores: ArrayLike, is_defect: ArrayLike, groups: Names | None) -> Judged:
     """Return checked scores and truth.
 
     Raises:
@@ -69,13 +71,13 @@ def as_table(values: ArrayLike, columns: int | None, what: str = "probabilities"
     """Return numbers as N x K of float64, all finite.
 
     Raises:
-        ValueError: They are of another shape, none at all, NaN or infinite.
+        ValueError: They are of another shape, none at all, NaN or beyond what a camera's float32 holds.
     """
     numbers = _numbers(values, what)
     if numbers.ndim != 2 or 0 in numbers.shape or columns not in (None, numbers.shape[1]):
         wanted = "pictures x columns" if columns is None else f"pictures x {columns}"
         raise ValueError(f"{what} must be {wanted}, not of shape {numbers.shape}")
-    if bad := int((~np.isfinite(numbers)).any(axis=1).sum()):
+    if bad := int((~(np.abs(numbers) < LARGEST)).any(axis=1).sum()):
         raise ValueError(f"{bad} of {len(numbers)} pictures have {what} that are NaN or infinite: find them first")
     return numbers
 
@@ -92,18 +94,22 @@ def as_mask(values: ArrayLike, what: str) -> Mask:
     return array.astype(np.bool_)
 
 
-def as_groups(values: Sequence[Any], images: int) -> Groups:
-    """Return the groups' numbers in the order in which they come.
+def as_groups(values: Names, images: int, what: str = "group") -> Groups:
+    """Return the number of each picture's group, or class, from 0 on, in the order in which they come.
 
     Raises:
-        ValueError: A picture has no group.
+        ValueError: A picture has none, or one that is no name.
     """
-    names = list(np.asarray(values).tolist()) if isinstance(values, np.ndarray) else list(values)
+    try:
+        names = values.tolist() if isinstance(values, np.ndarray) else list(values)
+        missing = sum(name is None or name == "" or name != name for name in names)
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    except TypeError:
+        raise ValueError(f"a {what} must be a text or a number, one for every picture") from None
     if len(names) != images:
-        raise ValueError(f"there are {images} scores and {len(names)} groups: give one group for every picture")
-    if missing := sum(name is None or name == "" or name != name for name in names):
-        raise ValueError(f"{missing} of {images} pictures have no group: name each one's, or leave out groups")
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        raise ValueError(f"there are {images} pictures, and {len(names)} have a {what}: give one for every picture")
+    if missing:
+        raise ValueError(f"{missing} of {images} pictures have no {what}: name each one's, or leave out all")
     return np.array([numbers[name] for name in names], dtype=np.int64)
 
 
@@ -111,10 +117,10 @@ def as_rate(value: float, name: str) -> float:
     """Return a rate or a confidence.
 
     Raises:
-        ValueError: It is not a number between 0 and 1, both left out.
+        ValueError: It is not a number above 0 and below 1, or so small that nobody has the pictures to prove it.
     """
     known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not known or not 0 < value < 1:
+    if not known or not SMALLEST_RATE <= value < 1:
         raise ValueError(f"{name}={value} must be above 0 and below 1, such as 0.05 for 5 %")
     return float(value)
 
@@ -132,14 +138,14 @@ def as_threshold(value: float, name: str) -> float:
 
 
 def same_length(values: NDArray[Any], **others: NDArray[Any]) -> None:
-    """Refuse what does not have as many pictures as `values`.
+    """Refuse what is no row of as many as there are pictures in `values`.
 
     Raises:
-        ValueError: A length differs.
+        ValueError: A shape differs.
     """
     for name, other in others.items():
-        if other.shape[:1] != values.shape[:1]:
-            raise ValueError(f"there are {len(values)} pictures and {other.size} in {name}: give one for every picture")
+        if other.shape != values.shape[:1]:
+            raise ValueError(f"there are {len(values)} pictures, and {name} has the shape {other.shape}: give a row")
 
 
 def _numbers(values: ArrayLike, what: str) -> Scores:

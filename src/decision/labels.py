@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .binomial import exact, risk_of, upper_bound
-from .inputs import Groups, Judged, Mask, Scores, as_groups, as_mask, as_rate, as_table
+from .inputs import Groups, Judged, Mask, Names, Scores, as_groups, as_mask, as_rate, as_table
 from .promise import OVERKILLS, Wording
 from .threshold import CertifiedThreshold, lower_threshold, upper_threshold
 from .units import count, share_interval
@@ -70,7 +69,7 @@ def certify_labels(
     escape_rate: float,
     confidence: float,
     overkill_rate: float | None = None,
-    groups: Sequence[Any] | None = None,
+    groups: Names | None = None,
 ) -> CertifiedLabels:
     """Return thresholds so that of the pictures with any one named label at most `escape_rate` pass.
 

@@ -7,14 +7,14 @@ which counts by the mean variance there. Without that sum strangers are missed: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .inputs import Scores, as_table
+from .inputs import Names, Scores, as_groups, as_table
 
 DIRECTIONS = 64
 BYTES = 300_000
@@ -92,7 +92,7 @@ def normalised(features: Scores) -> Scores:
 
 def fit_mahalanobis(
     features: ArrayLike,
-    labels: Sequence[Any] | NDArray[Any] | None = None,
+    labels: Names | None = None,
     most: int = DIRECTIONS,
     limit_bytes: int = BYTES,
     precision: type[np.floating[Any]] = np.float16,
@@ -112,7 +112,8 @@ def fit_mahalanobis(
         ValueError: Features are NaN, all alike, or fewer than four pictures, or the limit is too small.
     """
     points = normalised(as_table(features, None, "features"))
-    classes, place = _classes(labels, len(points))
+    place = np.zeros(len(points), dtype=np.int64) if labels is None else as_groups(labels, len(points), "label")
+    classes = int(place.max()) + 1
     center = points.mean(axis=0).astype(np.float32)
     away = points - center
     means = np.stack([away[place == each].mean(axis=0) for each in range(classes)])
@@ -136,15 +137,6 @@ def fit_mahalanobis(
         weights=(1 / np.maximum((exact**2).mean(axis=0), smallest)).astype(np.float32),
         rest=np.array([1 / max(floor, smallest) if spare > 0 else 0.0], dtype=np.float32),
     )
-
-
-def _classes(labels: Sequence[Any] | NDArray[Any] | None, pictures: int) -> tuple[int, NDArray[np.int64]]:
-    if labels is None:
-        return 1, np.zeros(pictures, dtype=np.int64)
-    names, place = np.unique(np.asarray(labels), return_inverse=True)
-    if place.shape != (pictures,):
-        raise ValueError(f"there are {pictures} pictures and {place.size} labels: give one for every picture")
-    return len(names), place
 
 
 def _affordable(limit: int, size: int, classes: int, precision: type[np.floating[Any]]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .binomial import exact, risk_of, upper_bound
-from .inputs import as_groups, as_rate, as_scores, same_length
+from .inputs import Names, as_groups, as_rate, as_scores, same_length
 from .promise import MISSES
 from .rounding import down, up
 from .units import failures_allowed, highest
@@ -44,7 +43,7 @@ def certify_margin(
     predicted: ArrayLike,
     miss_rate: float,
     confidence: float,
-    groups: Sequence[Any] | None = None,
+    groups: Names | None = None,
 ) -> CertifiedMargin:
     """Return the smallest margin within which all but `miss_rate` of the values are right, as far as is proven.
 

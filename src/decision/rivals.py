@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .inputs import Scores, as_table, same_length
+from .inputs import Names, Scores, as_groups, as_table, same_length
 from .mahalanobis import normalised
 
 RIDGE = 1e-6  # on the scatter of the features, so that it can be inverted
@@ -46,12 +45,11 @@ def fit_neighbours(features: ArrayLike, neighbours: int = 10) -> Detector:
     return strangeness
 
 
-def fit_relative(features: ArrayLike, labels: Sequence[Any] | NDArray[Any]) -> Detector:
+def fit_relative(features: ArrayLike, labels: Names) -> Detector:
     """Return the Mahalanobis distance to the nearest class, less that to all (Ren et al., arXiv 2106.09022)."""
     points = as_table(features, None, "features")
-    names, place = np.unique(np.asarray(labels), return_inverse=True)
-    same_length(points, labels=place)
-    means = np.stack([points[place == each].mean(axis=0) for each in range(len(names))])
+    place = as_groups(labels, len(points), "label")
+    means = np.stack([points[place == each].mean(axis=0) for each in range(int(place.max()) + 1)])
     center = points.mean(axis=0)
     within, overall = _precision(points - means[place]), _precision(points - center)
 

@@ -55,6 +55,9 @@ class DecisionSpec(_Spec):
         """Refuse what no camera could follow."""
         if self.origin not in ORIGINS or self.unit not in UNITS:
             raise ValueError(f"origin is one of {', '.join(ORIGINS)} and unit one of {', '.join(UNITS)}")
+        rows = (self.temperatures, self.pass_classes, self.labels, self.pass_below, self.reject_from, self.limits)
+        if not all(isinstance(row, tuple) for row in rows):
+            raise ValueError("temperatures, pass_classes, labels, pass_below, reject_from and limits must be lists")
         forms = (self.pass_below or self.reject_from, self.decide_from is not None, self.margin is not None)
         if sum(map(bool, forms)) > 1:
             raise ValueError("a decision has thresholds for scores, one for certainty or a margin, not several of them")
@@ -73,10 +76,12 @@ class DecisionSpec(_Spec):
         for value in held:
             if value is not None and not _is_float32(value):
                 raise ValueError(f"{value} is no finite float32: round a threshold to its safe side before you keep it")
-        if any(not 0 < value < math.inf for value in self.temperatures):
-            raise ValueError(f"temperatures must be above 0, not {list(self.temperatures)}")
+        if not all(_is_float32(value) and value > 0 for value in self.temperatures):
+            raise ValueError(f"temperatures must be float32 above 0, not {list(self.temperatures)}")
+        if any(limit is not None and not _is_number(limit) for limit in self.limits):
+            raise ValueError(f"limits must be finite numbers, or null, not {list(self.limits)}")
         for rate in (self.escape_rate, self.overkill_rate, self.confidence):
-            if rate is not None and not 0 < rate < 1:
+            if rate is not None and not (_is_number(rate) and 0 < rate < 1):
                 raise ValueError(f"a rate or confidence must be above 0 and below 1, not {rate}")
 
     def _check_thresholds(self) -> None:
@@ -92,9 +97,12 @@ class DecisionSpec(_Spec):
             raise ValueError(f"there are {len(pairs)} thresholds for {len(self.labels) or 1}: {list(self.labels)}")
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _is_float32(value: float) -> bool:
     try:
-        held: float = struct.unpack("f", struct.pack("f", value))[0]
-    except (OverflowError, struct.error):
+        return _is_number(value) and bool(struct.unpack("f", struct.pack("f", value))[0] == value)
+    except OverflowError:
         return False
-    return math.isfinite(value) and held == value

@@ -7,16 +7,14 @@ whatever the scores look like, ties and infinities included.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .binomial import exact, needed, risk_of, upper_bound
-from .inputs import Judged, as_rate, judged
+from .inputs import Judged, Names, as_rate, judged
 from .promise import ESCAPES, OVERKILLS, CannotPromise, Wording
 from .rounding import between
 from .units import failures_allowed, highest, lowest
@@ -65,7 +63,7 @@ def certify_threshold(
     is_defect: ArrayLike,
     escape_rate: float,
     confidence: float,
-    groups: Sequence[Any] | None = None,
+    groups: Names | None = None,
 ) -> CertifiedThreshold:
     """Return the highest threshold below which at most `escape_rate` of the defects fall, as far as the counts prove.
 
@@ -98,7 +96,7 @@ def certify_rejection(
     is_defect: ArrayLike,
     overkill_rate: float,
     confidence: float,
-    groups: Sequence[Any] | None = None,
+    groups: Names | None = None,
 ) -> CertifiedRejection:
     """Return the lowest threshold from which on at most `overkill_rate` of the good parts lie, as the counts prove.
 
@@ -132,7 +130,8 @@ def lower_threshold(pictures: Judged, rate: Fraction, risk: Fraction, wording: W
     low = float(np.max(pictures.scores, where=pictures.scores < high, initial=-np.inf))
     threshold = between(low, high, upwards=False)
     escapes = int((worst < threshold).sum())
-    return CertifiedThreshold(threshold, len(worst), escapes, upper_bound(escapes, len(worst), risk), pictures.unit)
+    bound = min(upper_bound(escapes, len(worst), risk), float(rate))  # the test is exact, the bound is rounded up
+    return CertifiedThreshold(threshold, len(worst), escapes, bound, pictures.unit)
 
 
 def upper_threshold(pictures: Judged, rate: Fraction, risk: Fraction, wording: Wording) -> CertifiedRejection:
@@ -149,7 +148,8 @@ def upper_threshold(pictures: Judged, rate: Fraction, risk: Fraction, wording: W
     high = float(np.min(pictures.scores, where=pictures.scores > low, initial=np.inf))
     threshold = between(low, high, upwards=True)
     overkills = int((worst >= threshold).sum())
-    return CertifiedRejection(threshold, len(worst), overkills, upper_bound(overkills, len(worst), risk), pictures.unit)
+    bound = min(upper_bound(overkills, len(worst), risk), float(rate))
+    return CertifiedRejection(threshold, len(worst), overkills, bound, pictures.unit)
 
 
 def _asked(rate: float, name: str, confidence: float) -> tuple[Fraction, Fraction]:

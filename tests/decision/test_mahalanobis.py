@@ -106,7 +106,7 @@ def test_alike_and_few_pictures():
         fit_mahalanobis(np.eye(2))
     with pytest.raises(ValueError, match="4 pictures of 4 classes"):
         fit_mahalanobis(np.eye(4), [0, 1, 2, 3])
-    with pytest.raises(ValueError, match="4 pictures and 2 labels"):
+    with pytest.raises(ValueError, match="4 pictures, and 2 have a label"):
         fit_mahalanobis(np.eye(4), [0, 1])
     with pytest.raises(ValueError, match="bytes do not hold the statistics of 16 features"):
         fit_mahalanobis(*features(), limit_bytes=80)
@@ -114,6 +114,8 @@ def test_alike_and_few_pictures():
         fit_mahalanobis([[np.nan, 1], [1, 0], [0, 1], [1, 1]])
     with pytest.raises(ValueError, match="pictures x 3"):
         fitted.strangeness(np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"1 of . pictures have features that are NaN"):
+        fitted.strangeness([[1e200, 0, 0]])
     with pytest.raises(ValueError, match=r"1 of . pictures have features that are NaN"):
         fitted.strangeness([[np.inf, 0, 0]])
 

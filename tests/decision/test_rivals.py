@@ -76,7 +76,7 @@ def test_bad_input():
         fit_vim(TRAINING, WEIGHT[:, :3], BIAS, 4)
     with pytest.raises(ValueError, match="bias"):
         fit_vim(TRAINING, WEIGHT, BIAS[:2], 4)
-    with pytest.raises(ValueError, match="labels"):
+    with pytest.raises(ValueError, match="have a label"):
         fit_relative(TRAINING, LABELS[:3])
     with pytest.raises(ValueError, match="NaN"):
         energy([[np.nan, 1.0]])

@@ -42,6 +42,15 @@ def test_four_escapes_in_200():
     assert certify_threshold(*line(180, 300), 0.05, 0.95).escapes == 3
 
 
+def test_a_bound_that_equals_the_rate_is_not_above_it():
+    found = certify_threshold([0.9, 0.1], [1, 0], 0.9, 0.9)
+    assert found.defects == 1 and found.upper_bound == 0.9
+    assert certify_rejection([0.9, 0.1], [1, 0], 0.9, 0.9).upper_bound == 0.9
+    with pytest.raises(CannotPromise) as refused:
+        certify_threshold([0.9, 0.1], [1, 0], 1e-9, 0.95)
+    assert refused.value.needed == pytest.approx(np.log(0.05) / np.log1p(-1e-9), abs=10)
+
+
 @pytest.mark.parametrize("defects", [0, 1, 5, 58])
 def test_too_few_defects_are_refused_with_the_number(defects):
     with pytest.raises(CannotPromise) as refused:
@@ -127,7 +136,8 @@ GOOD, TRUTH = line(100, 100)
         (GOOD, np.ones(200, bool), {}, "every picture is a defect"),
         (np.where(np.arange(200) < 3, np.nan, GOOD), TRUTH, {}, "3 of 200 scores are NaN"),
         (GOOD * 1e39, TRUTH, {}, "float32"),
-        (GOOD, TRUTH[:-1], {}, "there are 200 pictures and 199 in is_defect"),
+        (GOOD, TRUTH[:-1], {}, r"200 pictures, and is_defect has the shape \(199,\)"),
+        (GOOD, TRUTH[:, None], {}, r"is_defect has the shape \(200, 1\)"),
         (GOOD, TRUTH * 2, {}, "true or false"),
         (GOOD, ["bad"] * 200, {}, "true or false"),
         (["high"] * 200, TRUTH, {}, "scores must be numbers"),
@@ -135,6 +145,7 @@ GOOD, TRUTH = line(100, 100)
         (GOOD.reshape(2, 100), TRUTH, {}, "must be a row"),
         ([], [], {}, "must be a row of at least one"),
         (GOOD, TRUTH, {"escape_rate": 0}, "escape_rate=0 must be above 0 and below 1"),
+        (GOOD, TRUTH, {"escape_rate": 1e-300}, "escape_rate=1e-300 must"),
         (GOOD, TRUTH, {"escape_rate": 5}, "escape_rate=5 must"),
         (GOOD, TRUTH, {"escape_rate": np.nan}, "escape_rate=nan must"),
         (GOOD, TRUTH, {"escape_rate": "5 %"}, "escape_rate=5 % must"),
@@ -142,7 +153,10 @@ GOOD, TRUTH = line(100, 100)
         (GOOD, TRUTH, {"confidence": 1.0}, "confidence=1.0 must"),
         (GOOD, TRUTH, {"confidence": 95}, "confidence=95 must"),
         (GOOD, TRUTH, {"groups": ["a"] * 200}, "of one group, which is one draw: it takes 59"),
-        (GOOD, TRUTH, {"groups": ["a", "b"]}, "200 scores and 2 groups"),
+        (GOOD, TRUTH, {"groups": ["a", "b"]}, "200 pictures, and 2 have a group"),
+        (GOOD, TRUTH, {"groups": [["a"], ["b"]] * 100}, "a group must be a text or a number"),
+        (GOOD, TRUTH, {"groups": 5}, "a group must be a text or a number"),
+        (GOOD, TRUTH, {"groups": np.zeros((200, 2))}, "a group must be a text or a number"),
         (GOOD, TRUTH, {"groups": ["a", None] * 100}, "100 of 200 pictures have no group"),
         (GOOD, TRUTH, {"groups": [1.0, np.nan] * 100}, "100 of 200 pictures have no group"),
         (GOOD, np.zeros(200, bool), {"groups": np.arange(200)}, "0 groups with defects prove nothing"),
