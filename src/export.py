@@ -21,12 +21,13 @@ with requires("train"):
     from .atomic import new_folder
     from .data import ImageData
     from .deploy import (
+        FP32,
         Budget,
         Candidate,
         ExportOptions,
         Verdict,
+        find_precision,
         require_openvino,
-        require_precision,
         ship,
         ship_lines,
     )
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
     _require_one_way(config)
-    require_precision(config.precision)
+    chosen = find_precision(config.precision)
     options, budget = ExportOptions(config.profile, config.opset), Budget(config.max_accuracy_drop, config.min_speedup)
     if config.openvino:
         require_openvino(config.profile)
@@ -62,9 +63,11 @@ def main(config: DictConfig) -> None:
     print(f"gate passed: {verdict.describe()}")
     _remark(verdict)
     _tell_views(trained, data)
-    if precision == "int8" and verdict.parity.images * budget.max_accuracy_drop < 1:
+    if chosen.has_budget and verdict.parity.images * budget.max_accuracy_drop < 1:
         log.warning(
-            "%d validation images are few for int8: a drop of max_accuracy_drop is less than one", verdict.parity.images
+            "%d validation images are few for %s: a drop of max_accuracy_drop is less than one",
+            verdict.parity.images,
+            precision,
         )
     print(f"bundle: {folder / 'edge'}{', signed' if sign else ''}")
 
@@ -137,7 +140,7 @@ def _require_one_way(config: DictConfig) -> None:
         raise ValueError("shared_base=true takes adapters=[RUN,RUN] or adapters={line1: RUN, line2: RUN}, no adapter=")
     if config.shared_base and config.openvino:
         raise ValueError("a shared base takes adapters as onnxruntime does: leave out openvino=true")
-    if config.shared_base and config.precision != "fp32":
+    if config.shared_base and config.precision != FP32:
         raise ValueError(f"a shared base is exact and fp32, not {config.precision}: export the lines one by one")
 
 

@@ -15,14 +15,14 @@ from torch import nn
 
 from ..backbones import create_backbone
 from ..deploy.bundle import write_bundle
-from ..deploy.fp16 import to_fp16
 from ..deploy.gate import Verdict
 from ..deploy.golden_samples import choose_golden
 from ..deploy.graph import export_onnx
 from ..deploy.layers import find_layers
-from ..deploy.limits import PRECISIONS, Limits
+from ..deploy.limits import Limits
 from ..deploy.model_file import write_model
 from ..deploy.parity import judge
+from ..deploy.precisions.fp16 import to_fp16
 from ..deploy.quantise import quantisable, quantiser
 from ..deploy.stages import onnx_stage, run_stages
 from ..edge.golden import GOLDEN
@@ -35,6 +35,7 @@ from .methods import ALPHA, RANK
 from .roofline import operations
 from .trainee import CLASSES, draw_zeros
 
+PRECISIONS = ("fp32", "fp16", "int8")  # that are measured
 PICTURE = (1280, 960)  # width and height, as many cameras give them
 TASK = TaskSpec(Classification.name, tuple(f"class{number}" for number in range(CLASSES)))
 

@@ -13,13 +13,11 @@ from ..edge.profile import FITS
 from ..edge.session import Outputs
 from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
+from .precisions import find_precision
 from .stages import Pictures
 
 # Each golden sample costs one decision at every start, so two are kept.
 LOOKED_AT, KEPT = 16, 2
-
-# Other processors sum in another order, and some saturate int8 sums.
-_RELATIVE_TOLERANCE = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.05}
 
 
 def choose_golden(
@@ -53,5 +51,5 @@ def choose_golden(
     return Golden(
         [inputs[number] for number in kept],
         tuple(item[kept] for item in outputs),
-        _RELATIVE_TOLERANCE[precision],
+        find_precision(precision).tolerance,
     )

@@ -19,6 +19,7 @@ from ..spec import ImageSpec
 from .bundle import is_empty, require_replaceable
 from .gate import Verdict
 from .graph import ExportOptions, export_onnx
+from .precisions import FP32
 from .shared_graph import export_base, write_line
 from .stages import torch_stage
 from .trial import Candidate, Trial, camera_size, require_usable, settle
@@ -158,7 +159,7 @@ def _compare(trial: Trial, expected: Mapping[str, Outputs]) -> Shared:
     """Compare a line with its trained model, on every split."""
     stage = trial.stage()
     first, *others = (trial.judge(stage, split, outputs) for split, outputs in expected.items())
-    verdict = Verdict("fp32", (first,), {parity.split: (parity,) for parity in others}, trial.measure_speed())
+    verdict = Verdict(FP32, (first,), {parity.split: (parity,) for parity in others}, trial.measure_speed())
     assert trial.adapter is not None
     return Shared(verdict, trial.adapter.stat().st_size, trial.merged.stat().st_size)
 
@@ -168,5 +169,5 @@ def _summary(found: Mapping[str, Shared]) -> dict[str, Any]:
     parities = [line.verdict.parity for line in found.values()]
     worst = max(parities, key=lambda each: (not each.passed, each.max_abs_logit_diff / (each.logit_scale or 1.0)))
     reasons = [f"{name}: {reason}" for name, line in found.items() for reason in line.verdict.reasons()]
-    figures = worst.to_dict() | {"passed": not reasons, "precision": "fp32", "reasons": reasons}
+    figures = worst.to_dict() | {"passed": not reasons, "precision": FP32, "reasons": reasons}
     return figures | {"lines": {name: line.to_dict() for name, line in found.items()}}

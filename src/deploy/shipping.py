@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 from numpy.typing import NDArray
 
 from ..allocator import release_freed_memory
@@ -18,14 +17,13 @@ from ..edge.session import Outputs
 from ..edge.signature import Signer
 from ..spec import ImageSpec
 from .bundle import require_replaceable
-from .fp16 import to_fp16
 from .gate import Verdict
 from .graph import ExportOptions, export_onnx
-from .limits import Budget, limits, require_precision
-from .model_file import write_model
+from .limits import Budget
 from .openvino import openvino_stage, require_openvino
 from .parity import Parity, judge
-from .search import Search, find_int8
+from .precisions import FP32, Conversion, find_precision
+from .search import Search
 from .stages import onnx_stage, torch_stage
 from .trial import Candidate, Trial, camera_size, require_usable, settle
 
@@ -36,7 +34,7 @@ def ship(
     candidate: Candidate,
     image: ImageSpec,
     run: Path,
-    precision: str = "fp32",
+    precision: str = FP32,
     options: ExportOptions | None = None,
     budget: Budget | None = None,
     openvino: bool = False,
@@ -50,7 +48,7 @@ def ship(
         candidate: The trained model.
         image: How a picture becomes the network's input.
         run: The run folder.
-        precision: Number format to ship; one of `src.deploy.limits.PRECISIONS`.
+        precision: Number format to ship; one of `src.deploy.precisions`.
         options: Profile and opset; `ExportOptions()` when None.
         budget: What int8 may cost and must bring; `Budget()` when None.
         openvino: Whether the file must pass in OpenVINO too.
@@ -63,7 +61,7 @@ def ship(
         ValueError: The precision is unknown, the model cannot be exported, or a picture cannot be used.
     """
     options = options or ExportOptions()
-    require_precision(precision)
+    find_precision(precision)
     require_usable(candidate)
     if openvino:
         require_openvino(options.profile)
@@ -109,8 +107,8 @@ class _Conversion:
         first = trial.candidate.deciding_split
         stages, expected = self._base_stages(first)
         search = None
-        # A merge or an fp32 file that failed is refused before the long search for int8.
-        if trial.precision == "fp32" or not all(stage.passed for stage in stages):
+        # A merge or an fp32 file that failed is refused before a long conversion.
+        if trial.precision == FP32 or not all(stage.passed for stage in stages):
             trial.file = trial.merged
         else:
             search = self._convert(first, expected)
@@ -121,24 +119,20 @@ class _Conversion:
             also[split] = (*base, *self._further(split, outputs))
         if trial.file == trial.merged:
             return Verdict(trial.precision, shipped, also)
-        wanted = trial.budget.min_speedup if trial.precision == "int8" else None
+        wanted = find_precision(trial.precision).min_speedup(trial.budget)
         return Verdict(trial.precision, shipped, also, trial.measure_speed(wanted), search)
 
     def _convert(self, split: str, expected: Outputs) -> Search | None:
-        """Write the file in its precision; return the search of int8."""
-        trial = self._trial
-        if trial.precision == "fp16":
-            write_model(to_fp16(onnx.load(trial.merged)), trial.file)
-            return None
-        release_freed_memory()  # of the stages before
-        paths = trial.candidate.calibration
+        """Write the file in the precision that was asked for."""
+        trial, paths = self._trial, self._trial.candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
-        return find_int8(
+        conversion = Conversion(
             trial.merged,
+            trial.file,
             _Pictures(chosen, trial.load),
             lambda model: trial.judge(trial.stage(model), split, expected),
-            trial.file,
         )
+        return find_precision(trial.precision).convert(conversion)
 
     def _further(self, split: str, expected: Outputs) -> tuple[Parity, ...]:
         """Return the figures of the shipped file: in another precision than fp32, and in another runtime."""
@@ -156,10 +150,10 @@ class _Conversion:
         stages = [
             torch_stage("trained", self._trained, trial.image, task),
             torch_stage("merged", self._merged, trial.image, task),
-            onnx_stage("fp32", trial.merged.read_bytes(), trial.options.profile, len(task.views)),
+            onnx_stage(FP32, trial.merged.read_bytes(), trial.options.profile, len(task.views)),
         ]
         expected, *found = trial.run(stages, split)
-        allowed = (limits("fp32", profile, trial.budget) for profile in ("u8", trial.options.profile))
+        allowed = (find_precision(FP32).limits(profile, trial.budget) for profile in ("u8", trial.options.profile))
         return tuple(
             judge(trial.candidate.samples[split], task, expected, outputs, stage.name, split, kept)
             for stage, outputs, kept in zip(stages[1:], found, allowed, strict=True)

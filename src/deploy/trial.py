@@ -26,8 +26,9 @@ from .decisions import Samples, has_score, targets_of
 from .gate import Verdict, summarise
 from .golden_samples import choose_golden
 from .graph import ExportOptions
-from .limits import Budget, limits
+from .limits import Budget
 from .parity import Parity, judge
+from .precisions import FP32, find_precision
 from .speed import Speed, measure_speed
 from .stages import Stage, onnx_stage, run_stages
 
@@ -86,7 +87,7 @@ class Trial:
     merged: Path
     file: Path
     adapter: Path | None = None
-    precision: str = "fp32"
+    precision: str = FP32
     budget: Budget = field(default_factory=Budget)
 
     def other_splits(self) -> list[str]:
@@ -111,7 +112,7 @@ class Trial:
     def judge(self, stage: Stage, split: str, expected: Outputs) -> Parity:
         """Compare a stage of the file with the outputs of the trained model."""
         (found,) = self.run([stage], split)
-        allowed = limits(self.precision, self.options.profile, self.budget)
+        allowed = find_precision(self.precision).limits(self.options.profile, self.budget)
         samples, task = self.candidate.samples[split], self.candidate.task
         return judge(samples, task, expected, found, stage.name, split, allowed)
 

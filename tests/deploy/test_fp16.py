@@ -3,9 +3,9 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from src.deploy.fp16 import to_fp16
 from src.deploy.graph import export_onnx
 from src.deploy.model_file import write_model
+from src.deploy.precisions.fp16 import to_fp16
 from src.edge.manifest import SOLE
 from src.edge.session import open_session, read_specs, run_session
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, pixels

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from src.deploy.limits import Budget, Limits, limits
+from src.deploy.limits import Budget, Limits
+from src.deploy.precisions import find_precision
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,9 @@ from src.deploy.limits import Budget, Limits, limits
     ],
 )
 def test_each_precision_has_its_limits(precision, diff, changed, drop, broken):
-    found = limits(precision, "u8", Budget(max_accuracy_drop=0.03)).broken(diff, 1.0, changed, 1000, drop)
+    found = (
+        find_precision(precision).limits("u8", Budget(max_accuracy_drop=0.03)).broken(diff, 1.0, changed, 1000, drop)
+    )
     assert len(found) == len(broken)
     assert all(text.startswith(start) for text, start in zip(found, broken, strict=True))
 
@@ -41,7 +44,7 @@ def test_a_budget_that_means_nothing_is_refused(values):
 
 
 def test_a_rare_defect_that_is_never_found_breaks_int8_though_accuracy_stays():
-    int8 = limits("int8", "u8", Budget())
+    int8 = find_precision("int8").limits("u8", Budget())
     assert int8.broken(1.0, 1.0, 80, 1000, 0.0, 0.8) == ["recall fell by 0.8000, 0.0050 allowed"]
     assert not int8.broken(1.0, 1.0, 80, 1000, 0.0, -0.1)
 

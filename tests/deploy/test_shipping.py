@@ -9,6 +9,7 @@ import torch
 
 from src.deploy import Candidate, ExportOptions, ship, shipping
 from src.deploy.limits import Budget
+from src.deploy.precisions import int8
 from src.deploy.stages import run_stages
 from src.edge import ImageError, Runtime, decode
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, saved
@@ -92,7 +93,7 @@ def test_int8_that_is_not_fast_enough_is_refused_and_the_earlier_bundle_stays(ru
 
 
 def test_a_merge_that_changed_the_model_is_refused_before_anything_is_quantised(run, samples, monkeypatch):
-    monkeypatch.setattr(shipping, "find_int8", lambda *_: pytest.fail("quantised"))
+    monkeypatch.setattr(int8, "find_int8", lambda *_: pytest.fail("quantised"))
     wrong = candidate(samples, seed=1, trained=conv_net(0))
     verdict = ship(wrong, IMAGE, run, "int8")
     assert not verdict.passed and os.listdir(run) == ["edge-refused-int8"]
