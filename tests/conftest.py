@@ -1,4 +1,9 @@
-"""Shared by the tests of commands: a small folder of images, and a command run in this process."""
+"""How the tests are run, and what those of commands share: a small folder of images, a command run in this process."""
+
+import os
+
+# Before torch is imported: each worker has a core, and the threads of two would wait for one another, spinning.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import runpy
 import sys
@@ -15,6 +20,25 @@ TINY = (
     *("backbone.name=test_efficientnet", "backbone.weights=none"),
     *("data.image_size=64", "data.batch_size=8", "data.cache_dir=null"),
 )
+
+
+MOST_WORKERS = 8  # each holds torch and a few networks, 1.5 GB
+
+
+def pytest_addoption(parser, pluginmanager):
+    """Take the options of pyproject.toml also where pytest-xdist is not there, or left out by `-p no:xdist`."""
+    if not pluginmanager.hasplugin("xdist"):
+        for name in ("--numprocesses", "--dist"):
+            parser.addoption(name, help="of pytest-xdist, which is not loaded: everything runs in this process")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Return a worker for each core; none where there is one core, or one file: a file runs in one process."""
+    files = {argument.partition("::")[0] for argument in config.args}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    alone = cores == 1 or (len(files) == 1 and files.pop().endswith(".py"))
+    return 0 if alone else min(cores, MOST_WORKERS)
 
 
 @dataclass

@@ -1,10 +1,12 @@
 """What people have that no benchmark has: each through train, evaluate, export and predict, with the defaults."""
 
+import csv
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import balanced_accuracy_score
 
 from tests.conftest import TINY
 
@@ -68,8 +70,14 @@ def test_a_set_goes_all_the_way(name, tmp_path, invoke):
     )
     assert trained.code == 0, trained.err
     metrics = json.loads((run / "metrics.json").read_text())
-    assert 0 <= metrics["test"]["balanced_accuracy"] <= 1 and (run / "report.html").stat().st_size > 10_000
+    assert (run / "report.html").stat().st_size > 10_000
     assert invoke("evaluate", f"adapter={run}").code == 0
+    (folder,) = (run / "evaluations").iterdir()
+    assert json.loads((folder / "metrics.json").read_text())["test"] == metrics["test"]
+    with open(run / "predictions.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    balanced = balanced_accuracy_score(*([row[key] for row in rows] for key in ("target", "predicted")))
+    assert metrics["test"]["balanced_accuracy"] == pytest.approx(balanced, abs=1e-6)
     shipped = invoke("export", f"adapter={run}")
     assert shipped.code == 0, shipped.err
     picture = next(root.rglob("*.png"))

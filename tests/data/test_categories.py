@@ -26,11 +26,12 @@ def test_ranges_hold_about_as_many_values_each_and_do_not_overlap():
     assert {f"{each[0]:g} to {each[-1]:g}" for each in ordered} == set(groups)
 
 
-def test_four_levels_are_four_ranges_however_unequal():
+def test_a_level_is_never_cut_and_rare_ones_join_their_neighbours():
     values = [0.0] * 60 + [1 / 3] * 12 + [2 / 3] * 4 + [1.0] * 30
     cut = by_range([Sample(Path(str(place)), "", value=value) for place, value in enumerate(values)])
     of = {each.value: each.label for each in cut}
-    assert of[0.0] != of[1.0] and len(set(of.values())) >= 2
+    assert of == {0.0: "0", 1 / 3: "0.333333 to 0.666667", 2 / 3: "0.333333 to 0.666667", 1.0: "1"}
+    assert all(each.label == of[each.value] for each in cut)
 
 
 def test_equal_values_are_one_range_and_refused_where_they_are_to_be_learnt():

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.checkpoint import checkpoint
 
 from src.lora import inject, injection_of, merge
-from tests.lora.conftest import build, dense_gradients, gradients, images, outputs, relative, stir
+from tests.lora.conftest import MODELS, build, dense_gradients, gradients, images, outputs, relative, stir
 
 TOLERANCE = 1e-5
 LABELS = torch.tensor([0, 3, 1, 4])
@@ -64,16 +64,21 @@ def test_a_step_computes_what_an_evaluation_does(base):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_gradients_are_as_near_to_the_exact_ones_as_autograds(base, dtype):
-    x = images(base)
-    inject(base, rank=4)
-    stir(base)
-    exact = gradients(base, x)
+@pytest.mark.parametrize("key", [*MODELS, "efficientnet"])
+def test_autocast_gradients_of_every_layer_are_as_near_to_the_exact_ones_as_autograds(key, dtype):
+    model = adapted(key)
+    x, layers = images(model), {}
+    exact = gradients(model, x)
     with torch.autocast("cpu", dtype=dtype):
-        ours, autograds = gradients(base, x), dense_gradients(base, x)
+        ours, autograds = gradients(model, x), dense_gradients(model, x)
     assert all(gradient.dtype == torch.float32 for gradient in ours.values())
-    mine, theirs = (sum(float((g[n] - exact[n]).norm()) ** 2 for n in exact) ** 0.5 for g in (ours, autograds))
-    assert mine <= 1.6 * theirs  # W is rounded, then W + B A: that is twice the rounding, for no cast in any step
+    for name in exact:
+        layers.setdefault(name.rpartition(".")[0], []).append(name)
+    for layer, names in layers.items():
+        mine, theirs = (sum(float((g[n] - exact[n]).norm()) ** 2 for n in names) ** 0.5 for g in (ours, autograds))
+        least = torch.finfo(dtype).eps * sum(float(exact[n].norm()) ** 2 for n in names) ** 0.5  # theirs may be luck
+        # W is rounded, then W + B A: at worst twice the rounding. The rest is scatter of two images (2.6 measured).
+        assert mine <= 3 * max(theirs, least), layer
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(base):

@@ -25,9 +25,9 @@ def test_rises_then_falls_along_a_cosine():
     assert seen[-1] == pytest.approx(0.2, abs=0.01)
 
 
-@pytest.mark.parametrize("total", [1, 2, 3])
-def test_short_trainings_have_a_rate(total):
-    assert all(0 < rate <= 2.0 for rate in rates(total)[:1])
+@pytest.mark.parametrize(("total", "expected"), [(1, [2.0]), (2, [2.0, 2.0]), (3, [2.0, 2.0, 1.0])])
+def test_short_trainings_rise_in_one_step_and_fall_in_the_rest(total, expected):
+    assert rates(total) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("options", [{"warmup": -0.1}, {"warmup": 2}, {"floor": float("nan")}])
