@@ -4,13 +4,14 @@ SciPy is imported inside the functions that fit, in `binomial` and `calibration`
 """
 
 from .apply import VERDICTS, certainties, defect_scores, pass_classes, tally, verdicts, words
-from .band import Evidence, certify_band, joint_confidence, measure
+from .band import Band, certify_band, joint_confidence, measure
 from .calibration import calibrated, fit_label_temperatures, fit_temperature
 from .chosen import choose_by_cost, choose_by_f1
 from .decided import CertifiedDecision, certify_decided, propose_limits
+from .evidence import Evidence
 from .labels import CertifiedLabels, certify_labels
 from .mahalanobis import Mahalanobis, fit_mahalanobis
-from .margin import CertifiedMargin, certify_margin
+from .margin import CertifiedMargin, certify_margin, measure_limits
 from .promise import CannotPromise
 from .reliability import CalibrationFigures, Reliability, class_figures, label_figures, reliability
 from .spec import DecisionSpec
@@ -19,6 +20,7 @@ from .threshold import CertifiedRejection, CertifiedThreshold, certify_rejection
 
 __all__ = [
     "VERDICTS",
+    "Band",
     "CalibrationFigures",
     "CannotPromise",
     "CertifiedDecision",
@@ -50,6 +52,7 @@ __all__ = [
     "joint_confidence",
     "label_figures",
     "measure",
+    "measure_limits",
     "pass_classes",
     "propose_limits",
     "reliability",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..kinds import find_kind
 from ..spec import TaskSpec
 from .inputs import as_scores, as_table
-from .margin import cuts
+from .margin import by_limits
 from .spec import DecisionSpec
 
 VERDICTS = ("pass", "reject", "review", "unknown")
@@ -134,10 +134,9 @@ def _by_scores(task: TaskSpec, decision: DecisionSpec, outputs: ArrayLike) -> Ve
 
 def _by_margin(decision: DecisionSpec, outputs: ArrayLike) -> Verdicts:
     assert decision.margin is not None and len(decision.limits) == 2
-    below, inside, within, above = np.array(cuts(decision.limits, decision.margin), dtype=np.float32)
     values = as_table(np.reshape(outputs, (-1, 1)), 1, "values").astype(np.float32)[:, 0]
-    passes, rejects = (values >= inside) & (values <= within), (values < below) | (values > above)
-    return np.select([rejects, passes], [REJECT, PASS], REVIEW).astype(np.int64)
+    passes, rejects = by_limits(values, (decision.limits[0], decision.limits[1]), decision.margin)
+    return np.select([passes, rejects], [PASS, REJECT], REVIEW).astype(np.int64)
 
 
 def _probabilities(values: ArrayLike, columns: int | None) -> Scores:

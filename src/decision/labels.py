@@ -14,47 +14,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .binomial import exact, risk_of, upper_bound
-from .inputs import Groups, Judged, Mask, Names, Scores, as_groups, as_mask, as_rate, as_table
+from .evidence import Evidence, count_evidence
+from .inputs import Judged, Names, as_groups, as_mask, as_rate, as_table
 from .promise import OVERKILLS, Wording
 from .threshold import CertifiedThreshold, lower_threshold, upper_threshold
-from .units import count, share_interval
+from .units import count
 
 
 @dataclass(frozen=True)
-class CertifiedLabels:
+class CertifiedLabels(Evidence):
     """The thresholds of the named labels, and what the pictures show at them.
+
+    A defect is a picture with a named label; what is promised is said of each label, in `labels`.
 
     Attributes:
         names: The labels.
         labels: Each one's threshold, with how often it is missed: pictures that have it and lie below the threshold.
         reject_from: A picture is rejected if a named label is at least that; None where each threshold rejects.
-        confidence: Of all labels together, and of the bound of overkills by itself.
-        unit: What was drawn: `image` or `group`.
-        goods: Pictures without a named label, or groups that have one.
-        overkills: How many of them are rejected.
-        overkill_rate_upper_bound: Bound of the share of good pictures that are rejected.
-        passed: Pictures that pass.
-        rejected: Pictures that are rejected.
-        reviewed: Pictures that a person looks at.
-        goods_passed: Good pictures that pass.
-        review_share: Share of the pictures that a person looks at.
-        review_share_interval: Its two-sided interval.
     """
 
     names: tuple[str, ...]
     labels: tuple[CertifiedThreshold, ...]
     reject_from: float | None
-    confidence: float
-    unit: str
-    goods: int
-    overkills: int
-    overkill_rate_upper_bound: float
-    passed: int
-    rejected: int
-    reviewed: int
-    goods_passed: int
-    review_share: float
-    review_share_interval: tuple[float, float]
 
     @property
     def pass_below(self) -> tuple[float, ...]:
@@ -111,7 +92,11 @@ def certify_labels(
             _lowered(label, reject_from, Judged(values[:, place], truth[:, place], numbers), risk)
             for place, label in enumerate(labels)
         )
-    return _measured(names, labels, reject_from, confidence, values, good, numbers)
+    below = np.array([label.threshold for label in labels])
+    passes = np.all(values < below, axis=1)
+    rejects = ~passes if reject_from is None else np.any(values >= reject_from, axis=1)
+    shown = count_evidence(passes, rejects, ~good, confidence, numbers)
+    return CertifiedLabels(**vars(shown), names=names, labels=labels, reject_from=reject_from)
 
 
 def _label(name: str, pictures: Judged, rate: Fraction, risk: Fraction) -> CertifiedThreshold:
@@ -127,35 +112,3 @@ def _lowered(label: CertifiedThreshold, most: float, pictures: Judged, risk: Fra
         return label
     escapes = count(pictures.is_defect & (pictures.scores < most), pictures.groups)
     return replace(label, threshold=most, escapes=escapes, upper_bound=upper_bound(escapes, label.defects, risk))
-
-
-def _measured(
-    names: tuple[str, ...],
-    labels: tuple[CertifiedThreshold, ...],
-    reject_from: float | None,
-    confidence: float,
-    values: Scores,
-    good: Mask,
-    groups: Groups | None,
-) -> CertifiedLabels:
-    below = np.array([label.threshold for label in labels])
-    passes = np.all(values < below, axis=1)
-    rejects = ~passes if reject_from is None else np.any(values >= reject_from, axis=1)
-    reviews = ~passes & ~rejects
-    goods, overkills = count(good, groups), count(good & rejects, groups)
-    return CertifiedLabels(
-        names=names,
-        labels=labels,
-        reject_from=reject_from,
-        confidence=confidence,
-        unit="image" if groups is None else "group",
-        goods=goods,
-        overkills=overkills,
-        overkill_rate_upper_bound=upper_bound(overkills, goods, risk_of(confidence)),
-        passed=int(passes.sum()),
-        rejected=int(rejects.sum()),
-        reviewed=int(reviews.sum()),
-        goods_passed=int((passes & good).sum()),
-        review_share=float(reviews.mean()),
-        review_share_interval=share_interval(reviews, groups, risk_of(confidence)),
-    )

@@ -8,10 +8,11 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .binomial import exact, risk_of, upper_bound
-from .inputs import Names, as_groups, as_rate, as_scores, same_length
+from .evidence import Evidence, count_evidence
+from .inputs import Mask, Names, as_groups, as_rate, as_scores, same_length
 from .promise import MISSES
 from .rounding import down, up
 from .units import failures_allowed, highest
@@ -75,6 +76,45 @@ def certify_margin(
     misses = int((worst > margin).sum())
     unit = "image" if numbers is None else "group"
     return CertifiedMargin(margin, len(worst), misses, upper_bound(misses, len(worst), risk), unit)
+
+
+def measure_limits(
+    values: ArrayLike,
+    predicted: ArrayLike,
+    margin: float,
+    limits: Limits,
+    confidence: float,
+    groups: Names | None = None,
+) -> Evidence:
+    """Return what pictures show at limits that values keep off by a margin; a defect is a part outside of them.
+
+    Args:
+        values: True value of each picture, N.
+        predicted: What the network says, N.
+        margin: How far off a value is at most.
+        limits: Lowest and highest value of a good part; None for a side without.
+        confidence: Of each bound.
+        groups: Each picture's group, N, which is then what is counted.
+
+    Raises:
+        ValueError: As `certify_margin` and `cuts`.
+    """
+    truth, guess = _finite(values, "values"), _finite(predicted, "predicted")
+    same_length(truth, predicted=guess)
+    passes, rejects = by_limits(guess.astype(np.float32), limits, margin)
+    low, high = -math.inf if limits[0] is None else limits[0], math.inf if limits[1] is None else limits[1]
+    numbers = None if groups is None else as_groups(groups, len(truth))
+    return count_evidence(passes, rejects, (truth < low) | (truth > high), as_rate(confidence, "confidence"), numbers)
+
+
+def by_limits(values: NDArray[np.float32], limits: Limits, margin: float) -> tuple[Mask, Mask]:
+    """Return which values pass, the whole of value +- margin inside the limits, and which are rejected, all outside.
+
+    Raises:
+        ValueError: As `cuts`.
+    """
+    below, inside, within, above = np.array(cuts(limits, margin), dtype=np.float32)
+    return (values >= inside) & (values <= within), (values < below) | (values > above)
 
 
 def cuts(limits: Limits, margin: float) -> tuple[float, float, float, float]:

@@ -25,6 +25,7 @@ def test_every_label_has_its_part_of_the_risk():
     passes = (values < found.pass_below).all(axis=1)
     assert found.passed == passes.sum() and found.goods == (~present.any(axis=1)).sum()
     assert found.goods_passed == (passes & ~present.any(axis=1)).sum()
+    assert (found.defects, found.escapes) == (present.any(axis=1).sum(), (passes & present.any(axis=1)).sum())
 
 
 def test_good_pictures_are_rejected_by_their_worst_label():

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from src.decision import CannotPromise, certify_margin
+from src.decision import CannotPromise, DecisionSpec, certify_margin, measure_limits, tally, verdicts
 from src.decision.margin import cuts
+from src.spec import TaskSpec
 
 
 def test_the_smallest_margin_by_hand():
@@ -64,6 +65,25 @@ def test_cuts_are_never_rounded_towards_the_promise(low, width, margin, value):
         assert value + q < lowest
     if value > above:
         assert value - q > highest
+
+
+def test_what_pictures_show_at_limits():
+    draw = np.random.default_rng(0)
+    values = draw.uniform(0, 10, 500)
+    predicted = (values + draw.normal(0, 0.5, 500)).astype(np.float32)
+    found = certify_margin(values, predicted, 0.05, 0.95)
+    shown = measure_limits(values, predicted, found.margin, (2.0, 8.0), 0.95)
+    outside = (values < 2) | (values > 8)
+    spec = DecisionSpec(margin=found.margin, limits=(2.0, 8.0))
+    given = verdicts(TaskSpec("regression", ("moisture",)), spec, predicted)
+    counted = {"pass": shown.passed, "reject": shown.rejected, "review": shown.reviewed, "unknown": 0}
+    assert counted == tally(given) and min(shown.passed, shown.rejected, shown.reviewed) > 50
+    assert (shown.defects, shown.goods) == (outside.sum(), (~outside).sum())
+    assert shown.escapes == (outside & (given == 0)).sum() <= found.misses
+    one_side = measure_limits(values, predicted, found.margin, (None, 8.0), 0.95, np.arange(500) // 2)
+    assert one_side.unit == "group" and one_side.defects == len(set(np.flatnonzero(values > 8) // 2))
+    with pytest.raises(ValueError, match="limits must be"):
+        measure_limits(values, predicted, 0.5, (8.0, 2.0), 0.95)
 
 
 def test_a_side_without_a_limit():
