@@ -38,7 +38,7 @@ def main(config: DictConfig) -> None:
     command = shell_line("audit", *typed)
     date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"
     with nothing_left(folder):
-        write_audit(folder, audit, data.listing, data.image.bit_depth, date, command)
+        write_audit(folder, audit, data.index, data.image.bit_depth, date, command)
     print_audit(Console(), audit, folder)
     if audit.stopping:
         kinds = [finding.kind for finding in audit.stopping]

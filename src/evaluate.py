@@ -19,7 +19,7 @@ with requires("train"):
 
     from .atomic import new_folder, nothing_left
     from .data import ImageData
-    from .data.aims import names_of
+    from .data.label_columns import names_of
     from .evaluation import compare_views, judge, own_data
     from .kinds import find_kind
     from .near import near
@@ -65,7 +65,7 @@ def main(config: DictConfig) -> None:
     splits = [split for split in ("val", "test") if data.samples(split)]
     predictions = judge(trained, model, data, splits)
     folder = new_folder(trained.path.parent / "evaluations" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    costs = {"adapter_bytes": trained.path.stat().st_size, "data": data.listing.name, "fingerprint": data.fingerprint}
+    costs = {"adapter_bytes": trained.path.stat().st_size, "data": data.index.name, "fingerprint": data.fingerprint}
     views = {"views": trained.task.views} if trained.has_other_views else {}
     with nothing_left(folder):
         figures = record(folder, predictions, trained.task.positive, costs | views)
@@ -86,7 +86,7 @@ def other_data(trained: Trained, settings: DictConfig) -> ImageData:
     as_trained = {"image_size": None, "crop_pct": None, "crop_mode": None, "bit_depth": None}
     data: ImageData = instantiate(settings, **as_trained)(image=trained.image)
     data.setup("test")
-    name, task = data.listing.name, trained.task
+    name, task = data.index.name, trained.task
     if data.fingerprint == trained.provenance.get("data", {}).get("fingerprint"):
         raise ValueError(
             f"{name} is what {trained.path} was trained on: to judge by its test split leave out the choice data=, and "

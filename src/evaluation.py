@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from .data import ImageData
-from .data.moved import LOADING, PLACES, found_by, moved
+from .data.relocation import LOADING, PLACES, location_words, relocate
 from .data.trusted import require_trusted
 from .report import Predictions, describe_views, tabulate
 from .targets import instantiate
@@ -62,10 +62,10 @@ def own_data(trained: Trained, anew: Mapping[str, Any] | None = None, judging: b
             f"{trained.path} does not say what it was trained on: name images with data=folder data.root=DIR"
         )
     require_trusted(settings)
-    wanted = OmegaConf.create({"data": moved(settings, anew or {}, (*PLACES, *LOADING))})
+    wanted = OmegaConf.create({"data": relocate(settings, anew or {}, (*PLACES, *LOADING))})
     require_types(wanted)
     data: ImageData = instantiate(wanted.data)(image=trained.image)
-    if named := found_by(anew or {}):
+    if named := location_words(anew or {}):
         require_own_images(trained, data, named)
     data.setup("fit")
     require_own_cut(trained, data, judging)

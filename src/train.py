@@ -24,8 +24,6 @@ if __name__ == "__main__":
 
 with requires("train"):
     from .folders import is_named
-    from .recipe import plan, settle_symmetry
-    from .resumed import resumed
     from .targets import instantiate
     from .tasks import (
         START,
@@ -49,6 +47,8 @@ with requires("train"):
         remove_refusal,
         write_refusal,
     )
+    from .training.recipe import plan, settle_symmetry
+    from .training.resume import resume_settings
     from .typed import require_types
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def main(config: DictConfig) -> float | None:
     overrides = [override for override in hydra.overrides.task if override != OWN_DATA]
     if hydra.mode != RunMode.MULTIRUN:
         if config.resume is not None:
-            return train(resumed(config, overrides), overrides, named=True)
+            return train(resume_settings(config, overrides), overrides, named=True)
         return train(config, overrides, named=is_named("run_dir"))
     if config.resume is not None:
         raise ValueError("resume goes on with one training: leave out -m")

@@ -9,13 +9,13 @@ ROOT = Path(__file__).parents[1]
 OURS = {"src", "graft"}  # the package has two names, so that its code uses neither
 BELOW = {
     *("__init__", "allocator", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped"),
-    *("__main__", "near", "overrides", "package", "recipe", "remarks", "resumed", "signatures", "source", "spec"),
+    *("__main__", "near", "overrides", "package", "remarks", "signatures", "source", "spec"),
     *("targets", "typed", "usage"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
     *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "near", "overrides"),
-    *("kinds", "recipe", "report", "resumed", "spec", "targets", "tasks", "training", "typed"),
+    *("kinds", "report", "spec", "targets", "tasks", "training", "typed"),
 }
 EVERYWHERE = {"package"}  # the package's own name, the ground floor
 MAY_IMPORT = {
@@ -39,8 +39,6 @@ MAY_IMPORT = {
     "command": {"errors", "flags", "mistyped", "overrides", "remarks", "targets", "typed"},
     "evaluation": {"data", "report", "targets", "tasks", "typed"},
     "folders": {"atomic", "command"},
-    "recipe": {"backbones", "data", "targets", "tasks"},
-    "resumed": {"data", "tasks", "typed"},
     "kinds": {"spec"},
     "edge": {"allocator", "atomic", "kinds", "spec"},
     "lora": {"atomic", "near"},
@@ -51,7 +49,9 @@ MAY_IMPORT = {
     "tasks": {"allocator", "atomic", "backbones", "data", "kinds", "lora", "metrics", "near", "spec"},
     "deploy": {"allocator", "atomic", "backbones", "edge", "kinds", "lora", "metrics", "spec"},
     "report": {"atomic", "data", "edge", "kinds", "metrics", "spec"},
-    "training": {"atomic", "command", "data", "overrides", "report", "spec", "targets", "tasks"},
+    "training": {
+        *("atomic", "backbones", "command", "data", "overrides", "report", "spec", "targets", "tasks", "typed"),
+    },
     "benchmarks": {
         *("allocator", "atomic", "backbones", "data", "deploy", "edge", "kinds", "lora", "metrics", "near"),
         *("remarks", "report", "spec", "tasks"),

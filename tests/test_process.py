@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from src.data.quality.facts import measure
+from src.data.quality.image_stats import measure
 from src.edge.preprocess import read_picture
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from src.resumed import resumed
+from src.training.resume import resume_settings
 from tests.conftest import ROOT, TINY
 
 
@@ -120,7 +120,7 @@ def test_a_resumed_run_is_named_as_it_began(tmp_path, monkeypatch, given):
     (tmp_path / "runs" / "latest").symlink_to("first")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"^resume=runs/first: no config"):
-        resumed(OmegaConf.create({"resume": given}), [])
+        resume_settings(OmegaConf.create({"resume": given}), [])
 
 
 def start(*words: str, **options: Any) -> subprocess.Popen[str]:

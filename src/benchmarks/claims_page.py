@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ..report.environment import environment
-from ..report.figures import COLOURS, INK, MUTED, style, svg
+from ..report.plots import COLOURS, INK, MUTED, style, svg
 from .contenders import CONTENDERS
 from .suite import Row
 from .verdicts import ALL, Verdict

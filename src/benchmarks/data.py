@@ -73,7 +73,7 @@ def read_cold(root: Path, cache: Path, name: str, image_size: int) -> Row:
         start = time.perf_counter()
         data = _data(root, cache, name, image_size, 1)
         seconds = time.perf_counter() - start
-    return {"cold_images_per_second": len(data.listing.samples) / seconds, **_named("cold", peak)}
+    return {"cold_images_per_second": len(data.index.samples) / seconds, **_named("cold", peak)}
 
 
 def read_warm(root: Path, cache: Path, name: str, image_size: int, batch: int) -> Row:
@@ -85,7 +85,7 @@ def read_warm(root: Path, cache: Path, name: str, image_size: int, batch: int) -
         seen = sum(len(indices) for _, _, indices in data.train_dataloader())
         ended = time.perf_counter()
     return {
-        "open_images_per_second": len(data.listing.samples) / (opened - start),
+        "open_images_per_second": len(data.index.samples) / (opened - start),
         "open_seconds": opened - start,
         "epoch_images_per_second": seen / (ended - opened),
         **_named("warm", peak),

@@ -31,7 +31,7 @@ from ..tasks import (
     frequencies,
     metadata,
     predict_logits,
-    specify,
+    task_spec,
     warmup_cosine,
 )
 from ..tasks.build import best_device
@@ -138,7 +138,7 @@ def _task(trial: Trial, data: ImageData) -> ClassificationTask:
         Backbone(trial.model, trial.weights),
         CONTENDERS[trial.method].adaptation,
         data.image,
-        specify(ClassificationTask.kind, data),
+        task_spec(ClassificationTask.kind, data),
         trial.seed,
         frequencies(data),
     )

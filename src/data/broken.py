@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from .listing import SPLITS, Sample
+from .dataset_index import SPLITS, Sample
 
 log = logging.getLogger(__name__)
 

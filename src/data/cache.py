@@ -26,11 +26,11 @@ class PixelCache:
 
     Attributes:
         errors: Why an image cannot be used, by its position; from `fill` on.
-        facts: One record of `src.data.quality.facts.FACTS` for each image, zeros where it is broken; from `fill` on.
+        image_stats: One record of `IMAGE_STATS` for each image, zeros where it is broken; from `fill` on.
     """
 
     errors: dict[int, str]
-    facts: NDArray[Any]
+    image_stats: NDArray[Any]
 
     def __init__(
         self, paths: Sequence[Path], digests: Sequence[str], image: ImageSpec, folder: Path | None = None
@@ -39,7 +39,7 @@ class PixelCache:
 
         Args:
             paths: The image files.
-            digests: SHA-256 of each file in hexadecimal, as in `Listing.digests`.
+            digests: SHA-256 of each file in hexadecimal, as in `DatasetIndex.digests`.
             image: How they become the network's input.
             folder: The cache, made when it is not there; None keeps no pixels and decodes at every access.
         """
@@ -58,7 +58,7 @@ class PixelCache:
         else:
             contents.find_or_fill(PixelStore(self._folder, self._image), self._image)
         self._shards, self._places = contents.shards, contents.place[contents.of]
-        self.facts = contents.facts[contents.of]
+        self.image_stats = contents.image_stats[contents.of]
         reasons = contents.reasons
         self.errors = {at: reasons[number] for at, number in enumerate(contents.of.tolist()) if number in reasons}
         return self

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .listing import Sample
+from .dataset_index import Sample
 
 NO_LABEL = "(none)"
 RANGES = 5

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from ..near import near
-from .aims import names_of
-from .listing import Sample
+from .dataset_index import Sample
+from .label_columns import names_of
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..edge.preprocess import ImageError, Pixels, read_picture, resize
 from ..spec import ImageSpec
-from .quality.facts import FACTS, measure
+from .quality.image_stats import IMAGE_STATS, measure
 from .shards import INDEX, Shard
 from .store import PixelStore
 
@@ -35,7 +35,7 @@ class Contents:
 
     Attributes:
         of: The number of the content of each file, N.
-        facts: One record of `FACTS` for each content, zeros where it is broken.
+        image_stats: One record of `IMAGE_STATS` for each content, zeros where it is broken.
         reasons: Why a content cannot be used, by its number.
         shards: Where pixels lie.
         place: Number of the shard and of the row in it for each content; `NOWHERE` where there is none.
@@ -46,13 +46,13 @@ class Contents:
 
         Args:
             paths: The image files, N.
-            digests: SHA-256 of each file in hexadecimal, as in `Listing.digests`.
+            digests: SHA-256 of each file in hexadecimal, as in `DatasetIndex.digests`.
         """
         raw = np.array([_raw(digest) for digest in digests], dtype="S32")
         self._digests, self._first, of = np.unique(raw, return_index=True, return_inverse=True)
         self._paths = paths
         self.of = of.astype(np.int32)
-        self.facts = np.zeros(len(self._digests), FACTS)
+        self.image_stats = np.zeros(len(self._digests), IMAGE_STATS)
         self.reasons: dict[int, str] = {}
         self.shards: list[Shard] = []
         self.place = np.full((len(self._digests), 2), NOWHERE, dtype=np.int32)
@@ -60,7 +60,7 @@ class Contents:
     def measure(self, image: ImageSpec) -> None:
         """Decode all of them for their facts alone."""
         log.info("reading %d images, their pixels are not kept", len(self._paths))
-        for number, decoded in self._decoded(image, range(len(self._digests)), check=False):
+        for number, decoded in self._decode_all(image, range(len(self._digests)), check=False):
             self._note(number, decoded)
 
     def find_or_fill(self, store: PixelStore, image: ImageSpec) -> None:
@@ -72,7 +72,7 @@ class Contents:
         if not self._missing(store):
             log.info("%d images, all of them in %s", len(self._paths), store.folder)
             return
-        with store.locked():
+        with store.lock():
             missing = self._missing(store, heal=True)  # another run may have filled it since
             found = len(self._digests) - len(missing)
             log.info("%d images: %d files in %s, %d to decode", len(self._paths), found, store.folder, len(missing))
@@ -89,7 +89,7 @@ class Contents:
             rows = np.flatnonzero(self._digests[at] == index["digest"])
             if rows.size:
                 self.place[at[rows], 0], self.place[at[rows], 1] = len(self.shards), rows
-                self.facts[at[rows]] = index["facts"][rows]
+                self.image_stats[at[rows]] = index["facts"][rows]
                 self.shards.append(shard)
         numbers: list[int] = np.flatnonzero(self.place[:, 0] == NOWHERE).tolist()
         return numbers
@@ -99,7 +99,7 @@ class Contents:
         rows = min(store.rows, len(missing))
         index, pixels = np.zeros(rows, INDEX), np.empty((rows, *store.shape), np.uint8)
         numbers: list[int] = []
-        for number, decoded in self._decoded(image, missing, check=True):
+        for number, decoded in self._decode_all(image, missing, check=True):
             self._note(number, decoded)
             if not isinstance(decoded, str):
                 index[len(numbers)] = (self._digests[number], decoded[0])
@@ -120,9 +120,9 @@ class Contents:
         if isinstance(decoded, str):
             self.reasons[number] = decoded
         else:
-            self.facts[number] = decoded[0]
+            self.image_stats[number] = decoded[0]
 
-    def _decoded(self, image: ImageSpec, numbers: Iterable[int], check: bool) -> Iterator[tuple[int, Decoded]]:
+    def _decode_all(self, image: ImageSpec, numbers: Iterable[int], check: bool) -> Iterator[tuple[int, Decoded]]:
         """Yield each content's number with what decoding its first file gave, in the order of the numbers."""
 
         def one(number: int) -> tuple[int, Decoded]:

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..edge.unread import describe
-from .aims import names_of
 from .broken import STOPPING, require_readable, sort_out
 from .dataset import ImageDataset, Item
-from .listing import SPLITS, Listing, Sample, inside
+from .dataset_index import SPLITS, DatasetIndex, Sample, inside
+from .label_columns import names_of
 from .options import DataOptions
 from .quality.collection import Collection
 from .quality.duplicates import Duplicates
@@ -39,7 +39,7 @@ class ImageData(LightningDataModule, ABC):
         image: How a picture becomes the network's input, overrides included.
         classes: Class names in the order of the target index (from `setup` on, like what follows).
         positive: The class that counts as the defect, or None; None too where they are judged.
-        fingerprint: Hash of the whole listing.
+        fingerprint: Hash of the whole index.
         counts: Number of images used, by split and class, or range of values.
         left_out: Images that cannot be read, and other files and folders that are not used, each with the reason.
         allow: Findings of the data gate that stop no training.
@@ -71,15 +71,15 @@ class ImageData(LightningDataModule, ABC):
         self._ready = False
 
     @abstractmethod
-    def read(self) -> Listing:
+    def read(self) -> DatasetIndex:
         """List the source's images without decoding any, and refuse what no training could learn."""
 
-    def read_lot(self) -> Listing:
+    def read_lot(self) -> DatasetIndex:
         """List images to judge a finished model by: one class, one value, one image are enough."""
         return self.read()
 
     @cached_property
-    def listing(self) -> Listing:
+    def index(self) -> DatasetIndex:
         """All images of the source."""
         return self.read()
 
@@ -99,18 +99,16 @@ class ImageData(LightningDataModule, ABC):
             return
         judged = stage == "test"
         if judged:
-            self.listing = self.read_lot()
-        self.classes, self.positive = self.listing.classes, self.listing.positive
-        self.fingerprint = self.listing.fingerprint
-        if self.listing.skipped:
-            log.warning(
-                "%d files or folders are not used: %s", len(self.listing.skipped), describe(self.listing.skipped)
-            )
-        self._used = Selection(self.listing, self._splitting, self.image, self._options.limit, self.cache)
+            self.index = self.read_lot()
+        self.classes, self.positive = self.index.classes, self.index.positive
+        self.fingerprint = self.index.fingerprint
+        if self.index.skipped:
+            log.warning("%d files or folders are not used: %s", len(self.index.skipped), describe(self.index.skipped))
+        self._used = Selection(self.index, self._splitting, self.image, self._options.limit, self.cache)
         STAGES.get(stage, Selection.for_training)(self._used)
         samples, errors = self._used.samples, self._used.pixels.errors
         self.left_out = sort_out(samples, errors, "skip" if stage == "audit" else self._options.on_error)
-        self.left_out += self.listing.skipped
+        self.left_out += self.index.skipped
         if stage != "audit":
             require_readable(samples, errors, each=not judged)
         self._positions = {
@@ -122,7 +120,7 @@ class ImageData(LightningDataModule, ABC):
     @property
     def membership(self) -> str:
         """SHA-256 over the images in use, each with its split: equal splits, equal on any machine."""
-        rows = sorted(f"{inside(each.path, self.listing.root)}={each.split}" for each in self._used.samples)
+        rows = sorted(f"{inside(each.path, self.index.root)}={each.split}" for each in self._used.samples)
         return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
     def contents(self, split: str) -> dict[str, Path]:
@@ -136,7 +134,7 @@ class ImageData(LightningDataModule, ABC):
             ValueError: As `write_membership`.
         """
         if self._options.limit is None:
-            self._splitting.keep(self.listing, [str(sample.split) for sample in self._used.samples])
+            self._splitting.keep(self.index, [str(sample.split) for sample in self._used.samples])
 
     @property
     def digests(self) -> list[str]:
@@ -153,17 +151,17 @@ class ImageData(LightningDataModule, ABC):
         used, pixels = self._used, self._used.pixels
         return Collection(
             used.samples,
-            self.listing.categories,
+            self.index.categories,
             min(self.image.size),
-            pixels.facts,
+            pixels.image_stats,
             pixels.errors,
             used.duplicates,
             used.parted,
             used.uncut,
             labels,
             STOPPING[self._options.on_error],
-            self.listing.skipped,
-            self.listing.ignored,
+            self.index.skipped,
+            self.index.ignored,
             self.image.bit_depth,
         )
 
@@ -182,7 +180,7 @@ class ImageData(LightningDataModule, ABC):
         return list(self._positions[split])
 
     def samples(self, split: str) -> list[Sample]:
-        """Return the images of a split in the order of the listing, without the broken ones."""
+        """Return the images of a split in the order of the index, without the broken ones."""
         return [self._used.samples[position] for position in self._positions[split]]
 
     def train_dataloader(self) -> DataLoader[Item]:
@@ -191,8 +189,8 @@ class ImageData(LightningDataModule, ABC):
         Targets are class indices, or the probability of every class where the source knows that of some image; labels
         (N x classes, 0 or 1) or values (N x 1) where the source gives those. With `weights`, they come last in a batch.
         """
-        positions, aims = self._positions["train"], soft_targets(self.samples("train"), self.classes)
-        dataset = ImageDataset(self._used.pixels, positions, aims, self.augment, self._options.seed, self.weights())
+        positions, truths = self._positions["train"], soft_targets(self.samples("train"), self.classes)
+        dataset = ImageDataset(self._used.pixels, positions, truths, self.augment, self._options.seed, self.weights())
         labels = [sample.label for sample in self.samples("train")] if self._options.balanced else None
         sampler = EpochSampler(len(dataset), self._options.seed, labels)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._options.batch_size)
@@ -217,7 +215,7 @@ class ImageData(LightningDataModule, ABC):
 
     def _count(self, split: str) -> dict[str, int]:
         found = Counter(name for sample in self.samples(split) for name in names_of(sample))
-        names = self.listing.categories if self.listing.target == "value" else self.classes
+        names = self.index.categories if self.index.target == "value" else self.classes
         return {name: found[name] for name in names}
 
     def _load(

@@ -10,7 +10,7 @@ from typing import Any
 from ..near import near
 from ..package import install_line
 from .datamodule import ImageData
-from .listing import Listing, Sample
+from .dataset_index import DatasetIndex, Sample
 
 LEVELS = ("functional", "likely-functional", "likely-defective", "defective")
 TARGETS = {"defective": ("functional", "defective"), "level": LEVELS, "probability": ("probability",)}
@@ -46,7 +46,7 @@ class ElpvData(ImageData):
             )
         self.target, self.soft_labels = target, soft_labels
 
-    def read(self) -> Listing:
+    def read(self) -> DatasetIndex:
         """List the cells.
 
         Raises:
@@ -58,7 +58,7 @@ class ElpvData(ImageData):
         samples = tuple(self._sample(root / name, float(probability), kind) for name, probability, kind in rows)
         classes = TARGETS[self.target]
         positive = "defective" if self.target == "defective" else None
-        return Listing("elpv", root, samples, classes, positive, LICENCE, NOTES, ordered=True)
+        return DatasetIndex("elpv", root, samples, classes, positive, LICENCE, NOTES, ordered=True)
 
     def _sample(self, path: Path, probability: float, kind: str) -> Sample:
         level = LEVELS[round(3 * probability)]

@@ -13,9 +13,9 @@ from ..edge.walk import UNREADABLE, Found, Skip, sort_out, walk
 from ..errors import LinesError
 from .checks import require_learnable, require_one_spelling
 from .datamodule import ImageData
+from .dataset_index import DatasetIndex, Sample
 from .layout import Content, Layout, guess_layout, parse_layout
-from .listing import Listing, Sample
-from .naming import arranged, nfc, positive_class, split_of
+from .naming import arrange, nfc, positive_class, split_of
 
 NO_SOURCE = """\
 no images are given: name a folder with one folder of images a class by data.root=DIR,
@@ -62,17 +62,17 @@ class FolderData(ImageData):
         self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
         self._layout = None if layout is None else parse_layout(str(layout))
 
-    def read(self) -> Listing:
+    def read(self) -> DatasetIndex:
         """List the images of a training.
 
         Raises:
             ValueError: As `read_lot`; or there is no train folder beside others, an empty class folder, a single class,
                 or classes only outside train or outside the `classes` that were named.
         """
-        listing, empty = self._listed()
-        samples, classes = listing.samples, listing.classes
+        index, empty = self._list()
+        samples, classes = index.samples, index.classes
         if empty:
-            lost = describe(skip for skip in listing.skipped if skip[0].is_relative_to(empty[0]))
+            lost = describe(skip for skip in index.skipped if skip[0].is_relative_to(empty[0]))
             why = f" ({lost})" if lost else ""
             raise ValueError(f"{empty[0]} has no images that can be read{why}: add some or remove the folder")
         if not {sample.split for sample in samples} & {None, "train"}:
@@ -91,20 +91,20 @@ class FolderData(ImageData):
         if self._classes is None:
             require_one_spelling(classes, f"{self.root} has the folders")
         else:
-            classes = arranged(classes, self._classes, f"{self.root} has the folders")
+            classes = arrange(classes, self._classes, f"{self.root} has the folders")
         require_learnable(samples, "add training images of it, rename its folder or remove it")
         positive, ordered = positive_class(classes, self._wanted), self._classes is not None
-        return replace(listing, classes=classes, positive=positive, ordered=ordered)
+        return replace(index, classes=classes, positive=positive, ordered=ordered)
 
-    def read_lot(self) -> Listing:
+    def read_lot(self) -> DatasetIndex:
         """List images to judge a finished model by.
 
         Raises:
             ValueError: As `_listed`.
         """
-        return self._listed()[0]
+        return self._list()[0]
 
-    def _listed(self) -> tuple[Listing, list[Path]]:
+    def _list(self) -> tuple[DatasetIndex, list[Path]]:
         """Return the images, and the class folders without any.
 
         Raises:
@@ -115,7 +115,7 @@ class FolderData(ImageData):
         content = Content()
         for place in places:
             content.add(place)
-        layout = self._layout or self._guessed(content, found)
+        layout = self._layout or self._guess(content, found)
         samples, unused = [], list[Skip]()
         for path, place in zip(found.pictures, places, strict=True):
             read = _read(path, place, layout)
@@ -127,13 +127,13 @@ class FolderData(ImageData):
             raise ValueError(f"{self.root} has no image in folders as data.layout={'/'.join(layout)} has them")
         skipped, ignored = sort_out(found.others)
         classes = tuple(sorted({sample.label for sample in samples}))
-        listing = Listing(self.root.resolve().name, self.root, tuple(samples), classes, None)
+        index = DatasetIndex(self.root.resolve().name, self.root, tuple(samples), classes, None)
         skips = (*sorted([*unused, *found.lost, *skipped]),)
-        return replace(listing, skipped=skips, ignored=ignored + found.ignored), [
+        return replace(index, skipped=skips, ignored=ignored + found.ignored), [
             *_empty(found, self.root, layout, content)
         ]
 
-    def _guessed(self, content: Content, found: Found) -> Layout:
+    def _guess(self, content: Content, found: Found) -> Layout:
         folders = [path for path in found.folders if path.parent == self.root and path != self.root]
         closed = [(path, reason) for path, reason in found.lost if reason.startswith(UNREADABLE)]
         for path, reason in closed:

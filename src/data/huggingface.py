@@ -14,9 +14,9 @@ from ..near import near
 from ..package import install_line
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
+from .dataset_index import SPLITS, DatasetIndex, Sample
 from .hub_pictures import HubPicture, find_unlisted, list_pictures, write_picture
-from .listing import SPLITS, Listing, Sample
-from .naming import SPLIT_NAMES, arranged, nfc, positive_class
+from .naming import SPLIT_NAMES, arrange, nfc, positive_class
 
 log = logging.getLogger(__name__)
 
@@ -73,15 +73,15 @@ class HuggingFaceData(ImageData):
                 raise ValueError(f"data.splits makes {theirs} {ours!r}{near(ours, SPLITS)}: choose train, val or test")
         self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
 
-    def read(self) -> Listing:
+    def read(self) -> DatasetIndex:
         """List the images of a training.
 
         Raises:
             ValueError: As `read_lot`; or there is no train split, a group is in two, a class is not in train, there is
                 one class only, or `classes` does not name each.
         """
-        listing, places = self._listed()
-        classes, samples = listing.classes, listing.samples
+        index, places = self._list()
+        classes, samples = index.classes, index.samples
         require_whole_groups(samples, places)
         require_learnable(samples, "correct data.splits, or leave the split out by null")
         if len(classes) < 2:
@@ -89,26 +89,26 @@ class HuggingFaceData(ImageData):
         if self._classes is None:
             require_one_spelling(classes, f"{self.path} has the labels")
         else:
-            classes = arranged(classes, self._classes, f"{self.path} has the labels")
+            classes = arrange(classes, self._classes, f"{self.path} has the labels")
         positive, ordered = positive_class(classes, self._wanted), self._classes is not None
-        return replace(listing, classes=classes, positive=positive, ordered=ordered)
+        return replace(index, classes=classes, positive=positive, ordered=ordered)
 
-    def read_lot(self) -> Listing:
+    def read_lot(self) -> DatasetIndex:
         """List images to judge a finished model by.
 
         Raises:
             ValueError: The library or the data set is missing, or its columns, splits or labels are unusable.
         """
-        return self._listed(judged=True)[0]
+        return self._list(judged=True)[0]
 
-    def _listed(self, judged: bool = False) -> tuple[Listing, list[str]]:
+    def _list(self, judged: bool = False) -> tuple[DatasetIndex, list[str]]:
         """Load the data set and write out what is no file yet; also return where the user finds each picture."""
         library = _library()
         parts = self._parts(library, judged)
         pictures: list[HubPicture] = []
         classes: tuple[str, ...] = ()
         for split, part in parts.items():
-            columns = self._chosen(library, part.features)
+            columns = self._choose_columns(library, part.features)
             names = getattr(part.features[columns["label"]], "names", None)
             classes = classes or tuple(map(nfc, names or ()))
             pictures += list_pictures(
@@ -123,8 +123,10 @@ class HuggingFaceData(ImageData):
         classes = tuple(name for name in classes if name in held) or tuple(sorted(held))
         local = Path(self.path).is_dir() and all(each.local for each in pictures)
         skipped, ignored = find_unlisted(Path(self.path), paths) if local else ([], 0)
-        listing = Listing(self._title(), root, tuple(samples), classes, None, skipped=tuple(skipped), ignored=ignored)
-        return listing, [each.place for each in pictures]
+        index = DatasetIndex(
+            self._title(), root, tuple(samples), classes, None, skipped=tuple(skipped), ignored=ignored
+        )
+        return index, [each.place for each in pictures]
 
     def _parts(self, library: Any, judged: bool) -> dict[str, Any]:
         """Return the splits that are used, by their own names; a training needs one to train on."""
@@ -161,7 +163,7 @@ class HuggingFaceData(ImageData):
     def _ours(self, split: str) -> str | None:
         return self._splits[split] if split in self._splits else SPLIT_NAMES.get(split.lower())
 
-    def _chosen(self, library: Any, features: Mapping[str, Any]) -> dict[str, str | None]:
+    def _choose_columns(self, library: Any, features: Mapping[str, Any]) -> dict[str, str | None]:
         """Return the column of each role: the one asked for, or the only one of its kind."""
         kinds = {"image": library.Image, "label": library.ClassLabel}
         chosen = dict(self._columns)

@@ -70,9 +70,9 @@ def guess_layout(root: Path, content: Content) -> Layout:
     deep, flat = ([name for name in splits if bool(tops[name].folders) is nested] for nested in (True, False))
     beside = [name for name in tops if name not in splits]
     if not splits or (beside and not deep):  # a class called train holds images itself
-        return _undoubted(root, tops, ("class",))
+        return _require_one_reading(root, tops, ("class",))
     trained = "train" in {splits[name] for name in deep}
-    as_classes = f"{_listed(tops)} are the classes (data.layout=class)"
+    as_classes = f"{_join(tops)} are the classes (data.layout=class)"
     if flat:
         place = root / flat[0]
         out = ", leave them out by data.layout=split/class" if trained else ""
@@ -84,11 +84,11 @@ def guess_layout(root: Path, content: Content) -> Layout:
         held = set[str]().union(*(tops[name].folders for name in deep))
         if len(beside) == 1 and held & set(tops[beside[0]].folders):
             raise ValueError(
-                f"{root} can be read in two ways: {as_classes}, or {_listed(deep)} is a split and {beside[0]} another: "
+                f"{root} can be read in two ways: {as_classes}, or {_join(deep)} is a split and {beside[0]} another: "
                 f"then rename {beside[0]} to train"
             )
         raise ValueError(
-            f"{root} can be read in two ways: {as_classes}, or {_listed(deep)} is a split: then move {_listed(beside)} "
+            f"{root} can be read in two ways: {as_classes}, or {_join(deep)} is a split: then move {_join(beside)} "
             f"into {root / 'train'}"
         )
     inner = tops[deep[0]].folders
@@ -96,25 +96,25 @@ def guess_layout(root: Path, content: Content) -> Layout:
     if alike and len(deep) == 1:
         raise ValueError(
             f"{root} can be read in two ways: {as_classes}, or {deep[0]} is a split with the classes "
-            f"{_listed(inner)}, and {_listed(beside)} is left out (data.layout=split/class)"
+            f"{_join(inner)}, and {_join(beside)} is left out (data.layout=split/class)"
         )
     classes: dict[str, Content] = {}
     for name in deep:
         for label, own in tops[name].folders.items():
             _merge(classes.setdefault(label, Content()), own)
-    return _undoubted(root, classes, ("split", "class"))
+    return _require_one_reading(root, classes, ("split", "class"))
 
 
-def _undoubted(root: Path, classes: Mapping[str, Content], layout: Layout) -> Layout:
+def _require_one_reading(root: Path, classes: Mapping[str, Content], layout: Layout) -> Layout:
     """Return the layout, unless the folders inside the class folders may be what counts.
 
     Raises:
         ValueError: They may; the message has every reading.
     """
     outer = layout[:-1]
-    told = [f"{_listed(classes)} are the classes (data.layout={'/'.join(layout)})"]
+    told = [f"{_join(classes)} are the classes (data.layout={'/'.join(layout)})"]
     while True:
-        between, classes = _unwrapped(classes)
+        between, classes = _unwrap(classes)
         if not (names := _doubtful(classes)):
             break
         inside: dict[str, Content] = {}
@@ -124,16 +124,16 @@ def _undoubted(root: Path, classes: Mapping[str, Content], layout: Layout) -> La
         if splits := [name for name in names if split_of(name)]:
             deeper = any(inside[name].folders for name in splits)
             meant = ("folder", *between, "split", "class") if deeper else ("class", *between, "split")
-            told.append(f"{_listed(splits)} in them are splits (data.layout={'/'.join((*outer, *meant))})")
+            told.append(f"{_join(splits)} in them are splits (data.layout={'/'.join((*outer, *meant))})")
             break
         outer, classes = (*outer, "folder", *between), inside
-        told.append(f"{_listed(names)} in them are the classes (data.layout={'/'.join((*outer, 'class'))})")
+        told.append(f"{_join(names)} in them are the classes (data.layout={'/'.join((*outer, 'class'))})")
     if len(told) == 1:
         return layout
     raise ValueError(f"{root} can be read in {len(told)} ways: {', or '.join(told)}")
 
 
-def _unwrapped(classes: Mapping[str, Content]) -> tuple[Layout, Mapping[str, Content]]:
+def _unwrap(classes: Mapping[str, Content]) -> tuple[Layout, Mapping[str, Content]]:
     """Return what lies in the one folder that each of several folders holds alone, and the levels of such folders."""
     between: Layout = ()
     while len(classes) > 1 and not any(each.own for each in classes.values()):
@@ -169,6 +169,6 @@ def _merge(into: Content, other: Content) -> None:
         _merge(into.folders.setdefault(name, Content()), own)
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     ordered = sorted(names)
     return ", ".join(ordered[:4]) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")

@@ -10,14 +10,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from ..atomic import make_folder, write_text
-from .listing import SPLITS, Listing
+from .dataset_index import SPLITS, DatasetIndex
 from .naming import nfc
 
 HEADER = ["path", "sha256", "split"]
 Row = tuple[str, str, str]
 
 
-def read_membership(path: Path, listing: Listing) -> dict[int, str]:
+def read_membership(path: Path, index: DatasetIndex) -> dict[int, str]:
     """Return the split of every image that the file knows, by its position.
 
     An image is matched by content first, so that a renamed image keeps its split, then by path inside the root, so that
@@ -25,22 +25,22 @@ def read_membership(path: Path, listing: Listing) -> dict[int, str]:
 
     Args:
         path: The file; when it is not there, no image is known.
-        listing: The images.
+        index: The images.
 
     Raises:
         ValueError: The file is not what `write_membership` writes; the message names the line.
     """
-    return _known(_rows(path), listing)
+    return _known(_rows(path), index)
 
 
-def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> None:
+def write_membership(path: Path, index: DatasetIndex, splits: Sequence[str]) -> None:
     """Add a row for every image that is new by path or content; the file is replaced in one step.
 
     Existing rows stay as they are, also those of images that no longer exist.
 
     Args:
         path: The file; its folder is made, and a lock lies beside it.
-        listing: The images.
+        index: The images.
         splits: The split of each.
 
     Raises:
@@ -50,26 +50,26 @@ def write_membership(path: Path, listing: Listing, splits: Sequence[str]) -> Non
     with FileLock(path.with_name(f".{path.name}.lock")):
         # Read again under the lock: another run may have added rows since the splits were cut.
         rows = _rows(path)
-        for position, split in _known(rows, listing).items():
+        for position, split in _known(rows, index).items():
             if splits[position] != split:
                 raise ValueError(
-                    f"{path} has {listing.inside[position]} in {split}, and this run would have it in "
+                    f"{path} has {index.inside[position]} in {split}, and this run would have it in "
                     f"{splits[position]}: another run wrote the file meanwhile, start again"
                 )
         old = {(nfc(inside), digest) for inside, digest, _ in rows}
-        new = [row for row in zip(listing.inside, listing.digests, splits, strict=True) if row[:2] not in old]
+        new = [row for row in zip(index.inside, index.digests, splits, strict=True) if row[:2] not in old]
         if new:
             buffer = io.StringIO()
             csv.writer(buffer, lineterminator="\n").writerows([HEADER, *rows, *sorted(new)])
             write_text(path, buffer.getvalue(), errors="surrogateescape")
 
 
-def _known(rows: Sequence[Row], listing: Listing) -> dict[int, str]:
+def _known(rows: Sequence[Row], index: DatasetIndex) -> dict[int, str]:
     of_both = {(nfc(inside), digest): split for inside, digest, split in rows}
     of_content = {digest: split for _, digest, split in reversed(rows)}
     of_path = {nfc(inside): split for inside, _, split in rows}
     found = {}
-    for position, (inside, digest) in enumerate(zip(listing.inside, listing.digests, strict=True)):
+    for position, (inside, digest) in enumerate(zip(index.inside, index.digests, strict=True)):
         split = of_both.get((inside, digest)) or of_content.get(digest) or of_path.get(inside)
         if split is not None:
             found[position] = split

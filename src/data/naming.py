@@ -57,7 +57,7 @@ def listed(names: Sequence[str], joint: str = ", ", most: int = 8) -> str:
     return joint.join(names[:most]) + more
 
 
-def arranged(classes: tuple[str, ...], wanted: tuple[str, ...], where: str) -> tuple[str, ...]:
+def arrange(classes: tuple[str, ...], wanted: tuple[str, ...], where: str) -> tuple[str, ...]:
     """Return the classes in the order that the user asks for; `where` is who has them, for the error.
 
     Raises:

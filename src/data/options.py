@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..edge.preprocess import MAX_PIXELS
 from ..spec import ImageSpec
 from .broken import STOPPING, OnError
 from .quality.gate import allowed_kinds
-from .sizes import input_size
 from .splits import Fold
 from .splitting import Splitting
 from .transforms import Augment, none
@@ -115,3 +115,18 @@ class DataOptions:
         fold = None if self.folds is None or self.fold is None else Fold(self.folds, self.fold)
         file = None if self.split_file is None else Path(self.split_file).expanduser()
         return Splitting(self.split_seed, self.val_fraction, self.test_fraction, fold, file)
+
+
+def input_size(asked: int | Sequence[int]) -> tuple[int, int]:
+    """Return height and width: a number is both.
+
+    Raises:
+        ValueError: It is neither a whole number above 0 nor two of them, or more pixels than any picture has.
+    """
+    sides = tuple(asked) if isinstance(asked, Sequence) and not isinstance(asked, str) else (asked, asked)
+    whole = all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides)
+    if len(sides) != 2 or not whole:
+        raise ValueError(f"data.image_size={asked} must be a number of pixels such as 224, or [height,width]")
+    if sides[0] * sides[1] > MAX_PIXELS:
+        raise ValueError(f"data.image_size={asked} is more than the {MAX_PIXELS:,} pixels that a picture may have")
+    return sides[0], sides[1]

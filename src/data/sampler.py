@@ -49,12 +49,12 @@ class EpochSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-        draws = self._balanced(generator) if self._members else [(item, 0) for item in range(self.size)]
+        draws = self._draw_balanced(generator) if self._members else [(item, 0) for item in range(self.size)]
         for place in torch.randperm(self.size, generator=generator).tolist():
             item, again = draws[place]
             yield Draw(self.epoch, item, again)
 
-    def _balanced(self, generator: torch.Generator) -> list[tuple[int, int]]:
+    def _draw_balanced(self, generator: torch.Generator) -> list[tuple[int, int]]:
         """Return items round-robin over the classes, each with the number of times that it was drawn before."""
         orders = [[own[place] for place in torch.randperm(len(own), generator=generator)] for own in self._members]
         turns = [divmod(number, len(orders)) for number in range(self.size)]

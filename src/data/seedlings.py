@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from ..atomic import write_bytes
 from .datamodule import ImageData
-from .listing import Listing, Sample
+from .dataset_index import DatasetIndex, Sample
 from .plants import SPECIES, draw_litter, draw_plant
 from .soil import draw_soil, draw_tray, expose
 
@@ -61,7 +61,7 @@ class SeedlingsData(ImageData):
         self._number, self._drawing_seed = count, drawing_seed
         self.root = Path(root).expanduser() / f"v{VERSION}-seed{drawing_seed}-{count}"
 
-    def read(self) -> Listing:
+    def read(self) -> DatasetIndex:
         """Draw the pictures that are missing, and list all."""
         samples, missing = [], []
         for index, species in enumerate(SPECIES):
@@ -76,7 +76,7 @@ class SeedlingsData(ImageData):
         for path, key in missing:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, draw(*key))
-        return Listing("seedlings (synthetic)", self.root, tuple(samples), tuple(SPECIES), None, LICENCE, NOTES)
+        return DatasetIndex("seedlings (synthetic)", self.root, tuple(samples), tuple(SPECIES), None, LICENCE, NOTES)
 
 
 def draw(seed: int, tray: int, species: int, number: int) -> bytes:

@@ -11,11 +11,11 @@ from ..edge.preprocess import decode
 from ..errors import TooFewImages
 from ..spec import ImageSpec
 from .cache import PixelCache
-from .listing import Listing, Sample
+from .dataset_index import DatasetIndex, Sample
 from .quality.duplicates import Duplicates, find_duplicates
-from .quick import require_cells, subset, without_parted
 from .splits import together
 from .splitting import Splitting
+from .subset import require_cells, subset, without_parted
 
 
 class Selection:
@@ -36,18 +36,18 @@ class Selection:
     pixels: PixelCache
 
     def __init__(
-        self, listing: Listing, splitting: Splitting, image: ImageSpec, limit: int | None, cache: Path | None
+        self, index: DatasetIndex, splitting: Splitting, image: ImageSpec, limit: int | None, cache: Path | None
     ) -> None:
         """Bind what decides; `for_training`, `for_audit` or `for_judging` then choose and read.
 
         Args:
-            listing: All images of the source.
+            index: All images of the source.
             splitting: How splits are cut.
             image: How a picture becomes the network's input.
             limit: Use only so many images; None takes all.
             cache: Folder for what is worth keeping between runs, or None.
         """
-        self._listing, self._splitting, self._image = listing, splitting, image
+        self._index, self._splitting, self._image = index, splitting, image
         self._limit, self._cache = limit, cache
         self.parted, self.uncut = 0, ""
 
@@ -56,7 +56,7 @@ class Selection:
         """What of the images is there more than once."""
         return find_duplicates(
             self.digests,
-            self.pixels.facts["hash"],
+            self.pixels.image_stats["hash"],
             [position not in self.pixels.errors for position in range(len(self.digests))],
             lambda position: decode(self.paths[position], self._image.bit_depth),
             self._image.bit_depth,
@@ -79,16 +79,16 @@ class Selection:
             ValueError: As `Splitting.names`, or the cache cannot be written.
         """
         if self._limit is not None:
-            self._quick(self._limit)
+            self._take_subset(self._limit)
             return
-        listing = self._listing
-        self._read(listing.samples)
+        index = self._index
+        self._read(index.samples)
         near = self.duplicates.near
-        names = self._splitting.names(listing, near)
+        names = self._splitting.names(index, near)
         # What the gate reports: how many leaks duplicate detection has prevented.
-        blind = self._splitting.names(listing) if near else names
+        blind = self._splitting.names(index) if near else names
         self.parted = sum(blind[one] != blind[two] and names[one] == names[two] for one, two in near)
-        self.samples = _named(listing.samples, names)
+        self.samples = _with_splits(index.samples, names)
 
     def for_audit(self) -> None:
         """Cut the splits, or leave them as the source has them where no others can be cut."""
@@ -96,7 +96,7 @@ class Selection:
             self.for_training()
         except TooFewImages as error:
             self.uncut = str(error)
-            self._read(self._limited(list(self._listing.samples)))
+            self._read(self._limit_images(list(self._index.samples)))
 
     def for_judging(self) -> None:
         """Take what a finished model is judged by: the source's test split, or all images where it has none.
@@ -109,41 +109,41 @@ class Selection:
                 "data.folds and data.split_file cut splits, and of images that the model was not trained on all are "
                 "judged: leave them out"
             )
-        given = [sample for sample in self._listing.samples if sample.split == "test"]
-        self._read(self._limited([replace(sample, split="test") for sample in given or self._listing.samples]))
+        given = [sample for sample in self._index.samples if sample.split == "test"]
+        self._read(self._limit_images([replace(sample, split="test") for sample in given or self._index.samples]))
 
-    def _quick(self, limit: int) -> None:
+    def _take_subset(self, limit: int) -> None:
         """Read the images of a quick run only, and drop near duplicates across splits.
 
         Duplicates are known only for images that were decoded, so they cannot guide the cut as in a full run.
         """
-        given = self._listing.samples
-        named = _named(given, self._splitting.names(self._listing))
+        given = self._index.samples
+        named = _with_splits(given, self._splitting.names(self._index))
         free = {sample.path for sample, own in zip(named, given, strict=True) if sample.split != own.split}
         # Dropping an image may show other pairs of its copies, so repeat until nothing is dropped.
-        drawn = rest = self._limited(named)
+        drawn = rest = self._limit_images(named)
         self._read(drawn)
         while len(rest := without_parted(rest, self.duplicates.near + self.duplicates.exact, free)) < len(self.samples):
             self._read(rest)
         require_cells(drawn, rest, limit)
 
-    def _limited(self, samples: list[Sample]) -> list[Sample]:
+    def _limit_images(self, samples: list[Sample]) -> list[Sample]:
         if self._limit is None:
             return samples
-        kept = subset(samples, self._listing.root, self._limit, seed=self._splitting.seed)
+        kept = subset(samples, self._index.root, self._limit, seed=self._splitting.seed)
         return [samples[position] for position in kept]
 
     def _read(self, samples: Sequence[Sample]) -> None:
         """Take these images, and decode those that are not in the cache."""
         self.__dict__.pop("duplicates", None)
         self.samples = list(samples)
-        of = dict(zip((sample.path for sample in self._listing.samples), self._listing.digests, strict=True))
+        of = dict(zip((sample.path for sample in self._index.samples), self._index.digests, strict=True))
         self.paths = [sample.path for sample in samples]
         self.digests = [of[path] for path in self.paths]
         self.pixels = PixelCache(self.paths, self.digests, self._image, self._cache).fill()
 
 
-def _named(samples: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
+def _with_splits(samples: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
     return [replace(sample, split=name) for sample, name in zip(samples, names, strict=True)]
 
 

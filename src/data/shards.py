@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..atomic import whole_file
-from .quality.facts import FACTS
+from .quality.image_stats import IMAGE_STATS
 
-INDEX = np.dtype([("digest", "S32"), ("facts", FACTS)])  # the SHA-256 of an image file, raw, and what it is like
+INDEX = np.dtype([("digest", "S32"), ("facts", IMAGE_STATS)])  # the SHA-256 of an image file, raw, and what it is like
 SUFFIX = ".shard"
 
 Shape = tuple[int, int, int]

@@ -1,4 +1,4 @@
-"""Cut a listing into train, val and test, the same way on every machine."""
+"""Cut an index into train, val and test, the same way on every machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import TooFewImages
-from .listing import SPLITS, Sample, inside
+from .dataset_index import SPLITS, Sample, inside
 
 Unit = list[int]  # positions of images that stay together
 Rank = Callable[[int], tuple[str, str, str]]  # sort key of a position
@@ -58,7 +58,7 @@ def split(
 
     Args:
         samples: The images.
-        digests: Hash of every file's content, as `Listing.digests`.
+        digests: Hash of every file's content, as `DatasetIndex.digests`.
         root: Folder that every path lies in.
         seed: Decides which images go where.
         val_fraction: Part of what is left after the test split.
@@ -78,7 +78,7 @@ def split(
     given = {sample.split for sample in samples} - {None}
     if fold is not None and given:
         raise ValueError("data.folds cuts its own splits, and this source names them: leave them out, or data.folds")
-    fixed = _fixed(samples, together(samples, digests, range(len(samples)), links), kept or {}, given, rank)
+    fixed = _fix_splits(samples, together(samples, digests, range(len(samples)), links), kept or {}, given, rank)
     assigned = [fixed.get(position, sample.split or "train") for position, sample in enumerate(samples)]
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if not 0 < fraction < 1:
@@ -86,9 +86,9 @@ def split(
         # Test is cut first, so that its fraction is one of all images; val is cut from what is left.
         if name not in given:
             pool = [position for position, split in enumerate(assigned) if split == "train" and position not in fixed]
-            units = _ordered(together(samples, digests, pool, links), rank)
+            units = _order(together(samples, digests, pool, links), rank)
             if fold is not None and name == "test":
-                chosen = _folded(samples, units, fold)
+                chosen = _cut_fold(samples, units, fold)
             else:
                 settled = [
                     (samples[p].label, split == name) for p, split in fixed.items() if name == "test" or split != "test"
@@ -100,7 +100,7 @@ def split(
     return assigned
 
 
-def _fixed(
+def _fix_splits(
     samples: Sequence[Sample], units: Iterable[Unit], kept: Mapping[int, str], given: Set[str | None], rank: Rank
 ) -> dict[int, str]:
     """Return the splits that are decided before any is cut, by position.
@@ -111,17 +111,17 @@ def _fixed(
     """
     fixed = dict(kept)
     for unit in units:
-        named = [(rank(p), kept.get(p) or str(samples[p].split)) for p in unit if p in kept or _settled(samples[p])]
+        named = [(rank(p), kept.get(p) or str(samples[p].split)) for p in unit if p in kept or _is_fixed(samples[p])]
         if named:
             decided = min(named)[1]
             for position in unit:
-                if position not in kept and not _settled(samples[position]):
+                if position not in kept and not _is_fixed(samples[position]):
                     stays = samples[position].split == "train" and decided in given
                     fixed[position] = "train" if stays else decided
     return fixed
 
 
-def _settled(sample: Sample) -> bool:
+def _is_fixed(sample: Sample) -> bool:
     return sample.split in ("val", "test")
 
 
@@ -144,7 +144,7 @@ def _cut(
             yield from unit
 
 
-def _folded(samples: Sequence[Sample], units: Sequence[Unit], fold: Fold) -> Iterator[int]:
+def _cut_fold(samples: Sequence[Sample], units: Sequence[Unit], fold: Fold) -> Iterator[int]:
     """Yield the positions of one fold: each unit goes to the fold that has the fewest images of its class so far."""
     total = [0] * fold.count
     for _, own in _by_label(samples, units):
@@ -165,7 +165,7 @@ def _by_label(samples: Sequence[Sample], units: Sequence[Unit]) -> Iterator[tupl
         yield label, [unit for unit, own in zip(units, labels, strict=True) if own == label]
 
 
-def _ordered(units: Iterable[Unit], rank: Rank) -> list[Unit]:
+def _order(units: Iterable[Unit], rank: Rank) -> list[Unit]:
     return sorted((sorted(unit, key=rank) for unit in units), key=lambda unit: rank(unit[0]))
 
 

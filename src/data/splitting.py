@@ -1,4 +1,4 @@
-"""How a listing's splits are chosen: cut anew, by folds, or extended from a file."""
+"""How the splits of an index are chosen: cut anew, by folds, or extended from a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .listing import Listing
+from .dataset_index import DatasetIndex
 from .membership import read_membership, write_membership
 from .splits import Fold, split
 
@@ -34,22 +34,22 @@ class Splitting:
         if self.fold is not None and self.file is not None:
             raise ValueError("data.folds cuts other splits in every fold: leave out data.split_file")
 
-    def names(self, listing: Listing, links: Sequence[tuple[int, int]] = ()) -> list[str]:
+    def names(self, index: DatasetIndex, links: Sequence[tuple[int, int]] = ()) -> list[str]:
         """Return the split of every image.
 
         Args:
-            listing: The images.
+            index: The images.
             links: Pairs of positions that must not part.
 
         Raises:
             ValueError: As `split` and `read_membership`, or the source names another split than the one that was kept.
         """
-        kept = read_membership(self.file, listing) if self.file is not None else {}
-        _require_agreement(listing, kept)
+        kept = read_membership(self.file, index) if self.file is not None else {}
+        _require_agreement(index, kept)
         return split(
-            listing.samples,
-            listing.digests,
-            listing.root,
+            index.samples,
+            index.digests,
+            index.root,
             seed=self.seed,
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
@@ -58,20 +58,20 @@ class Splitting:
             kept=kept,
         )
 
-    def keep(self, listing: Listing, names: Sequence[str]) -> None:
+    def keep(self, index: DatasetIndex, names: Sequence[str]) -> None:
         """Write the splits into the file, if there is one."""
         if self.file is not None:
-            write_membership(self.file, listing, names)
+            write_membership(self.file, index, names)
 
 
-def _require_agreement(listing: Listing, kept: Mapping[int, str]) -> None:
+def _require_agreement(index: DatasetIndex, kept: Mapping[int, str]) -> None:
     """Refuse a split that the source names and that is not the one that was kept."""
-    given = {sample.split for sample in listing.samples}
+    given = {sample.split for sample in index.samples}
     for position, name in kept.items():
-        own = listing.samples[position].split
+        own = index.samples[position].split
         cut = own == "train" and name not in given  # it was cut from what the source calls train
         if own is not None and own != name and not cut:
             raise ValueError(
-                f"{listing.inside[position]} is in {own} by its source and in {name} by data.split_file: "
+                f"{index.inside[position]} is in {own} by its source and in {name} by data.split_file: "
                 "correct one of them"
             )

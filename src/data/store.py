@@ -72,13 +72,13 @@ class PixelStore:
                     path.unlink(missing_ok=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Let one run at a time fill the store, and remove what killed runs and other versions left.
 
         Raises:
             ValueError: The folder cannot be written.
         """
-        with _explained(self.folder):
+        with _explain_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._lock(self.folder))
             try:
@@ -87,7 +87,7 @@ class PixelStore:
                 log.info("another run is filling %s: waiting for it", self.folder)
                 lock.acquire()
         try:
-            with _explained(self.folder):
+            with _explain_errors(self.folder):
                 self._clean()
             yield
         finally:
@@ -113,7 +113,7 @@ class PixelStore:
         Raises:
             ValueError: The disk is full, or cannot be written.
         """
-        with _explained(self.folder, pixels.nbytes):
+        with _explain_errors(self.folder, pixels.nbytes):
             self.folder.mkdir(parents=True, exist_ok=True)  # the cache may be deleted at any time
             return write_shard(self.folder, index, pixels)
 
@@ -141,7 +141,7 @@ def _remove(folder: Path, lock: Path) -> None:
 
 
 @contextmanager
-def _explained(folder: Path, needed: int = 0) -> Iterator[None]:
+def _explain_errors(folder: Path, needed: int = 0) -> Iterator[None]:
     """Say what to do about a folder that cannot be written."""
     try:
         yield

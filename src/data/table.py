@@ -12,16 +12,16 @@ from typing import Any
 from ..kinds import names_that_learn
 from ..near import near
 from ..spec import JOINT
-from .aims import LARGEST, names_of, read_aim
 from .categories import by_range, by_rarest, require_unlike
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
-from .listing import Listing, Sample, Target
+from .dataset_index import DatasetIndex, Sample, Target
+from .label_columns import LARGEST, names_of, read_label
 from .naming import SPLIT_NAMES, nfc, positive_class, spelled_on_disk
 from .rows import Cell, Odd, read_rows, require_table
 
-AIMS: tuple[Target, ...] = ("label", "labels", "value")
-COLUMNS = ("path", *AIMS, "group", "split", "weight")
+LABEL_COLUMNS: tuple[Target, ...] = ("label", "labels", "value")
+COLUMNS = ("path", *LABEL_COLUMNS, "group", "split", "weight")
 
 
 class TableData(ImageData):
@@ -80,70 +80,74 @@ class TableData(ImageData):
                 )
             if name == "path" and self._mapping[name] is None:
                 raise ValueError("data.columns leaves out path, without which no row can be used")
-        if target is not None and target not in AIMS:
-            raise ValueError(f"unknown data.target={target!r}{near(target, AIMS)}: choose one of {', '.join(AIMS)}")
+        if target is not None and target not in LABEL_COLUMNS:
+            raise ValueError(
+                f"unknown data.target={target!r}{near(target, LABEL_COLUMNS)}: choose one of {', '.join(LABEL_COLUMNS)}"
+            )
         self._target = target
         self._classes = None if classes is None else tuple(nfc(str(name)) for name in classes)
         self._wanted = positive
         self._spelled: dict[Path, dict[str, str]] = {}
 
-    def read(self) -> Listing:
+    def read(self) -> DatasetIndex:
         """List the images of a training.
 
         Raises:
             ValueError: As `read_lot`; or a group is in two splits, all values are the same, there is one class only, or
                 a class has no row in train.
         """
-        listing, rows = self._listed()
-        require_whole_groups(listing.samples, rows)
-        if listing.target == "value":
-            require_unlike(listing.samples)
-            return listing
-        found = set(listing.classes)
+        index, rows = self._list()
+        require_whole_groups(index.samples, rows)
+        if index.target == "value":
+            require_unlike(index.samples)
+            return index
+        found = set(index.classes)
         if self._classes is None:
-            require_one_spelling(listing.classes, f"{self.table} has the labels")
-        classes = self._classes or listing.classes
+            require_one_spelling(index.classes, f"{self.table} has the labels")
+        classes = self._classes or index.classes
         if len(classes) < 2:
             shown = f"one class only ({classes[0]})" if classes else "no label in any row"
-            several = listing.target == "labels"
+            several = index.target == "labels"
             what = "name the others too, or list one class an image in a column label" if several else ""
             raise ValueError(f"{self.table} has {shown}: {what or 'add rows with another label'}")
-        require_learnable(listing.samples, "correct the label, give training images of it, or remove its rows")
+        require_learnable(index.samples, "correct the label, give training images of it, or remove its rows")
         unseen = [name for name in classes if name not in found]
         if unseen:
             raise ValueError(f"class {unseen[0]!r} of data.classes has no row in train: add some, or leave it out")
-        if listing.target == "labels":
-            return replace(listing, classes=classes)
+        if index.target == "labels":
+            return replace(index, classes=classes)
         positive, ordered = positive_class(classes, self._wanted), self._classes is not None
-        return replace(listing, classes=classes, positive=positive, ordered=ordered)
+        return replace(index, classes=classes, positive=positive, ordered=ordered)
 
-    def read_lot(self) -> Listing:
+    def read_lot(self) -> DatasetIndex:
         """List images to judge a finished model by.
 
         Raises:
             ValueError: A column or a row is unusable; the message names it.
         """
-        return self._listed()[0]
+        return self._list()[0]
 
-    def _listed(self) -> tuple[Listing, list[str]]:
+    def _list(self) -> tuple[DatasetIndex, list[str]]:
         """Return the images, and where the user finds each of them."""
         present, rows = read_rows(self.table)
         names = self._names(present)
         place = Path(os.path.abspath(self.root))  # a link keeps its name, wherever it leads
-        aim = self._aim(names, present)
+        column = self._label_column(names, present)
         self._spelled.clear()
-        samples = [self._sample(number, self._own(number, cells, names), place, aim) for number, cells in rows]
+        samples = [self._sample(number, self._own(number, cells, names), place, column) for number, cells in rows]
         numbers = [number for number, _ in rows]
         _require_distinct(zip(numbers, samples, strict=True))
-        classes = ("value",) if aim == "value" else tuple(sorted({name for each in samples for name in names_of(each)}))
-        shared = {"value": by_range, "labels": by_rarest}.get(aim, list)(samples)
-        return Listing(self.table.stem, self.root, tuple(shared), classes, None), [
+        classes = (
+            ("value",) if column == "value" else tuple(sorted({name for each in samples for name in names_of(each)}))
+        )
+        shared = {"value": by_range, "labels": by_rarest}.get(column, list)(samples)
+        return DatasetIndex(self.table.stem, self.root, tuple(shared), classes, None), [
             f"row {number}" for number in numbers
         ]
 
-    def _aim(self, names: Mapping[str, str], present: Sequence[str]) -> Target:
+    def _label_column(self, names: Mapping[str, str], present: Sequence[str]) -> Target:
         """Return what is learnt: what was asked for, or the only one that the table has."""
-        found = [name for name in AIMS if name in names]
+        found = [name for name in LABEL_COLUMNS if name in names]
         if not found or (self._target or found[0]) not in names:
             name = self._target or "label"
             raise ValueError(
@@ -174,10 +178,10 @@ class TableData(ImageData):
         row = f"row {number} of {self.table}"
         return {name: _text(cells[own], name, row, own) for name, own in names.items()}
 
-    def _sample(self, number: int, cells: Mapping[str, str], place: Path, aim: Target) -> Sample:
+    def _sample(self, number: int, cells: Mapping[str, str], place: Path, column: Target) -> Sample:
         """Return the image of a row; `place` is the absolute root."""
         row, split = f"row {number} of {self.table}", cells.get("split", "")
-        aimed = read_aim(row, cells[aim], aim, self._classes)
+        labelled = read_label(row, cells[column], column, self._classes)
         if split and split.lower() not in SPLIT_NAMES:
             raise ValueError(
                 f"{row} has the unknown split {split!r}{near(split.lower(), SPLIT_NAMES)}: "
@@ -186,7 +190,7 @@ class TableData(ImageData):
         path = self._path(row, cells["path"], place)
         weight = _weight(row, cells.get("weight", ""))
         group = cells.get("group", "") or None
-        return replace(aimed, path=path, split=SPLIT_NAMES.get(split.lower()), group=group, weight=weight)
+        return replace(labelled, path=path, split=SPLIT_NAMES.get(split.lower()), group=group, weight=weight)
 
     def _path(self, row: str, cell: str, place: Path) -> Path:
         if not cell:

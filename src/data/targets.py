@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .dataset import Target
-from .listing import Sample
+from .dataset_index import Sample
 
 
 def targets(samples: Sequence[Sample], classes: Sequence[str]) -> Sequence[Target]:

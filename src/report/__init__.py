@@ -2,10 +2,9 @@
 
 from .about import About
 from .audit_page import print_audit, write_audit
-from .judge import tabulate
 from .page import write_report
 from .predictions import Predictions
-from .record import record
+from .results import record, tabulate
 from .terminal import print_figures, summary
 from .views import describe_views
 

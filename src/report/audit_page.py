@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..atomic import write_json, write_text
-from ..data.listing import Listing
+from ..data.dataset_index import DatasetIndex
 from ..data.quality.collection import OPEN
 from ..data.quality.findings import Finding
 from ..data.quality.gate import Audit
 from .environment import environment
-from .thumbnails import thumbnail
+from .pictures import thumbnail
 
 TEMPLATE = "audit.html.j2"
 SHOWN = 12
@@ -50,13 +50,13 @@ class Shown:
     more: int
 
 
-def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, date: str, command: str) -> None:
+def write_audit(folder: Path, audit: Audit, index: DatasetIndex, bit_depth: int, date: str, command: str) -> None:
     """Write `audit.json` and `audit.html` into a folder, each whole or not at all.
 
     Args:
         folder: Where to; it must exist.
         audit: What the gate found.
-        listing: The source: its name, licence and notes.
+        index: The source: its name, licence and notes.
         bit_depth: What white is in deep grey pictures, as in `ImageSpec`.
         date: When it was made.
         command: The command line, ready to paste.
@@ -67,16 +67,16 @@ def write_audit(folder: Path, audit: Audit, listing: Listing, bit_depth: int, da
         environment()
         .get_template(TEMPLATE)
         .render(
-            name=listing.name,
-            licence=listing.licence,
-            notes=listing.notes,
-            fingerprint=listing.fingerprint,
+            name=index.name,
+            licence=index.licence,
+            notes=index.notes,
+            fingerprint=index.fingerprint,
             date=date,
             command=command,
             audit=content,
             verdict=verdict(audit),
-            root=listing.root,
-            findings=[_shown(finding, audit, listing.root, bit_depth) for finding in audit.findings],
+            root=index.root,
+            findings=[_shown(finding, audit, index.root, bit_depth) for finding in audit.findings],
             splits=list(next(iter(content["counts"].values()))),
             labels=audit.collection.labels.describe(),
             quantiles=_quantiles(content),

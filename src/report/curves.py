@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import binary_precision_recall_curve
 
 from ..kinds import Array
 from ..metrics import outcomes
-from .figures import FEW, INK, MUTED, short, style, svg
+from .plots import FEW, INK, MUTED, short, style, svg
 from .predictions import Predictions
 
 MOST_CURVES = 10

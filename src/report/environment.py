@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..package import shell_line
-from . import units
+from . import formats
 
 
 def environment(*folders: Path) -> Environment:
@@ -20,8 +20,8 @@ def environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.globals["shell_line"] = shell_line
-    made.filters |= {"count": units.count, "size": units.size, "duration": units.duration}
-    made.filters["score"] = lambda value: units.figure("", value)
-    made.filters["rate"] = lambda value: units.figure("accuracy", value)
+    made.filters |= {"count": formats.count, "size": formats.size, "duration": formats.duration}
+    made.filters["score"] = lambda value: formats.metric("", value)
+    made.filters["rate"] = lambda value: formats.metric("accuracy", value)
     made.filters["number"] = lambda text: f"{float(text):.4g}"
     return made

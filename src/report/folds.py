@@ -15,7 +15,7 @@ from scipy.stats import t as student
 
 from ..atomic import write_json, write_text
 from ..metrics import LABELS, METRICS, headline
-from . import units
+from . import formats
 from .environment import environment
 from .sweep_run import SweepRun
 
@@ -78,7 +78,7 @@ def merge_folds(runs: Sequence[SweepRun]) -> list[Merged]:
             counts[others] = run.folds
     alone = len(settings) == 1
     return [
-        _merged("" if alone else setting, counts[setting], dict(sorted(folds.items())))
+        _merge("" if alone else setting, counts[setting], dict(sorted(folds.items())))
         for setting, folds in sorted(settings.items())
         if len(folds) > 1
     ]
@@ -103,7 +103,12 @@ def write_folds(folder: Path, merged: Sequence[Merged], console: Console) -> Non
         environment()
         .get_template(TEMPLATE)
         .render(
-            folder=folder.name, note=NOTE, labels=labels, merged=merged, figure=units.figure, interval=units.interval
+            folder=folder.name,
+            note=NOTE,
+            labels=labels,
+            merged=merged,
+            figure=formats.metric,
+            interval=formats.interval,
         )
     )
     write_text(folder / "folds.html", page, errors="replace")
@@ -128,7 +133,7 @@ def write_folds(folder: Path, merged: Sequence[Merged], console: Console) -> Non
     console.print(Text(f"written to {folder / 'folds.html'}"), soft_wrap=True)
 
 
-def _merged(setting: str, count: int | None, folds: dict[int, dict[str, float]]) -> Merged:
+def _merge(setting: str, count: int | None, folds: dict[int, dict[str, float]]) -> Merged:
     names = [name for name in LABELS if all(name in figures for figures in folds.values())]
     mean, interval = {}, {}
     for name in names:
@@ -143,6 +148,6 @@ def _merged(setting: str, count: int | None, folds: dict[int, dict[str, float]])
 
 def _cell(item: Merged, name: str) -> str:
     if name not in item.mean:
-        return units.MISSING
-    ends = units.interval(name, item.interval.get(name)).removesuffix(" %")
-    return f"{units.figure(name, item.mean[name])}{f' ({ends})' if ends else ''}"
+        return formats.MISSING
+    ends = formats.interval(name, item.interval.get(name)).removesuffix(" %")
+    return f"{formats.metric(name, item.mean[name])}{f' ({ends})' if ends else ''}"

@@ -12,13 +12,13 @@ from markupsafe import Markup
 from ..atomic import write_text
 from ..kinds import find_kind
 from ..metrics import LABELS, outcomes
-from . import units
+from . import formats
 from .about import About
 from .curves import precision_recall, roc
 from .environment import environment
-from .figures import FEW, confusion_matrix, learning_curves
 from .history import columns
-from .mistakes import worst_mistakes
+from .pictures import worst_mistakes
+from .plots import FEW, confusion_matrix, learning_curves
 from .predictions import SPLITS, Predictions
 from .scatter import errors, scatter
 
@@ -109,7 +109,7 @@ def _context(
         "images": len(headline),
         "cards": _cards(metrics, split),
         "outcomes": outcomes(headline, about.positive) if about.positive else None,
-        "figures": _figures(headline, about.positive, metrics, history),
+        "plots": _plots(headline, about.positive, metrics, history),
         "learnt": kind.describe(about.classes),
         "mistakes": worst_mistakes(headline, bit_depth=about.bit_depth),
         "wrong": sum(target != decided for target, decided in zip(headline.targets, headline.predicted, strict=True)),
@@ -137,11 +137,11 @@ def _cards(metrics: Mapping[str, Any], split: str) -> list[Card]:
 
 
 def _card(name: str, value: float | None, ends: tuple[float, float] | None, why: str) -> Card:
-    remark = why if value is None else units.interval(name, ends)
-    return Card(LABELS[name], units.figure(name, value), remark)
+    remark = why if value is None else formats.interval(name, ends)
+    return Card(LABELS[name], formats.metric(name, value), remark)
 
 
-def _figures(
+def _plots(
     predictions: Predictions,
     positive: str | None,
     metrics: Mapping[str, Any],

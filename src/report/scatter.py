@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from .figures import ACCENT, INK, MUTED, style, svg
+from .plots import ACCENT, INK, MUTED, style, svg
 from .predictions import Predictions
 
 MOST_VECTORS = 2_000  # points that are drawn one by one; more become an image inside the figure

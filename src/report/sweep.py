@@ -15,13 +15,13 @@ from rich.text import Text
 
 from ..atomic import write_text
 from ..metrics import LABELS, headline
-from . import units
+from . import formats
 from .folds import merge_folds, write_folds
 from .sweep_run import SweepRun, read_runs
 
 WRITTEN = ("trainable_parameters", "adapter_bytes", "train_seconds")
 SHORT = {"balanced_accuracy": "bal. acc.", "auroc": "AUROC", "mean_absolute_error": "mean abs. error", "r2": "R2"}
-COSTS: dict[str, Callable[[Any], str]] = {"adapter_bytes": units.size, "train_seconds": units.duration}
+COSTS: dict[str, Callable[[Any], str]] = {"adapter_bytes": formats.size, "train_seconds": formats.duration}
 
 
 def write_table(folder: Path, console: Console) -> None:
@@ -31,18 +31,18 @@ def write_table(folder: Path, console: Console) -> None:
     by the test split. A failed run is a row too.
     """
     runs = read_runs(folder)
-    keys = _asked(runs)
+    keys = _swept_keys(runs)
     write_text(folder / "runs.csv", _csv(runs, keys))
-    lines = _lines(runs, keys)
-    write_text(folder / "runs.md", _markdown(lines))
-    console.print(_table(lines, 1 + len(keys)))
+    cells = _cells(runs, keys)
+    write_text(folder / "runs.md", _markdown(cells))
+    console.print(_table(cells, 1 + len(keys)))
     console.print(Text(f"written to {folder / 'runs.csv'}"), soft_wrap=True)
     merged = merge_folds(runs)
     if merged:
         write_folds(folder, merged, console)
 
 
-def _asked(runs: list[SweepRun]) -> list[str]:
+def _swept_keys(runs: list[SweepRun]) -> list[str]:
     """Return the keys that tell the runs apart, in the order they were asked for."""
     keys = dict.fromkeys(key for run in runs for key in run.overrides)
     return [key for key in keys if len({run.overrides.get(key) for run in runs if run.overrides}) > 1]
@@ -60,7 +60,7 @@ def _csv(runs: list[SweepRun], keys: list[str]) -> str:
     return buffer.getvalue()
 
 
-def _lines(runs: list[SweepRun], keys: list[str]) -> list[list[str]]:
+def _cells(runs: list[SweepRun], keys: list[str]) -> list[list[str]]:
     """Return the head and the rows for people, without test figures: nobody should choose by them.
 
     The column of errors is there when a run failed.
@@ -68,11 +68,11 @@ def _lines(runs: list[SweepRun], keys: list[str]) -> list[list[str]]:
     names = _headline(runs)
     measures = [*(f"val {SHORT.get(name, LABELS[name].lower())}" for name in names), "adapter", "time"]
     failed = any(run.error for run in runs)
-    lines = [["run", *keys, *measures, *["error"] * failed]]
+    cells = [["run", *keys, *measures, *["error"] * failed]]
     for run in runs:
         asked = [run.name, *(run.overrides.get(key, "") for key in keys)]
-        lines.append([*asked, *(_measures(run, names) or [""] * len(measures)), *[run.error] * failed])
-    return lines
+        cells.append([*asked, *(_measures(run, names) or [""] * len(measures)), *[run.error] * failed])
+    return cells
 
 
 def _headline(runs: list[SweepRun]) -> tuple[str, str]:
@@ -82,20 +82,20 @@ def _headline(runs: list[SweepRun]) -> tuple[str, str]:
 def _measures(run: SweepRun, names: tuple[str, str]) -> list[str]:
     if run.error:
         return []
-    figures = [units.figure(name, run.figure("val", name)) for name in names]
+    figures = [formats.metric(name, run.figure("val", name)) for name in names]
     costs = [(run.metrics.get(name), write) for name, write in COSTS.items()]
-    return [*figures, *(units.MISSING if cost is None else write(cost) for cost, write in costs)]
+    return [*figures, *(formats.MISSING if cost is None else write(cost) for cost, write in costs)]
 
 
-def _markdown(lines: list[list[str]]) -> str:
-    head, *rows = lines
+def _markdown(cells: list[list[str]]) -> str:
+    head, *rows = cells
     marked = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in marked)
 
 
-def _table(lines: list[list[str]], asked: int) -> Table:
+def _table(cells: list[list[str]], asked: int) -> Table:
     """Build the table; its first `asked` columns say what was asked for, the rest are figures."""
-    head, *rows = lines
+    head, *rows = cells
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(head):
         error = name == "error"

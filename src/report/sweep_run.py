@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from ..metrics import headline
-from .record import read_metrics
+from .results import read_metrics
 
 UNFINISHED = "did not finish: the run left neither metrics.json nor error.txt"
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..metrics import LABELS
-from . import units
+from . import formats
 from .about import About
 
 SPLIT_NAMES = {"val": "validation", "test": "test"}
@@ -71,18 +71,18 @@ def _figures(metrics: Mapping[str, Any]) -> Table:
 
 def _cells(metrics: Mapping[str, Any], split: str, name: str) -> tuple[str, str]:
     ends = metrics.get("intervals", {}).get(split, {}).get(name)
-    return units.figure(name, metrics[split].get(name)), units.interval(name, ends)
+    return formats.metric(name, metrics[split].get(name)), formats.interval(name, ends)
 
 
 def _facts(run: Path, metrics: Mapping[str, Any], about: About) -> list[tuple[str, str]]:
     facts = []
     if "trainable_parameters" in metrics and "total_parameters" in metrics:
         trained, total = metrics["trainable_parameters"], metrics["total_parameters"]
-        facts.append(("trained", f"{units.count(trained)} of {units.count(total)} parameters"))
+        facts.append(("trained", f"{formats.count(trained)} of {formats.count(total)} parameters"))
     if "adapter_bytes" in metrics:
-        facts.append(("adapter", units.size(metrics["adapter_bytes"])))
+        facts.append(("adapter", formats.size(metrics["adapter_bytes"])))
     if "train_seconds" in metrics:
-        facts.append(("training", units.duration(metrics["train_seconds"])))
+        facts.append(("training", formats.duration(metrics["train_seconds"])))
     if len(about.views) > 1:
         facts.append(("views", f"{len(about.views)} forward passes a picture; export 'views=[identity]' ships one"))
     return [*facts, ("run", str(run))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..kinds import find_kind
 from ..metrics import LABELS, compute, headline
-from . import units
+from . import formats
 from .predictions import Predictions
 from .terminal import SPLIT_NAMES
 
@@ -20,7 +20,7 @@ def describe_views(own: Predictions, chosen: Predictions, positive: str | None, 
     """
     before, after = (compute(rows, positive) for rows in (own, chosen))
     told = [
-        f"{LABELS[name]} {units.figure(name, before[name])} -> {units.figure(name, after[name])}"
+        f"{LABELS[name]} {formats.metric(name, before[name])} -> {formats.metric(name, after[name])}"
         for name in headline(before)
     ]
     if find_kind(own.kind).has_classes:

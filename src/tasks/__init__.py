@@ -17,8 +17,8 @@ from .restore import Trained, metadata, read_trained
 from .run_folder import is_trained, point_latest, require_name, require_new, run_folder
 from .schedule import warmup_cosine
 from .setting import Setting
-from .specify import frequencies, require_learnt, require_order, specify
 from .stopping import EarlyStopping
+from .task_spec import frequencies, require_learnt, require_order, task_spec
 from .trainer import AUTO, TrainerOptions
 from .used_data import (
     note_data,
@@ -74,7 +74,7 @@ __all__ = [
     "require_unfinished",
     "require_unseen",
     "run_folder",
-    "specify",
+    "task_spec",
     "used_data",
     "warmup_cosine",
 ]

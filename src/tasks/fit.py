@@ -18,8 +18,8 @@ from ..allocator import keep_freed_memory
 from ..metrics import LABELS
 from ..near import near
 from .base import START, VisionTask
+from .best_epoch import BestEpoch
 from .history import History
-from .kept import KeptEpoch
 from .latest_epoch import StaysStopped, latest_epoch
 from .progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
 from .trainer import AUTO, TrainerOptions
@@ -93,13 +93,13 @@ def fit(
     require_monitored(callbacks)
     keep_freed_memory()
     done = read_progress(folder) if resume else NOTHING
-    kept, history = KeptEpoch(folder / CHECKPOINTS / "best.ckpt"), History(folder / "history.csv")
+    best, history = BestEpoch(folder / CHECKPOINTS / "best.ckpt"), History(folder / "history.csv")
     if done.epochs:
-        kept.adopt()
-    own = [kept, latest_epoch(folder), history, RichProgressBar(), *[StaysStopped()] * done.stopped]
+        best.adopt()
+    own = [best, latest_epoch(folder), history, RichProgressBar(), *[StaysStopped()] * done.stopped]
     built = trainer([*callbacks, *own], loggers, folder)
     seconds = _run(built, task, data, last_checkpoint(folder) if done.epochs else None)
-    return _summary(built, history.rows, _load_kept(task, kept), seconds)
+    return _summary(built, history.rows, _load_best(task, best), seconds)
 
 
 def _require_planned(trainer: TrainerOptions) -> None:
@@ -123,9 +123,9 @@ def _run(trainer: Trainer, task: VisionTask, data: LightningDataModule, checkpoi
     return time.perf_counter() - start
 
 
-def _load_kept(task: VisionTask, kept: KeptEpoch) -> int:
+def _load_best(task: VisionTask, best: BestEpoch) -> int:
     """Put the weights of the epoch that is shipped into the task, and return its number."""
-    shipped = kept.shipped()
+    shipped = best.shipped()
     if shipped is None:
         raise ValueError("the training ended before an epoch was scored, so that none can be kept: give it more time")
     path, epoch = shipped

@@ -31,7 +31,7 @@ from .head_start import FrozenFeatures
 log = logging.getLogger(__name__)
 MOST = 20_000  # images whose labels are examined: 100 MB of features
 FLIPPED = 250  # images that are flipped to see whether they keep their class
-KEPT = 8  # files of features in the cache, the newest: some sets with one backbone, or one set with some
+MOST_FILES = 8  # files of features in the cache, the newest: some sets with one backbone, or one set with some
 
 
 def examine_labels(backbone: Backbone, data: ImageData, frozen: FrozenFeatures | None = None) -> LabelCheck:
@@ -46,13 +46,13 @@ def examine_labels(backbone: Backbone, data: ImageData, frozen: FrozenFeatures |
     Returns:
         The suspects by their position in `data.collection().samples`, or why nothing was examined.
     """
-    if data.listing.target != "label":
+    if data.index.target != "label":
         return LabelCheck(reason="images with several labels or a value cannot be examined so")
     collection = data.collection()
     readable = collection.readable
     if backbone.weights == "none" or not readable:
         return LabelCheck(reason="no image can be read" if not readable else "the backbone has random weights")
-    positions = _examined(data)
+    positions = _choose_positions(data)
     units = data.units()
     checked = check_labels(
         _features(backbone, data, positions, frozen=frozen),
@@ -75,7 +75,7 @@ def examine_symmetry(backbone: Backbone, data: ImageData) -> Symmetry:
     """
     if backbone.weights == "none":
         return Symmetry("all", "the backbone has random weights, which cannot tell whether flips keep the class")
-    examined = set(_examined(data))
+    examined = set(_choose_positions(data))
     known = [
         (position, target)
         for split in ("train", "val")
@@ -95,13 +95,13 @@ def examine_symmetry(backbone: Backbone, data: ImageData) -> Symmetry:
 
 def _upright(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
     """Return the features of some images, out of those that the label check needs where it needs any."""
-    if data.listing.target != "label" or data.cache is None:
+    if data.index.target != "label" or data.cache is None:
         return _features(backbone, data, positions)
-    row = {position: row for row, position in enumerate(_examined(data))}
+    row = {position: row for row, position in enumerate(_choose_positions(data))}
     return _features(backbone, data, list(row))[[row[position] for position in positions]]
 
 
-def _examined(data: ImageData) -> list[int]:
+def _choose_positions(data: ImageData) -> list[int]:
     """Return the positions of the examined images: label and symmetry checks share their features."""
     readable = data.collection().readable
     return readable[:: -(-len(readable) // MOST)]
@@ -122,17 +122,17 @@ def _features(
     """Return the features of the images in one of `src.spec.VIEWS` (N x F), from the cache if they are there."""
     model = backbone.create(0, data.image.size)
     if data.cache is None:
-        return _computed(model, data, positions, view) if frozen is None else frozen.at(positions)
-    facts = [base_hash(model), data.image, [data.digests[position] for position in positions], view]
-    path = data.cache / f"features-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}.npy"
-    found = _kept(path, len(positions))
+        return _compute(model, data, positions, view) if frozen is None else frozen.at(positions)
+    key = [base_hash(model), data.image, [data.digests[position] for position in positions], view]
+    path = data.cache / f"features-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
+    found = _read_cache(path, len(positions))
     if found is None:
-        found = _computed(model, data, positions, view) if frozen is None else frozen.at(positions)
-        _keep(path, found)
+        found = _compute(model, data, positions, view) if frozen is None else frozen.at(positions)
+        _write_cache(path, found)
     return found
 
 
-def _kept(path: Path, count: int) -> NDArray[np.float32] | None:
+def _read_cache(path: Path, count: int) -> NDArray[np.float32] | None:
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # not there, or cut short: computed again
@@ -142,21 +142,21 @@ def _kept(path: Path, count: int) -> NDArray[np.float32] | None:
     return found if found.ndim == 2 and len(found) == count else None
 
 
-def _keep(path: Path, features: NDArray[np.float32]) -> None:
+def _write_cache(path: Path, features: NDArray[np.float32]) -> None:
     """Write the features, and remove all but the newest `KEPT` files of features beside them."""
     buffer = io.BytesIO()
     np.save(buffer, features)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, buffer.getvalue())
-        for old in sorted(path.parent.glob("features-*.npy"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+        for old in sorted(path.parent.glob("features-*.npy"), key=lambda each: each.stat().st_mtime)[:-MOST_FILES]:
             old.unlink()
     except OSError as error:  # they only save time
         log.warning("the features are not kept for the next time: %s", error)
 
 
 @torch.no_grad()
-def _computed(model: nn.Module, data: ImageData, positions: list[int], view: str) -> NDArray[np.float32]:
+def _compute(model: nn.Module, data: ImageData, positions: list[int], view: str) -> NDArray[np.float32]:
     shown = "" if view == "identity" else f", seen {view}"
     log.info("looking at %d images with the frozen backbone%s", len(positions), shown)
     device = best_device()

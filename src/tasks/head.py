@@ -69,7 +69,7 @@ def fit_head(
     std = torch.where(std > LEAST_SPREAD * std.mean(), std, torch.inf)
     best, chosen = -float("inf"), None
     for penalty in penalties:
-        weight, bias = _fitted((train[0] - mean) / std, train[1], head.out_features, penalty, loss, weights)
+        weight, bias = _fit((train[0] - mean) / std, train[1], head.out_features, penalty, loss, weights)
         weight, bias = weight / std, bias - (weight / std) @ mean
         value = float(score(F.linear(val[0], weight, bias), val[1]))
         if chosen is None or math.isnan(best) or value > best:  # a fit that diverged has no score
@@ -82,7 +82,7 @@ def fit_head(
     return best
 
 
-def _fitted(
+def _fit(
     x: Tensor, targets: Tensor, outputs: int, penalty: float, loss: Loss, weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     weight = torch.zeros(outputs, x.shape[1], requires_grad=True)

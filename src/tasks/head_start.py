@@ -58,7 +58,7 @@ class FrozenFeatures:
         """Return the features (N x F) and targets of train or val, in the order of the samples."""
         if name not in self._splits:
             batches = ((pixels, targets) for pixels, targets, *_ in self._data.loader(name))
-            self._splits[name] = self._computed(batches)
+            self._splits[name] = self._compute(batches)
         return self._splits[name]
 
     def at(self, positions: Sequence[int]) -> NDArray[np.float32]:
@@ -69,10 +69,10 @@ class FrozenFeatures:
             rows |= zip(self._data.positions(name), self.split(name)[0], strict=True)
         if rest := [position for position in positions if position not in rows]:
             batches = ((pixels, torch.zeros(len(pixels))) for pixels in self._data.pixels(rest))
-            rows |= zip(rest, self._computed(batches)[0], strict=True)
+            rows |= zip(rest, self._compute(batches)[0], strict=True)
         return torch.stack([rows[position] for position in positions]).flatten(1).numpy()
 
-    def _computed(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    def _compute(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         return features(self._model, self._head, self._images(batches))
 
     def _images(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -40,27 +40,27 @@ class Imbalance:
 
     def weights(self, frequencies: Sequence[float]) -> Tensor:
         """Return the weight of every class (K), with mean 1 over the images."""
-        part = _bounded(frequencies)
+        part = _bound(frequencies)
         raised = part**-self.class_weights
         return raised / ((part * raised).sum() / part.sum())
 
     def shift(self, frequencies: Sequence[float]) -> Tensor:
         """Return what is added to the logits of one class a picture (K)."""
-        return self.logit_adjustment * _bounded(frequencies).log()
+        return self.logit_adjustment * _bound(frequencies).log()
 
     def odds_weights(self, frequencies: Sequence[float]) -> Tensor:
         """Return the weight of the presence of every label (K); its absence counts 1."""
-        part = _bounded(frequencies)
+        part = _bound(frequencies)
         return ((1 - part) / part) ** self.class_weights
 
     def odds_shift(self, frequencies: Sequence[float]) -> Tensor:
         """Return what is added to the logits of several labels (K)."""
-        return self.logit_adjustment * torch.logit(_bounded(frequencies))
+        return self.logit_adjustment * torch.logit(_bound(frequencies))
 
     def focus(self, distance: Tensor) -> Tensor:
         """Return by how much images count that are so far from their truth, 0 to 1."""
         return distance.clamp_min(NEAREST) ** self.focal  # at 0 a power below 1 has no gradient
 
 
-def _bounded(frequencies: Sequence[float]) -> Tensor:
+def _bound(frequencies: Sequence[float]) -> Tensor:
     return torch.tensor(frequencies, dtype=torch.float32).clamp(LEAST, 1 - LEAST)

@@ -50,7 +50,7 @@ def _require_one_base(lines: Mapping[str, Trained]) -> None:
         kind = read_adapter(trained.path).settings.kind
         if kind != "lora":
             raise ValueError(f"{name} is a {kind} adapter, which no input of a graph can hold: export it by itself")
-    (first, expected), *others = ((name, _shared(trained)) for name, trained in lines.items())
+    (first, expected), *others = ((name, _common_parts(trained)) for name, trained in lines.items())
     for name, found in others:
         for what, value in found.items():
             if value != expected[what]:
@@ -61,7 +61,7 @@ def _require_one_base(lines: Mapping[str, Trained]) -> None:
                 )
 
 
-def _shared(trained: Trained) -> dict[str, Any]:
+def _common_parts(trained: Trained) -> dict[str, Any]:
     """Return what all lines of one base have in common."""
     header, task = read_adapter(trained.path), trained.task
     common = {"backbone": trained.backbone.name, "base": header.base.values[:12], "folded norms": header.folded}

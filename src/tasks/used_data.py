@@ -18,7 +18,7 @@ NAME = "data.json"
 
 def used_data(data: ImageData) -> dict[str, str]:
     """Return what names the data and how it is split, for the provenance of a trained file."""
-    return {"name": data.listing.name, "fingerprint": data.fingerprint, "membership": data.membership}
+    return {"name": data.index.name, "fingerprint": data.fingerprint, "membership": data.membership}
 
 
 def note_data(folder: Path, data: ImageData) -> None:
@@ -33,12 +33,12 @@ def require_same_images(folder: Path, data: ImageData) -> None:
     Raises:
         ValueError: The run began with others.
     """
-    noted = _noted(folder)
+    noted = _read_note(folder)
     if noted is None:
         log.warning("%s did not note its data: it is taken to be the same", folder)
-    elif noted["fingerprint"] != data.listing.fingerprint:
+    elif noted["fingerprint"] != data.index.fingerprint:
         raise ValueError(
-            f"resume: the images of {data.listing.root} are not those that {folder} began with: bring them back, say "
+            f"resume: the images of {data.index.root} are not those that {folder} began with: bring them back, say "
             "where those lie now (data.root=DIR or its like), or begin a new training"
         )
 
@@ -49,7 +49,7 @@ def require_same_cut(folder: Path, data: ImageData) -> None:
     Raises:
         ValueError: The run began with others.
     """
-    noted = _noted(folder)
+    noted = _read_note(folder)
     if noted is not None and noted["membership"] != data.membership:
         raise ValueError(
             f"resume: the images are cut into other splits than those that {folder} began with: bring the split file "
@@ -70,7 +70,7 @@ def require_own_images(trained: Trained, data: ImageData, named: str) -> None:
     """
     then = trained.provenance.get("data", {}).get("fingerprint")
     try:
-        found = data.listing.fingerprint
+        found = data.index.fingerprint
     except ValueError as error:
         raise ValueError(f"{named} does not hold what {trained.path} was trained on: {error}") from error
     if then is None:
@@ -78,7 +78,7 @@ def require_own_images(trained: Trained, data: ImageData, named: str) -> None:
     elif found != then:
         raise ValueError(
             f"{named} holds other images, names or labels than those that {trained.path} was trained on"
-            f"{_shared(trained, data)}: name the place of those, or judge these as new ones by evaluate with "
+            f"{_count_shared(trained, data)}: name the place of those, or judge these as new ones by evaluate with "
             "data=folder (or table, huggingface)"
         )
 
@@ -95,7 +95,7 @@ def require_own_cut(trained: Trained, data: ImageData, judging: bool) -> None:
         ValueError: Equal images are cut otherwise, or some were trained on, or that cannot be told.
     """
     then = trained.provenance.get("data", {})
-    name, changed = data.listing.name, data.fingerprint != then.get("fingerprint")
+    name, changed = data.index.name, data.fingerprint != then.get("fingerprint")
     if changed:
         log.warning("the images of %s are not those of the training any more: figures will differ", name)
     if "membership" not in then:
@@ -123,7 +123,7 @@ def require_unseen(trained: Trained, data: ImageData) -> bool:
     Raises:
         ValueError: Some were.
     """
-    noted = _noted(Path(trained.path).parent)
+    noted = _read_note(Path(trained.path).parent)
     if noted is None or noted["membership"] != trained.provenance.get("data", {}).get("membership"):
         return False
     seen = set(noted["trained"])
@@ -137,16 +137,16 @@ def require_unseen(trained: Trained, data: ImageData) -> bool:
     return True
 
 
-def _shared(trained: Trained, data: ImageData) -> str:
+def _count_shared(trained: Trained, data: ImageData) -> str:
     """Say how many of the images that were trained on are among `data`, where the run noted them."""
-    noted = _noted(Path(trained.path).parent)
+    noted = _read_note(Path(trained.path).parent)
     if noted is None or not noted["trained"]:
         return ""
-    there = set(noted["trained"]) & set(data.listing.digests)
+    there = set(noted["trained"]) & set(data.index.digests)
     return f" ({len(there):,} of the {len(noted['trained']):,} training images are there)"
 
 
-def _noted(folder: Path) -> dict[str, Any] | None:
+def _read_note(folder: Path) -> dict[str, Any] | None:
     """Return what a run noted, or None where there is nothing."""
     path = folder / NAME
     if not path.is_file():

@@ -17,7 +17,7 @@ from ..tasks import (
     read_views,
     require_order,
     require_same_images,
-    specify,
+    task_spec,
 )
 
 RAISED = ("class_weights", "logit_adjustment")  # what would count a rare class twice beside a balanced draw
@@ -42,7 +42,7 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
         )
     if config.resume is None:  # an older run has its order
         require_order(make.func.kind, data)
-    spec = specify(make.func.kind, data, read_views(config.views, data.image))
+    spec = task_spec(make.func.kind, data, read_views(config.views, data.image))
     adaptation = instantiate(config.lora, _convert_="all")
     setting = Setting(backbone, adaptation, data.image, spec, config.seed, frequencies(data))
     parts = {"optimizer": instantiate(config.optimizer), "scheduler": instantiate(config.scheduler)}

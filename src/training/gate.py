@@ -43,7 +43,7 @@ def write_refusal(folder: Path, audit: Audit, data: ImageData, command: str) -> 
         command: The command line of the training.
     """
     date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"
-    write_audit(folder, audit, data.listing, data.image.bit_depth, date, command)
+    write_audit(folder, audit, data.index, data.image.bit_depth, date, command)
     kinds = ", ".join(finding.kind for finding in audit.stopping)
     allow = f", or allow what is known and wanted: 'data.allow=[{','.join(audit.allowable)}]'" * bool(audit.allowable)
     return f"the data gate stops this training ({kinds}): see {folder / PAGE}{allow}"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from src.data.broken import require_readable, sort_out
-from src.data.listing import Sample
+from src.data.dataset_index import Sample
 
 SAMPLES = [Sample(Path(f"{place}.png"), "ab"[place % 2], ("train", "val", "test")[place // 4]) for place in range(12)]
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from src.data.cache import PixelCache
-from src.data.quality.facts import measure
+from src.data.quality.image_stats import measure
 from src.edge.preprocess import ImageError, load, read_picture
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def assert_is(cache, paths, image):
     for index, path in enumerate(paths):
         assert cache[index].is_contiguous() and cache[index].dtype == torch.uint8
         assert np.array_equal(cache[index].permute(1, 2, 0).numpy(), load(path, image))
-        assert cache.facts[index] == measure(read_picture(path))
+        assert cache.image_stats[index] == measure(read_picture(path))
 
 
 @pytest.mark.parametrize("folder", ["cache", None])
@@ -59,7 +59,7 @@ def test_the_second_opening_and_every_epoch_decode_nothing(tmp_path, paths, open
     again = open_cache(paths, tmp_path / "cache")
     for _ in range(2):
         assert all(torch.equal(first[index], again[index]) for index in range(5))
-    assert len(decodings) == 5 and np.array_equal(first.facts, again.facts)
+    assert len(decodings) == 5 and np.array_equal(first.image_stats, again.image_stats)
 
 
 def test_without_a_folder_every_access_decodes_and_nothing_is_written(tmp_path, paths, open_cache, decodings):
@@ -129,7 +129,7 @@ def test_broken_files_are_known_by_position_with_the_reason(tmp_path, paths, ope
         cache = open_cache([*paths, tmp_path / "empty.png", tmp_path / "gone.png"], folder and tmp_path / folder)
         assert sorted(cache.errors) == [1, 5, 6]
         assert cache.errors[6] == "No such file or directory" and "broken" in cache.errors[5]
-        assert cache.facts[[1, 5, 6]].tobytes() == bytes(3 * cache.facts.itemsize)
+        assert cache.image_stats[[1, 5, 6]].tobytes() == bytes(3 * cache.image_stats.itemsize)
         with pytest.raises(ImageError, match=r"empty\.png: empty, broken"):
             cache[5]
     assert warnings.filters == filters
@@ -160,7 +160,7 @@ def test_a_cache_can_be_pickled(tmp_path, image, paths, open_cache):
 def test_nothing_to_read(tmp_path, open_cache):
     for folder in (tmp_path / "cache", None):
         cache = open_cache([], folder)
-        assert not cache.errors and len(cache.facts) == 0
+        assert not cache.errors and len(cache.image_stats) == 0
 
 
 GROWTH = """

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from src.data.categories import by_range, by_rarest, require_unlike
-from src.data.listing import Sample
+from src.data.dataset_index import Sample
 
 
 def test_the_rarest_label_decides():

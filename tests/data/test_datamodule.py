@@ -59,7 +59,7 @@ def test_findings_are_allowed_by_one_name_or_some_and_unknown_ones_are_refused_a
 def test_every_image_is_in_one_split_and_counted(make_folder, image):
     module = data(make_folder(a=20, b=12), image)
     samples = [sample for split in ("train", "val", "test") for sample in module.samples(split)]
-    assert sorted(sample.path for sample in samples) == sorted(sample.path for sample in module.listing.samples)
+    assert sorted(sample.path for sample in samples) == sorted(sample.path for sample in module.index.samples)
     assert {split: len(module.samples(split)) for split in module.counts} == {"train": 21, "val": 3, "test": 8}
     assert module.counts["train"] == Counter(sample.label for sample in module.samples("train"))
     assert all(sample.split == "val" for sample in module.samples("val"))
@@ -69,10 +69,10 @@ class Doubted(FolderData):
     """A folder in which the first training image of class b could as well be an a."""
 
     def read(self):
-        listing = super().read()
-        doubted = next(s for s in listing.samples if (s.label, s.split) == ("b", "train"))
-        samples = tuple(replace(s, soft=(0.5, 0.5)) if s is doubted else s for s in listing.samples)
-        return replace(listing, samples=samples)
+        index = super().read()
+        doubted = next(s for s in index.samples if (s.label, s.split) == ("b", "train"))
+        samples = tuple(replace(s, soft=(0.5, 0.5)) if s is doubted else s for s in index.samples)
+        return replace(index, samples=samples)
 
 
 def test_training_aims_at_soft_labels_where_there_are_some_and_scores_at_the_class(make_folder, image):

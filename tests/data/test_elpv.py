@@ -14,21 +14,21 @@ TABLE = np.genfromtxt(DATA / "labels.csv", dtype=None, encoding="ascii", names=[
 
 
 def test_binary_labels_follow_the_probability(image):
-    listing = ElpvData(image=image).read()
-    assert [sample.path for sample in listing.samples] == [DATA / name for name in TABLE["path"]]
+    index = ElpvData(image=image).read()
+    assert [sample.path for sample in index.samples] == [DATA / name for name in TABLE["path"]]
     expected = np.where(TABLE["probability"] > 0.5, "defective", "functional")
-    assert [sample.label for sample in listing.samples] == expected.tolist()
-    assert (listing.classes, listing.positive) == (("functional", "defective"), "defective")
-    assert all(sample.path.is_file() for sample in listing.samples)
-    assert listing.licence == "CC BY-NC-SA 4.0"
+    assert [sample.label for sample in index.samples] == expected.tolist()
+    assert (index.classes, index.positive) == (("functional", "defective"), "defective")
+    assert all(sample.path.is_file() for sample in index.samples)
+    assert index.licence == "CC BY-NC-SA 4.0"
 
 
 def test_levels_are_the_four_probabilities(image):
-    listing = ElpvData("level", image=image).read()
-    counts = Counter(sample.label for sample in listing.samples)
+    index = ElpvData("level", image=image).read()
+    counts = Counter(sample.label for sample in index.samples)
     expected = np.unique(TABLE["probability"], return_counts=True)[1]
-    assert [counts[name] for name in listing.classes] == expected.tolist()
-    assert listing.positive is None
+    assert [counts[name] for name in index.classes] == expected.tolist()
+    assert index.positive is None
 
 
 @pytest.mark.parametrize("target", ["defective", "level"])

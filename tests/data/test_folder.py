@@ -20,16 +20,16 @@ def read(root, image, **options):
 def test_class_folders_are_read_at_any_depth_whatever_the_suffix_case(make_folder, image):
     root = make_folder(good=2, scratched=1, good__line2=1)
     (root / "good/000.png").rename(root / "good/000.PNG")
-    listing = read(root, image)
-    found = {(sample.path.relative_to(root).as_posix(), sample.label) for sample in listing.samples}
+    index = read(root, image)
+    found = {(sample.path.relative_to(root).as_posix(), sample.label) for sample in index.samples}
     assert found == {
         ("good/000.PNG", "good"),
         ("good/001.png", "good"),
         ("good/line2/000.png", "good"),
         ("scratched/000.png", "scratched"),
     }
-    assert listing.classes == ("good", "scratched")
-    assert {sample.split for sample in listing.samples} == {None}
+    assert index.classes == ("good", "scratched")
+    assert {sample.split for sample in index.samples} == {None}
 
 
 def test_hidden_and_other_files_are_not_read(make_folder, image):
@@ -54,8 +54,8 @@ def test_split_folders_are_respected(make_folder, image, val):
 def test_a_folder_beside_the_splits_is_named(make_folder, image):
     root = make_folder(train__a=1, train__b=1, test__a=1, unsorted__a=1)
     assert len(read(root, image).samples) == 3
-    listing = read(root, image)
-    assert listing.skipped == ((root / "unsorted/a/000.png", "beside the split folders"),)
+    index = read(root, image)
+    assert index.skipped == ((root / "unsorted/a/000.png", "beside the split folders"),)
 
 
 @pytest.mark.parametrize(
@@ -154,18 +154,18 @@ def test_every_picture_is_used_or_told_with_its_reason(make_folder, image, tmp_p
     (root / "b/x.djvu").write_bytes(b"x")
     (root / "b/labels.txt").write_text("no picture")
     (root / "b/.DS_Store").write_bytes(b"x")
-    listing = read(root, image)
-    assert listing.inside == (
+    index = read(root, image)
+    assert index.inside == (
         *("a/000.png", "a/001.png", "a/more/deep/000.png", "a/more/deep/001.png"),
         *("b/000.png", "b/001.png", "b/x.jfif"),
     )
-    assert [(path.relative_to(root).as_posix(), reason) for path, reason in listing.skipped] == [
+    assert [(path.relative_to(root).as_posix(), reason) for path, reason in index.skipped] == [
         ("000.png", "in no class folder"),
         ("a/back", "a folder that holds the link"),
         ("b/gone.png", "a link to nothing"),
         ("b/x.djvu", "no format that Graft reads: save it as PNG"),
     ]
-    assert listing.ignored == 2
+    assert index.ignored == 2
 
 
 def test_what_is_not_used_is_logged_and_left_out(make_folder, image, caplog):
@@ -175,7 +175,7 @@ def test_what_is_not_used_is_logged_and_left_out(make_folder, image, caplog):
     data.setup()
     assert f"1 files or folders are not used: {root}/a/gone.png: a link to nothing" in caplog.text
     assert data.left_out == [(root / "a/gone.png", "a link to nothing")]
-    assert data.collection().skipped == data.listing.skipped
+    assert data.collection().skipped == data.index.skipped
 
 
 def test_a_class_folder_that_cannot_be_read_stops(make_folder, image, monkeypatch):
@@ -225,9 +225,9 @@ def test_the_layout_is_read_where_there_is_one_reading(make_folder, image, folde
             read(root, image)
         assert "\n" not in str(caught.value)
         return
-    listing = read(root, image)
-    assert " ".join(listing.classes) == classes
-    assert " ".join(sorted({str(sample.split) for sample in listing.samples})) == splits
+    index = read(root, image)
+    assert " ".join(index.classes) == classes
+    assert " ".join(sorted({str(sample.split) for sample in index.samples})) == splits
 
 
 def tree(*levels, count=9):
@@ -306,12 +306,10 @@ def test_names_in_two_unicode_forms_are_one(write_image, image, tmp_path, form):
     )
     for number, place in enumerate((f"train/{apples}", f"test/{other}", "train/Birnen", "test/Birnen")):
         write_image(tmp_path / place / "é.png", number)
-    listing = read(tmp_path, image, classes=[other, "Birnen"], positive=apples)
-    assert (
-        listing.classes == (unicodedata.normalize("NFC", "Äpfel"), "Birnen") and listing.positive == listing.classes[0]
-    )
-    assert [sample.label for sample in listing.samples].count(listing.classes[0]) == 2
-    assert all(sample.path.is_file() for sample in listing.samples)
+    index = read(tmp_path, image, classes=[other, "Birnen"], positive=apples)
+    assert index.classes == (unicodedata.normalize("NFC", "Äpfel"), "Birnen") and index.positive == index.classes[0]
+    assert [sample.label for sample in index.samples].count(index.classes[0]) == 2
+    assert all(sample.path.is_file() for sample in index.samples)
 
 
 def test_splits_and_fingerprint_do_not_depend_on_the_unicode_form_of_names(write_image, image, tmp_path):

@@ -37,32 +37,30 @@ def read(monkeypatch, image, tmp_path, parts, **options):
 
 def test_pictures_are_written_as_they_were_and_found_again(monkeypatch, image, tmp_path, make_part):
     parts = {"train": make_part([0, 1, 1]), "validation": make_part([1], 3), "extra": make_part([0], 4)}
-    listing = read(monkeypatch, image, tmp_path, parts)
-    found = [
-        (sample.path.relative_to(listing.root).as_posix(), sample.label, sample.split) for sample in listing.samples
-    ]
+    index = read(monkeypatch, image, tmp_path, parts)
+    found = [(sample.path.relative_to(index.root).as_posix(), sample.label, sample.split) for sample in index.samples]
     assert found == [
         ("train/000001.png", "x", "train"),
         ("train/000002.png", "y", "train"),
         ("train/000003.png", "y", "train"),
         ("validation/000001.png", "y", "val"),
     ]
-    for number, sample in enumerate(listing.samples):
+    for number, sample in enumerate(index.samples):
         assert sample.path.read_bytes() == (tmp_path / f"source/{number:03}.png").read_bytes()
-    assert listing.root.parent == tmp_path / "files" and listing.root.name.startswith("user-name-")
-    times = [sample.path.stat().st_mtime_ns for sample in listing.samples[1:]]
-    listing.samples[0].path.unlink()  # as a start that was broken off leaves it
+    assert index.root.parent == tmp_path / "files" and index.root.name.startswith("user-name-")
+    times = [sample.path.stat().st_mtime_ns for sample in index.samples[1:]]
+    index.samples[0].path.unlink()  # as a start that was broken off leaves it
     again = read(monkeypatch, image, tmp_path, parts)
-    assert again.root == listing.root and again.samples[0].path.is_file()
+    assert again.root == index.root and again.samples[0].path.is_file()
     assert [sample.path.stat().st_mtime_ns for sample in again.samples[1:]] == times
 
 
 def test_a_local_folder_is_used_where_it_lies(make_folder, image, tmp_path):
     root = make_folder(f__train__a=4, f__train__b=4, f__test__a=2, f__test__b=2) / "f"
-    listing = HuggingFaceData(root, image=image, files_dir=tmp_path / "files").read()
-    assert listing.root == root and not (tmp_path / "files").exists()
-    assert {sample.path for sample in listing.samples} == set(root.rglob("*.png"))
-    assert all(sample.path.parts[-3:-1] == (sample.split, sample.label) for sample in listing.samples)
+    index = HuggingFaceData(root, image=image, files_dir=tmp_path / "files").read()
+    assert index.root == root and not (tmp_path / "files").exists()
+    assert {sample.path for sample in index.samples} == set(root.rglob("*.png"))
+    assert all(sample.path.parts[-3:-1] == (sample.split, sample.label) for sample in index.samples)
 
 
 def test_a_folder_of_parquet_files_trains_by_its_config(make_part, image, tmp_path, data_config):
@@ -74,14 +72,14 @@ def test_a_folder_of_parquet_files_trains_by_its_config(make_part, image, tmp_pa
     data.setup()
     groups = [{sample.group for sample in data.samples(split)} for split in ("train", "val", "test")]
     assert set.union(*groups) == {"0", "1", "2", "3", "4"} and sum(map(len, groups)) == 5
-    assert data.classes == ("x", "y") and data.positive == "y" and data.listing.name == "p"
+    assert data.classes == ("x", "y") and data.positive == "y" and data.index.name == "p"
 
 
 def test_grades_are_in_the_order_that_is_asked_for(monkeypatch, image, tmp_path, make_part):
     parts = {"train": make_part([0, 1, 1, 0])}
     assert not read(monkeypatch, image, tmp_path, parts).ordered
-    listing = read(monkeypatch, image, tmp_path, parts, classes=["y", "x"])
-    assert listing.ordered and listing.classes == ("y", "x")
+    index = read(monkeypatch, image, tmp_path, parts, classes=["y", "x"])
+    assert index.ordered and index.classes == ("y", "x")
     with pytest.raises(ValueError, match=r"data\.classes are y, z, and user/name has the labels x, y: name each once"):
         read(monkeypatch, image, tmp_path, parts, classes=["y", "z"])
 
@@ -89,16 +87,16 @@ def test_grades_are_in_the_order_that_is_asked_for(monkeypatch, image, tmp_path,
 def test_names_that_the_command_line_reads_as_numbers_are_text(monkeypatch, image, tmp_path, make_part):
     part = make_part([0, 1], names=("0", "1")).rename_columns({"kind": "3"})
     options = {"label_column": 3, "splits": {2024: "train"}, "positive": 0, "name": 7}
-    listing = read(monkeypatch, image, tmp_path, {"2024": part}, **options)
-    assert (listing.classes, listing.positive, listing.name) == (("0", "1"), "0", "user/name (7)")
+    index = read(monkeypatch, image, tmp_path, {"2024": part}, **options)
+    assert (index.classes, index.positive, index.name) == (("0", "1"), "0", "user/name (7)")
     with pytest.raises(ValueError, match="makes 2024 '1': choose train, val or test"):
         read(monkeypatch, image, tmp_path, {"2024": part}, splits={2024: 1})
 
 
 def test_text_labels_and_named_splits(monkeypatch, image, tmp_path, make_part):
     parts = {"full": make_part([0, 0, 0], word=["b", "a", "b"]), "hidden": make_part([-1], 3, word=[None])}
-    listing = read(monkeypatch, image, tmp_path, parts, label_column="word", splits={"full": "train", "hidden": None})
-    assert [sample.label for sample in listing.samples] == ["b", "a", "b"] and listing.classes == ("a", "b")
+    index = read(monkeypatch, image, tmp_path, parts, label_column="word", splits={"full": "train", "hidden": None})
+    assert [sample.label for sample in index.samples] == ["b", "a", "b"] and index.classes == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -152,9 +150,9 @@ def test_what_a_local_folder_holds_and_the_library_leaves_out_is_told(make_folde
     (root / "a/more").symlink_to(tmp_path / "else/a")
     (root / "b/gone.png").symlink_to("nowhere.png")
     (root / "b/x.djvu").write_bytes(b"x")
-    listing = HuggingFaceData(root, image=image, files_dir=tmp_path / "files").read()
-    used = {sample.path.relative_to(root).as_posix() for sample in listing.samples}
-    told = {path.relative_to(root).as_posix() for path, _ in listing.skipped}
+    index = HuggingFaceData(root, image=image, files_dir=tmp_path / "files").read()
+    used = {sample.path.relative_to(root).as_posix() for sample in index.samples}
+    told = {path.relative_to(root).as_posix() for path, _ in index.skipped}
     assert used | told == {
         *(f"{label}/{number:03}.png" for label in "ab" for number in range(4)),
         *("a/more/000.png", "a/more/001.png", "b/gone.png", "b/x.djvu"),
@@ -164,15 +162,15 @@ def test_what_a_local_folder_holds_and_the_library_leaves_out_is_told(make_folde
 
 def test_labels_in_two_unicode_forms_are_one(monkeypatch, image, tmp_path, make_part):
     names = [unicodedata.normalize("NFD", "Äpfel"), "Öl"]
-    listing = read(monkeypatch, image, tmp_path, {"train": make_part([0, 1, 1], names=names)}, positive="Äpfel")
-    assert listing.classes == ("Äpfel", "Öl") and listing.positive == "Äpfel"
-    assert listing.samples[0].label == "Äpfel"
+    index = read(monkeypatch, image, tmp_path, {"train": make_part([0, 1, 1], names=names)}, positive="Äpfel")
+    assert index.classes == ("Äpfel", "Öl") and index.positive == "Äpfel"
+    assert index.samples[0].label == "Äpfel"
 
 
 def test_a_lot_to_judge_needs_no_train_split_and_no_second_class(monkeypatch, image, tmp_path, make_part):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_: datasets.DatasetDict({"test": make_part([1, 1])}))
     data = HuggingFaceData("user/name", image=image, files_dir=tmp_path / "files", positive="x")
-    listing = data.read_lot()
-    assert [(sample.label, sample.split) for sample in listing.samples] == [("y", "test")] * 2
+    index = data.read_lot()
+    assert [(sample.label, sample.split) for sample in index.samples] == [("y", "test")] * 2
     with pytest.raises(ValueError, match="has no train split but test"):
         data.read()

@@ -16,25 +16,25 @@ def test_a_picture_is_a_function_of_seed_tray_species_and_number():
 
 
 def test_the_pictures_are_drawn_once_and_a_broken_off_folder_is_healed(tmp_path, image):
-    listing = read(tmp_path, image)
-    files = {sample.path: sample.path.read_bytes() for sample in listing.samples}
+    index = read(tmp_path, image)
+    files = {sample.path: sample.path.read_bytes() for sample in index.samples}
     assert len(files) == 24 and set(tmp_path.rglob("*.jpg")) == set(files)
-    gone, kept = listing.samples[3].path, listing.samples[0].path
+    gone, kept = index.samples[3].path, index.samples[0].path
     time = kept.stat().st_mtime_ns
     gone.unlink()
     again = read(tmp_path, image)
     assert gone.read_bytes() == files[gone] and kept.stat().st_mtime_ns == time
-    assert again.fingerprint == listing.fingerprint != read(tmp_path, image, drawing_seed=1).fingerprint
+    assert again.fingerprint == index.fingerprint != read(tmp_path, image, drawing_seed=1).fingerprint
     for path in files:
         with Image.open(path) as picture:
             assert 128 <= picture.width == picture.height <= 192
 
 
 def test_everything_that_names_them_says_synthetic(tmp_path, image):
-    listing = read(tmp_path, image)
-    assert listing.name == "seedlings (synthetic)" and "synthetic" in listing.notes[0]
-    assert listing.licence == "Apache-2.0, drawn by Graft"
-    assert listing.classes == ("grass", "lanceolate", "lobed", "rosette") and listing.positive is None
+    index = read(tmp_path, image)
+    assert index.name == "seedlings (synthetic)" and "synthetic" in index.notes[0]
+    assert index.licence == "Apache-2.0, drawn by Graft"
+    assert index.classes == ("grass", "lanceolate", "lobed", "rosette") and index.positive is None
 
 
 def test_trays_stay_together_and_hold_every_species(tmp_path, image, data_config):

@@ -3,18 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from src.data.listing import Listing, Sample
+from src.data.dataset_index import DatasetIndex, Sample
 from src.data.splits import Fold, split
 from src.data.splitting import Splitting
 
 
-def listing(root, count=20):
+def index(root, count=20):
     samples = tuple(Sample(root / label / f"{number:03}.png", label) for label in "ab" for number in range(count))
-    return Listing("parts", root, samples, ("a", "b"), None)
+    return DatasetIndex("parts", root, samples, ("a", "b"), None)
 
 
 def test_the_choices_reach_the_cut(tmp_path):
-    parts = listing(tmp_path)
+    parts = index(tmp_path)
     names = Splitting(3, 0.2, 0.4, None, None).names(parts, [(0, 1)])
     assert names == split(
         parts.samples, parts.digests, tmp_path, seed=3, val_fraction=0.2, test_fraction=0.4, links=[(0, 1)]
@@ -25,7 +25,7 @@ def test_the_choices_reach_the_cut(tmp_path):
 
 def test_what_was_kept_is_extended(tmp_path):
     kept = Splitting(0, 0.15, 0.25, None, tmp_path / "kept/splits.csv")
-    few, more = listing(tmp_path), listing(tmp_path, 33)
+    few, more = index(tmp_path), index(tmp_path, 33)
     names = kept.names(few)
     kept.keep(few, names)
     other_seed = Splitting(9, 0.3, 0.1, None, tmp_path / "kept/splits.csv")
@@ -34,7 +34,7 @@ def test_what_was_kept_is_extended(tmp_path):
 
 
 def test_a_split_that_contradicts_the_one_that_was_kept_is_refused(tmp_path):
-    kept, parts = Splitting(0, 0.15, 0.25, None, tmp_path / "splits.csv"), listing(tmp_path)
+    kept, parts = Splitting(0, 0.15, 0.25, None, tmp_path / "splits.csv"), index(tmp_path)
     names = kept.names(parts)
     kept.keep(parts, names)
     moved = replace(parts.samples[0], split="test" if names[0] != "test" else "val")
@@ -46,7 +46,7 @@ def test_a_split_that_contradicts_the_one_that_was_kept_is_refused(tmp_path):
 
 def test_nothing_is_kept_without_a_file(tmp_path):
     plain = Splitting(0, 0.15, 0.25, None, None)
-    plain.keep(listing(tmp_path), ["train"] * 40)
+    plain.keep(index(tmp_path), ["train"] * 40)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, paths, open_cache):
 def test_a_filled_cache_needs_no_lock_and_no_right_to_write(tmp_path, paths, open_cache, image):
     open_cache(paths, tmp_path / "cache")
     store = PixelStore(tmp_path / "cache", image)
-    with store.locked():
+    with store.lock():
         assert_is(open_cache(paths, tmp_path / "cache"), paths, image)
 
 

@@ -30,30 +30,30 @@ def test_rows_become_samples(write_table, image):
     lines = rows()[:2] + rows()[12:13]
     ends = ("t1,train,2", ",Valid,", "t2,,0.5")
     table = write_table("path,label,group,split,weight", *map(",".join, zip(lines, ends, strict=True)))
-    listing = TableData(table, image=image).read()
-    found = [(s.path, s.label, s.group, s.split, s.weight) for s in listing.samples]
+    index = TableData(table, image=image).read()
+    found = [(s.path, s.label, s.group, s.split, s.weight) for s in index.samples]
     root = table.parent
     assert found == [
         (root / "i/a/000.png", "a", "t1", "train", 2.0),
         (root / "i/a/001.png", "a", None, "val", 1.0),
         (root / "i/b/000.png", "b", "t2", None, 0.5),
     ]
-    assert (listing.name, listing.root, listing.classes, listing.positive) == ("table", root, ("a", "b"), "b")
+    assert (index.name, index.root, index.classes, index.positive) == ("table", root, ("a", "b"), "b")
 
 
 def test_columns_root_and_classes_are_as_told(write_table, image, monkeypatch):
     table = write_table("label,file,class", *(f"x,{line[2:]}" for line in rows()))
     monkeypatch.chdir(table.parent)
     options = {"columns": {"path": "file", "label": "class"}, "classes": ["b", "a"], "positive": "a"}
-    listing = TableData(table, Path("i"), image=image, **options).read()
-    assert (listing.classes, listing.positive) == (("b", "a"), "a")
-    assert listing.samples[0].path == Path("i/a/000.png") and listing.samples[0].label == "a"
+    index = TableData(table, Path("i"), image=image, **options).read()
+    assert (index.classes, index.positive) == (("b", "a"), "a")
+    assert index.samples[0].path == Path("i/a/000.png") and index.samples[0].label == "a"
 
 
 def test_names_that_the_command_line_reads_as_numbers_are_text(write_table, image):
     table = write_table("path,3", *(line.replace(",a", ",0").replace(",b", ",1") for line in rows()))
-    listing = TableData(table, image=image, columns={"label": 3}, classes=[1, 0], positive=0).read()
-    assert (listing.classes, listing.positive, listing.samples[0].label) == (("1", "0"), "0", "0")
+    index = TableData(table, image=image, columns={"label": 3}, classes=[1, 0], positive=0).read()
+    assert (index.classes, index.positive, index.samples[0].label) == (("1", "0"), "0", "0")
 
 
 def test_groups_stay_together_and_given_splits_are_kept(write_table, image):
@@ -123,16 +123,16 @@ def test_a_wrong_table_is_one_line_with_a_way_out(write_table, image, lines, mes
 def test_several_labels_a_row_are_kept_and_cut_by_the_rarest(write_table, image):
     cells = ["x|y", "y", "", "y|x"] * 6
     lines = [f"{line.split(',')[0]},{cell}" for line, cell in zip(rows(), cells, strict=True)]
-    listing = TableData(write_table("path,labels", *lines), image=image).read()
-    assert (listing.target, listing.classes, listing.positive) == ("labels", ("x", "y"), None)
-    assert [each.labels for each in listing.samples[:4]] == [("x", "y"), ("y",), (), ("y", "x")]
-    assert [each.label for each in listing.samples[:4]] == [
+    index = TableData(write_table("path,labels", *lines), image=image).read()
+    assert (index.target, index.classes, index.positive) == ("labels", ("x", "y"), None)
+    assert [each.labels for each in index.samples[:4]] == [("x", "y"), ("y",), (), ("y", "x")]
+    assert [each.label for each in index.samples[:4]] == [
         "x",
         "y",
         "y",
         "x",
     ]  # the empty ones are few
-    assert listing.categories == ("x", "y")
+    assert index.categories == ("x", "y")
     with pytest.raises(ValueError, match=r"row 2 of .* unknown label 'x': data.classes are y, z"):
         TableData(write_table("path,labels", *lines), classes=["y", "z"], image=image).read()
 
@@ -142,8 +142,8 @@ def test_values_are_kept_and_cut_by_their_range(write_table, image):
     table = write_table("path,value,label", *lines)
     data = TableData(table, image=image, target="value")
     data.setup()
-    assert (data.listing.target, data.classes) == ("value", ("value",))
-    assert data.listing.categories == ("0 to 3.5", "4 to 7.5", "8 to 11.5")
+    assert (data.index.target, data.classes) == ("value", ("value",))
+    assert data.index.categories == ("0 to 3.5", "4 to 7.5", "8 to 11.5")
     assert data.counts["test"] == {"0 to 3.5": 2, "4 to 7.5": 2, "8 to 11.5": 2}
     _, values, _ = next(iter(data.val_dataloader()))
     assert values.tolist() == [[each.value] for each in data.samples("val")]
@@ -158,8 +158,8 @@ def test_an_image_may_be_a_link_and_keeps_its_name(write_table, image, tmp_path)
     (tmp_path / "i" / "link.png").symlink_to(tmp_path / "i/a/000.png")
     (tmp_path / "i" / "out.png").symlink_to(tmp_path / "elsewhere.png")
     (tmp_path / "i/a/001.png").rename(tmp_path / "elsewhere.png")
-    listing = TableData(table, tmp_path / "root", image=image).read()
-    assert [sample.path for sample in listing.samples] == [tmp_path / "root/link.png", tmp_path / "root/b/000.png"]
+    index = TableData(table, tmp_path / "root", image=image).read()
+    assert [sample.path for sample in index.samples] == [tmp_path / "root/link.png", tmp_path / "root/b/000.png"]
     table = write_table("path,label", "out.png,a", "b/000.png,b")
     assert TableData(table, tmp_path / "root", image=image).read().inside == ("out.png", "b/000.png")
 
@@ -211,9 +211,9 @@ def write_parquet(make_folder):
 
 def test_a_list_is_several_labels_and_never_a_class(write_parquet, image):
     lists = [["rust", "scab"], ["rust"], []] * 4
-    listing = TableData(write_parquet(labels=lists), image=image).read()
-    assert listing.classes == ("rust", "scab")
-    assert [sample.labels for sample in listing.samples[:3]] == [("rust", "scab"), ("rust",), ()]
+    index = TableData(write_parquet(labels=lists), image=image).read()
+    assert index.classes == ("rust", "scab")
+    assert [sample.labels for sample in index.samples[:3]] == [("rust", "scab"), ("rust",), ()]
     table = write_parquet(label=lists)
     with pytest.raises(ValueError, match=r"row 1 of .* has a list of 2 in the column label.*task=multilabel") as caught:
         TableData(table, image=image).read()
@@ -256,9 +256,9 @@ def test_unicode_forms_of_paths_labels_and_columns_are_one(tmp_path, write_image
     (tmp_path / "t.csv").write_text("\n".join(lines), encoding="utf-8")
     told = {"label": unicodedata.normalize("NFD", "größe"), "group": "gruppe"}
     classes = [unicodedata.normalize("NFD", "Äpfel"), "Öl"]
-    listing = TableData(tmp_path / "t.csv", image=image, columns=told, classes=classes).read()
-    assert listing.classes == ("Äpfel", "Öl") and len({sample.group for sample in listing.samples}) == 4
-    assert all(sample.path.is_file() for sample in listing.samples)
+    index = TableData(tmp_path / "t.csv", image=image, columns=told, classes=classes).read()
+    assert index.classes == ("Äpfel", "Öl") and len({sample.group for sample in index.samples}) == 4
+    assert all(sample.path.is_file() for sample in index.samples)
 
 
 @pytest.mark.parametrize(
@@ -273,8 +273,8 @@ def test_unicode_forms_of_paths_labels_and_columns_are_one(tmp_path, write_image
 def test_a_lot_to_judge_needs_no_second_class_and_no_second_value(write_table, image, column, cells, target, classes):
     lines = [f"i/a/{number:03}.png,{cell},g,{'test' if number else 'train'}" for number, cell in enumerate(cells)]
     data = TableData(write_table(f"path,{column},group,split", *lines), image=image)
-    listing = data.read_lot()
-    assert (listing.target, listing.classes, len(listing.samples)) == (target, classes, len(cells))
+    index = data.read_lot()
+    assert (index.target, index.classes, len(index.samples)) == (target, classes, len(cells))
     with pytest.raises(ValueError):
         data.read()
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.data.listing import Sample
+from src.data.dataset_index import Sample
 from src.data.targets import soft_targets, targets, weights
 
 A, B = Sample(Path("0"), "a"), Sample(Path("1"), "b")

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from src.data.listing import Listing
+from src.data.dataset_index import DatasetIndex
 from src.data.quality import check
 from src.data.quality.duplicates import Duplicates
 from src.data.quality.label_errors import LabelCheck, Suspect
@@ -18,8 +18,8 @@ from tests.data.quality.test_gate import collection
 
 
 def written(tmp_path, audit):
-    listing = Listing("parts <b>", Path("/"), (), ("a", "b"), None, "CC0", ("A note.",))
-    write_audit(tmp_path, audit, listing, 16, "2026-01-02", "python -m src.audit data.root=parts")
+    index = DatasetIndex("parts <b>", Path("/"), (), ("a", "b"), None, "CC0", ("A note.",))
+    write_audit(tmp_path, audit, index, 16, "2026-01-02", "python -m src.audit data.root=parts")
     return (tmp_path / "audit.html").read_text(), json.loads((tmp_path / "audit.json").read_text())
 
 

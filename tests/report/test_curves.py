@@ -8,7 +8,7 @@ from src.metrics import compute
 from src.report.curves import precision_curve, precision_recall, roc, roc_curve
 
 from .fakes import predictions
-from .test_figures import HOSTILE, texts
+from .test_plots import HOSTILE, texts
 
 
 @pytest.mark.parametrize("levels", [None, 8])

@@ -7,9 +7,9 @@ import pytest
 from sklearn import metrics as reference
 
 from src.metrics import compute, intervals, outcomes
-from src.report import units
+from src.report import formats
 from src.report.page import class_rows, write_report
-from src.report.record import measure
+from src.report.results import measure
 
 from .fakes import COSTS, HISTORY, about, grades, labels, predictions, values, write_images
 
@@ -56,7 +56,7 @@ def test_the_page_says_the_figures_of_the_test_split(rows, tmp_path):
     assert f"{counts.alarms} of {counts.alarms + counts.passed} other images were called bad" in text
     for name, value in compute(test, "bad").items():
         if name != "loss":
-            assert f"{units.figure(name, value)} {units.interval(name, ends[name])}" in text
+            assert f"{formats.metric(name, value)} {formats.interval(name, ends[name])}" in text
     for said in ("412,386 of 3,784,226 (10.9 %)", "1.6 MB", "31.8 s", "12 min 44 s", "3, stopped early, kept number 1"):
         assert said in text
     for said in ("blocks.0.conv", "4,321", "CC BY-NC-SA 4.0", "lora: rank: 8", "torch 2.14.1", "sha256:0123", "1,234"):

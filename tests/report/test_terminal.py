@@ -3,7 +3,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from src.report.record import measure
+from src.report.results import measure
 from src.report.terminal import summary
 
 from .fakes import about, predictions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.report.record import measure
+from src.report.results import measure
 from src.report.views import describe_views
 
 from .fakes import grades, labels, predictions, values

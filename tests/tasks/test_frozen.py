@@ -62,7 +62,7 @@ def test_the_label_check_and_the_heads_start_share_one_pass_and_no_bit_of_the_st
     built.configure_model()
     alone, seen = FrozenFeatures(built.model, linear_head(built.model), data.image, data), []
     expected = [alone.split(name) for name in ("train", "val")]
-    plain = frozen._computed(backbone.create(0, (64, 64)), data, list(range(48)), "identity")
+    plain = frozen._compute(backbone.create(0, (64, 64)), data, list(range(48)), "identity")
     built.model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     shared = built.frozen_features(data)
     checked = examine_labels(backbone, data, shared)
@@ -92,7 +92,7 @@ def test_random_weights_see_nothing(data):
 def test_blobs_may_be_turned_and_the_look_at_labels_shares_its_features(data, monkeypatch):
     backbone, looked = Backbone("tf_efficientnet_lite0"), []
     examine_labels(backbone, data)
-    computed = frozen._computed
+    computed = frozen._compute
     monkeypatch.setattr(frozen, "_computed", lambda *given: looked.append(given[3]) or computed(*given))
     assert examine_symmetry(backbone, data).name == "all"
     assert looked == ["horizontal", "both", "rotate90"]  # not the upright ones anew
@@ -148,18 +148,18 @@ def test_other_weights_in_a_file_of_the_same_name_are_looked_through_anew(data, 
 
 def test_the_newest_files_of_features_are_kept(data, monkeypatch):
     monkeypatch.setattr(frozen, "_computed", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
-    for count in range(1, frozen.KEPT + 3):
+    for count in range(1, frozen.MOST_FILES + 3):
         frozen._features(Backbone("test_efficientnet", "none"), data, list(range(count)))
         for file in data.cache.glob("features-*.npy"):  # an hour later
             os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 3600))
     kept = sorted(len(np.load(file)) for file in data.cache.glob("features-*.npy"))
-    assert kept == list(range(3, frozen.KEPT + 3))
+    assert kept == list(range(3, frozen.MOST_FILES + 3))
 
 
 def test_features_in_use_are_the_last_to_leave(data, monkeypatch):
     monkeypatch.setattr(frozen, "_computed", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
     backbone = Backbone("test_efficientnet", "none")
-    for count in range(1, frozen.KEPT + 3):
+    for count in range(1, frozen.MOST_FILES + 3):
         frozen._features(backbone, data, [0])  # each time again
         frozen._features(backbone, data, list(range(count)))
         for file in data.cache.glob("features-*.npy"):  # an hour later

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
 from src.backbones import create_backbone
-from src.tasks.head import _fitted, features, fit_head, linear_head
+from src.tasks.head import _fit, features, fit_head, linear_head
 
 
 def clusters(count=120, classes=3, size=8):
@@ -24,7 +24,7 @@ def entropy(logits, targets, weights=None):
 def test_a_squared_error_gives_ridge_regression():
     generator = torch.Generator().manual_seed(0)
     x, values = torch.randn(60, 5, generator=generator), torch.randn(60, 1, generator=generator)
-    weight, bias = _fitted(x, values, 1, 0.1, lambda out, true, _: F.mse_loss(out, true))
+    weight, bias = _fit(x, values, 1, 0.1, lambda out, true, _: F.mse_loss(out, true))
     theirs = Ridge(alpha=0.1 * 60, tol=1e-8).fit(x.numpy(), values[:, 0].numpy())
     np.testing.assert_allclose(weight[0].numpy(), theirs.coef_, atol=1e-4)
     assert float(bias) == pytest.approx(float(theirs.intercept_), abs=1e-4)
@@ -32,7 +32,7 @@ def test_a_squared_error_gives_ridge_regression():
 
 def test_logistic_regression_is_scikit_learns():
     x, targets = clusters()
-    weight, bias = _fitted(x, targets, 3, penalty=0.01, loss=entropy)
+    weight, bias = _fit(x, targets, 3, penalty=0.01, loss=entropy)
     # ours: mean loss + penalty |w|^2; theirs: |w|^2 / 2 + C * sum of losses
     theirs = LogisticRegression(C=1 / (2 * 0.01 * len(x)), tol=1e-8, max_iter=2000).fit(x.numpy(), targets.numpy())
     np.testing.assert_allclose(weight.numpy(), theirs.coef_, atol=2e-3)
@@ -43,8 +43,8 @@ def test_logistic_regression_is_scikit_learns():
 def test_a_weight_counts_as_that_many_copies():
     x, targets = clusters(30)
     copies = 1 + torch.arange(30) % 3
-    many = _fitted(x.repeat_interleave(copies, 0), targets.repeat_interleave(copies), 3, penalty=0.01, loss=entropy)
-    weighted = _fitted(x, targets, 3, penalty=0.01, loss=entropy, weights=copies / copies.float().mean())
+    many = _fit(x.repeat_interleave(copies, 0), targets.repeat_interleave(copies), 3, penalty=0.01, loss=entropy)
+    weighted = _fit(x, targets, 3, penalty=0.01, loss=entropy, weights=copies / copies.float().mean())
     for ours, theirs in zip(weighted, many, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=0)
 

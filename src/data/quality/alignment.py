@@ -43,7 +43,7 @@ def match(one: Thumbnail, other: Thumbnail) -> Affine | None:
         None where they show unlike pictures, else the map, 2 x 3: how far down and across each point of `one` is moved
         in `other`, in parts of the side, by a constant and by the point's own place from -1 to 1, across and down.
     """
-    left, right = _smoothed(one), _smoothed(other)
+    left, right = _smooth(one), _smooth(other)
     found = _align(left, right)
     if found is None:
         return None
@@ -53,7 +53,7 @@ def match(one: Thumbnail, other: Thumbnail) -> Affine | None:
     return moved / SIDE if alike else None
 
 
-def _smoothed(picture: Thumbnail) -> Grey:
+def _smooth(picture: Thumbnail) -> Grey:
     smoothed: Grey = gaussian_filter(picture.astype(np.float32), 1.0)
     return smoothed
 

@@ -11,9 +11,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ...edge.walk import Skip
-from ..aims import names_of
 from ..categories import NO_LABEL
-from ..listing import SPLITS, Sample
+from ..dataset_index import SPLITS, Sample
+from ..label_columns import names_of
 from .duplicates import Duplicates
 from .label_errors import NOT_LOOKED_FOR, LabelCheck
 
@@ -28,7 +28,7 @@ class Collection:
         samples: The images, each with its split.
         classes: Every label that a sample has, in order.
         side: Smaller side of the network's input, in pixels.
-        facts: One record of `FACTS` for every image; zeros where it is broken.
+        image_stats: One record of `IMAGE_STATS` for every image; zeros where it is broken.
         errors: Why an image cannot be read, by its position.
         duplicates: What is there more than once.
         parted: Number of near-duplicate pairs that a cut without duplicate detection would separate.
@@ -43,7 +43,7 @@ class Collection:
     samples: Sequence[Sample]
     classes: Sequence[str]
     side: int
-    facts: NDArray[Any]
+    image_stats: NDArray[Any]
     errors: Mapping[int, str]
     duplicates: Duplicates
     parted: int = 0

@@ -101,18 +101,18 @@ def _proofs(left: Grey, right: Grey, starts: Sequence[Affine]) -> Iterator[float
     for moved in starts:
         yield from _proof(left, right, moved)
     for moved in starts:
-        yield from _proof(left, right, _refined(left, right, moved))
+        yield from _proof(left, right, _refine(left, right, moved))
 
 
 def _proof(left: Grey, right: Grey, moved: Affine) -> Iterator[float]:
-    pair = _blocks(_inner(left)), _blocks(_warped(right, moved))
+    pair = _blocks(_inner(left)), _blocks(_warp(right, moved))
     told = np.minimum(*(blocks.std(axis=1) for blocks in pair)) > FLOOR
     if told.mean() >= SHARE:
-        one, other = (_clipped(blocks[told]) for blocks in pair)
+        one, other = (_clip(blocks[told]) for blocks in pair)
         yield float(np.quantile((one * other).mean(axis=1), PART))
 
 
-def _clipped(blocks: Grey) -> Grey:
+def _clip(blocks: Grey) -> Grey:
     """Return each block with mean 0 and standard deviation 1, what stands out cut off."""
     centred = blocks - blocks.mean(axis=1, keepdims=True)
     most = CLIP * np.median(np.abs(centred), axis=1, keepdims=True) / 0.6745
@@ -121,7 +121,7 @@ def _clipped(blocks: Grey) -> Grey:
     return scaled
 
 
-def _refined(left: Grey, right: Grey, moved: Affine) -> Affine:
+def _refine(left: Grey, right: Grey, moved: Affine) -> Affine:
     """Return the affine map that lays `right` over `left` best, near the one that is given (Lucas & Kanade 1981)."""
     slopes = np.gradient(right)
     target = _inner(left).ravel()
@@ -158,7 +158,7 @@ def _inner(grey: Grey) -> Grey:
     return grey[MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def _warped(grey: Grey, moved: Affine) -> Grey:
+def _warp(grey: Grey, moved: Affine) -> Grey:
     side = SIDE - 2 * MARGIN
     warped: Grey = map_coordinates(grey, _places(moved), order=1, mode="nearest").reshape(side, side)
     return warped

@@ -61,9 +61,9 @@ def not_used(data: Collection) -> Iterator[Finding]:
 
 def further_pages(data: Collection) -> Iterator[Finding]:
     """Find files of several pages or frames, of which the first is used."""
-    several = [position for position in data.readable if data.facts["frames"][position] > 1]
+    several = [position for position in data.readable if data.image_stats["frames"][position] > 1]
     if several:
-        more = int(data.facts["frames"][several].astype(np.int64).sum()) - len(several)
+        more = int(data.image_stats["frames"][several].astype(np.int64).sum()) - len(several)
         text = f"{_files(len(several))} with {more:,} further pages or frames, which are not used: save each as a file"
         yield Finding("further_pages", text, tuple((position,) for position in several))
 
@@ -161,29 +161,29 @@ def balance(data: Collection) -> Iterator[Finding]:
 
 def sizes(data: Collection) -> Iterator[Finding]:
     """Find pictures that are small for the network, and sizes that are far apart."""
-    shorter = np.minimum(data.facts["width"], data.facts["height"])
+    shorter = np.minimum(data.image_stats["width"], data.image_stats["height"])
     small = [position for position in data.readable if 2 * shorter[position] < data.side]
     if small:
         text = f"{_files(len(small))} below half the network's {data.side} pixels: there is little to see"
         yield Finding("small_images", text, tuple((position,) for position in small))
-    areas = (data.facts["width"].astype(np.int64) * data.facts["height"])[data.readable]
+    areas = (data.image_stats["width"].astype(np.int64) * data.image_stats["height"])[data.readable]
     if len(areas) and areas.max() > LARGER * areas.min():
         ends = [data.readable[int(place)] for place in (areas.argmin(), areas.argmax())]
-        told = " and ".join(f"{data.facts['width'][end]} x {data.facts['height'][end]}" for end in ends)
+        told = " and ".join(f"{data.image_stats['width'][end]} x {data.image_stats['height'][end]}" for end in ends)
         yield Finding("unlike_sizes", f"pictures between {told} pixels: do they come from one camera?", (tuple(ends),))
 
 
 def modes(data: Collection) -> Iterator[Finding]:
     """Find pictures whose kind of pixels is not that of most, and deep ones that use few of their bits."""
-    of = {position: data.facts["mode"][position].decode() for position in data.readable}
+    of = {position: data.image_stats["mode"][position].decode() for position in data.readable}
     counts = Counter(of.values()).most_common()
     if len(counts) > 1:
         told = ", ".join(f"{count:,} {mode}" for mode, count in counts)
         odd = tuple((position,) for position, mode in of.items() if mode != counts[0][0])
         yield Finding("unlike_modes", f"unlike kinds of pixels ({told}): do they tell the classes apart?", odd)
     deep = [position for position, mode in of.items() if mode.startswith("I")]
-    if deep and float(np.median(data.facts["brightness"][deep])) < DARK:
-        depth = max(8, int(data.facts["brightest"][deep].max()).bit_length())
+    if deep and float(np.median(data.image_stats["brightness"][deep])) < DARK:
+        depth = max(8, int(data.image_stats["brightest"][deep].max()).bit_length())
         use = f"their levels fit data.bit_depth={depth}" if depth < data.bit_depth else "lamp, lens cap, exposure?"
         text = f"{_files(len(deep))} with more than 8 bits are nearly black: {use}"
         yield Finding("dark_deep_images", text, tuple((position,) for position in deep))
@@ -191,7 +191,7 @@ def modes(data: Collection) -> Iterator[Finding]:
 
 def brightness(data: Collection) -> Iterator[Finding]:
     """Find pictures far darker or brighter than most."""
-    found = _far(data.facts["brightness"].astype(np.float64), data.readable, least=0.02)
+    found = _far(data.image_stats["brightness"].astype(np.float64), data.readable, least=0.02)
     if found:
         text = f"{_files(len(found))} far darker or brighter than most: lamp, lens cap, exposure?"
         yield Finding("brightness_outliers", text, tuple((position,) for position in found))
@@ -199,7 +199,7 @@ def brightness(data: Collection) -> Iterator[Finding]:
 
 def sharpness(data: Collection) -> Iterator[Finding]:
     """Find pictures far less sharp than most."""
-    values = np.log10(data.facts["sharpness"].astype(np.float64) + 1e-3)
+    values = np.log10(data.image_stats["sharpness"].astype(np.float64) + 1e-3)
     found = _far(values, data.readable, least=0.1, low_only=True)
     if found:
         text = f"{_files(len(found))} far less sharp than most: focus, motion, dirt on the lens?"

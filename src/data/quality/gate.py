@@ -75,7 +75,7 @@ class Audit:
             if data.labels.examined
             else None,
             "labels": {"examined": data.labels.examined, "not_examined": data.labels.reason},
-            **_described(data),
+            **_describe(data),
         }
 
 
@@ -107,17 +107,19 @@ def allowed_kinds(allow: str | Sequence[str] | None) -> tuple[str, ...]:
     return kinds
 
 
-def _described(data: Collection) -> dict[str, Any]:
+def _describe(data: Collection) -> dict[str, Any]:
     """Return what the pictures are like: sizes and modes with their number, quantiles of brightness and sharpness."""
-    facts = data.facts[data.readable]
-    if not len(facts):
+    image_stats = data.image_stats[data.readable]
+    if not len(image_stats):
         return {"sizes": {}, "modes": {}, "brightness": [], "sharpness": []}
-    sizes = Counter(f"{width} x {height}" for width, height in zip(facts["width"], facts["height"], strict=True))
+    sizes = Counter(
+        f"{width} x {height}" for width, height in zip(image_stats["width"], image_stats["height"], strict=True)
+    )
     return {
         "sizes": dict(sizes.most_common()),
-        "modes": dict(Counter(mode.decode() for mode in facts["mode"]).most_common()),
+        "modes": dict(Counter(mode.decode() for mode in image_stats["mode"]).most_common()),
         **{
-            name: [round(float(value), 4) for value in np.quantile(facts[name], _QUANTILES)]
+            name: [round(float(value), 4) for value in np.quantile(image_stats[name], _QUANTILES)]
             for name in ("brightness", "sharpness")
         },
     }

@@ -84,9 +84,9 @@ def _errors(upright: Array, moved: Array, targets: Array, cut: Cut) -> Array:
     errors = np.zeros(len(upright))
     for learnt, judged in cut:
         rows = [upright[learnt], moved[learnt]] if len(moved) else [upright[learnt]]
-        known, aims = np.concatenate(rows), np.concatenate([targets[learnt]] * len(rows))
+        known, repeated = np.concatenate(rows), np.concatenate([targets[learnt]] * len(rows))
         mean, spread = known.mean(0), known.std(0) + 1e-6
-        model = Ridge(PENALTY * len(rows)).fit((known - mean) / spread, aims)
+        model = Ridge(PENALTY * len(rows)).fit((known - mean) / spread, repeated)
         guess = model.predict((upright[judged] - mean) / spread).reshape(len(judged), -1)
         errors[judged] = _error(guess, targets[judged], targets)
     return errors

@@ -10,8 +10,8 @@ from src.data import Sample
 from src.data.quality import check
 from src.data.quality.collection import Collection
 from src.data.quality.duplicates import Duplicates
-from src.data.quality.facts import FACTS
 from src.data.quality.findings import FAR, FEW
+from src.data.quality.image_stats import IMAGE_STATS
 from src.data.quality.label_errors import LabelCheck, Suspect
 
 NONE = Duplicates((), (), 0, 0)
@@ -20,16 +20,16 @@ NONE = Duplicates((), (), 0, 0)
 def collection(count=60, **changes):
     """A clean set of two classes in three splits, with what `changes` plants in it."""
     rng = np.random.default_rng(0)
-    facts = np.zeros(count, FACTS)
-    facts["width"], facts["height"], facts["mode"] = 640, 480, b"RGB"
-    facts["brightness"], facts["sharpness"] = rng.normal(0.5, 0.05, count), 10 ** rng.normal(2, 0.2, count)
+    image_stats = np.zeros(count, IMAGE_STATS)
+    image_stats["width"], image_stats["height"], image_stats["mode"] = 640, 480, b"RGB"
+    image_stats["brightness"], image_stats["sharpness"] = rng.normal(0.5, 0.05, count), 10 ** rng.normal(2, 0.2, count)
     samples = [
         Sample(Path(f"/r/{place:03}.png"), "ab"[place % 2], ("train", "train", "val", "test")[place // 2 % 4])
         for place in range(count)
     ]
     fields = {
         "samples": samples,
-        "facts": facts,
+        "image_stats": image_stats,
         "errors": {},
         "duplicates": NONE,
         "labels": LabelCheck((), count),
@@ -91,7 +91,7 @@ def test_groups_across_splits_stop():
 
 def test_unreadable_files_are_named_and_count_for_nothing_else():
     data = collection(errors={5: "cut short"})
-    data.facts[5] = np.zeros((), FACTS)
+    data.image_stats[5] = np.zeros((), IMAGE_STATS)
     assert {kind: finding.images for kind, finding in found(data).items()} == {"unreadable": ((5,),)}
     assert found(data)["unreadable"].text == "1 image cannot be read: repair or remove it"
     assert check(data).to_dict()["errors"] == {"/r/005.png": "cut short"}
@@ -133,7 +133,7 @@ def test_few_images_and_rare_classes():
 )
 def test_an_odd_picture_is_found(kind, field, value):
     data = collection()
-    data.facts[field][7] = value
+    data.image_stats[field][7] = value
     kinds = found(data)
     assert kind in kinds and set(kinds) <= {kind, "unlike_sizes"}
     assert any(7 in together for together in kinds[kind].images)
@@ -141,7 +141,7 @@ def test_an_odd_picture_is_found(kind, field, value):
 
 def test_outliers_are_robust_deviations_from_the_median():
     data = collection()
-    values = data.facts["brightness"]
+    values = data.image_stats["brightness"]
     deviation = 1.4826 * np.median(np.abs(values - np.median(values)))
     values[7] = np.median(values) + 1.1 * FAR * deviation
     assert found(data)["brightness_outliers"].images == ((7,),)
@@ -151,20 +151,20 @@ def test_outliers_are_robust_deviations_from_the_median():
 
 def test_deep_pictures_that_use_few_bits():
     data = collection()
-    data.facts["mode"], data.facts["brightness"], data.facts["brightest"] = b"I;16", 0.03, 3
+    data.image_stats["mode"], data.image_stats["brightness"], data.image_stats["brightest"] = b"I;16", 0.03, 3
     for brightest, advice in ((200, "=8"), (4000, "=12"), (256, "=9"), (65000, None)):
-        data.facts["brightest"][5] = brightest
+        data.image_stats["brightest"][5] = brightest
         text = found(data)["dark_deep_images"].text
         assert text.endswith(f"fit data.bit_depth{advice}" if advice else "lamp, lens cap, exposure?")
-    data.facts["brightest"][5] = 4000
+    data.image_stats["brightest"][5] = 4000
     assert "data.bit_depth" not in found(replace(data, bit_depth=12))["dark_deep_images"].text
 
 
 def test_further_pages_are_told():
     data = collection()
-    data.facts["frames"] = 1
+    data.image_stats["frames"] = 1
     assert found(data) == {}
-    data.facts["frames"][[3, 4]] = 5, 2
+    data.image_stats["frames"][[3, 4]] = 5, 2
     assert found(data)["further_pages"].text.startswith("2 images with 5 further pages or frames")
     assert found(data)["further_pages"].images == ((3,), (4,))
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ...edge.preprocess import Picture
 
-FACTS = np.dtype(
+IMAGE_STATS = np.dtype(
     [
         ("width", "<u4"),
         ("height", "<u4"),
@@ -27,7 +27,7 @@ _SIDE = 512  # a larger picture is reduced first, so that sharpness does not dep
 
 
 def measure(picture: Picture) -> NDArray[Any]:
-    """Return the facts of one picture, a record of `FACTS`."""
+    """Return the facts of one picture, a record of `IMAGE_STATS`."""
     height, width = picture.pixels.shape[:2]
     image = Image.fromarray(picture.pixels).convert("L")
     bits = np.packbits(imagehash.phash(image).hash)
@@ -35,7 +35,7 @@ def measure(picture: Picture) -> NDArray[Any]:
     grey = np.asarray(image, dtype=np.float32)
     told = (width, height, picture.mode, picture.frames, picture.brightest)
     values = (*told, grey.mean() / 255, _sharpness(grey), int(bits.view(">u8")[0]))
-    return np.array(values, dtype=FACTS)
+    return np.array(values, dtype=IMAGE_STATS)
 
 
 def _sharpness(grey: NDArray[np.float32]) -> float:

@@ -28,10 +28,10 @@ class Sample:
         split: One of `SPLITS`, or None while that is open.
         stratum: What the splits keep in proportion within a class (a product variant, a level of confidence).
         group: Images of one group never part (one tomato on many days, one module of many cells).
-        soft: Probability of each class, in the order of `Listing.classes`, where the label is not certain: what
+        soft: Probability of each class, in the order of `DatasetIndex.classes`, where the label is not certain: what
             training aims at. Scores count `label` alone.
         weight: How much it counts in the training's loss, relative to 1.
-        labels: All its labels, in the order of `Listing.classes`, where it may have several or none.
+        labels: All its labels, in the order of `DatasetIndex.classes`, where it may have several or none.
         value: The number to be learnt, where that is what the source gives.
     """
 
@@ -54,7 +54,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Listing:
+class DatasetIndex:
     """All images of a source.
 
     Attributes:

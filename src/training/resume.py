@@ -6,15 +6,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from .data.moved import PLACES, moved
-from .tasks import require_unfinished
-from .typed import given
+from ..data.relocation import PLACES, relocate
+from ..tasks import require_unfinished
+from ..typed import given
 
 ENDS = ("trainer.max_epochs", "trainer.max_steps")
 NO_EARLY_STOP = "~callbacks.early_stopping"
 
 
-def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
+def resume_settings(config: DictConfig, overrides: list[str]) -> DictConfig:
     """Return the settings of the run to resume, with the trainer's that were given and where its files lie now.
 
     Raises:
@@ -38,7 +38,7 @@ def resumed(config: DictConfig, overrides: list[str]) -> DictConfig:
                 f"resume takes the run's own settings; {override!r} would change them: only trainer.* may, and where "
                 "its files lie now: data.root=DIR and its like, backbone.weights=FILE"
             )
-    settings.data = moved(dict(settings.data), given(config.data), (*PLACES, "num_workers"))
+    settings.data = relocate(dict(settings.data), given(config.data), (*PLACES, "num_workers"))
     settings.trainer._target_ = config.trainer._target_  # an older run has Lightning's own
     settings.trainer.pop("_partial_", None)
     settings.resume, settings.run_dir = str(folder), str(folder)

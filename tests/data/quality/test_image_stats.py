@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.quality.facts import measure
+from src.data.quality.image_stats import measure
 from src.edge.preprocess import read_picture
 
 
@@ -20,11 +20,11 @@ def picture(tmp_path):
 
 
 def test_the_facts_are_those_of_the_file(picture):
-    facts = measure(read_picture(picture))
+    image_stats = measure(read_picture(picture))
     grey = np.asarray(Image.open(picture).convert("L"))
-    assert (facts["width"], facts["height"], facts["mode"]) == (160, 120, b"RGB")
-    assert facts["brightness"] == pytest.approx(grey.mean() / 255, abs=1e-6)
-    assert f"{int(facts['hash']):016x}" == str(imagehash.phash(Image.open(picture)))
+    assert (image_stats["width"], image_stats["height"], image_stats["mode"]) == (160, 120, b"RGB")
+    assert image_stats["brightness"] == pytest.approx(grey.mean() / 255, abs=1e-6)
+    assert f"{int(image_stats['hash']):016x}" == str(imagehash.phash(Image.open(picture)))
 
 
 def test_sharpness_is_the_variance_of_the_laplacian(picture):
@@ -40,5 +40,5 @@ def test_sharpness_is_the_variance_of_the_laplacian(picture):
 def test_the_mode_is_the_files_own(tmp_path):
     path = tmp_path / "deep.png"
     Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(path)
-    facts = measure(read_picture(path))
-    assert (facts["mode"], facts["brightest"], facts["frames"]) == (b"I;16", 40000, 1)
+    image_stats = measure(read_picture(path))
+    assert (image_stats["mode"], image_stats["brightest"], image_stats["frames"]) == (b"I;16", 40000, 1)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _WORDS: dict[Truth, str] = {"label": "one label", "labels": "any number of labels", "value": "a number"}
 
 
-def specify(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) -> TaskSpec:
+def task_spec(kind: str, data: ImageData, views: Sequence[str] = ("identity",)) -> TaskSpec:
     """Return what the outputs of a task on this data mean.
 
     Args:
@@ -51,15 +51,15 @@ def require_learnt(kind: str, data: ImageData, trained: str | None = None) -> No
     Raises:
         ValueError: It does.
     """
-    target, learns = data.listing.target, find_kind(kind).learns
+    target, learns = data.index.target, find_kind(kind).learns
     if target != learns and trained is not None:
         raise ValueError(
-            f"{trained} learnt {_WORDS[learns]} an image, and {data.listing.name} gives {_WORDS[target]}: "
+            f"{trained} learnt {_WORDS[learns]} an image, and {data.index.name} gives {_WORDS[target]}: "
             f"choose its column by data=table data.target={learns}, or other images"
         )
     if target != learns:
         raise ValueError(
-            f"task={kind} learns {_WORDS[learns]}, and {data.listing.name} gives {_WORDS[target]} an image: "
+            f"task={kind} learns {_WORDS[learns]}, and {data.index.name} gives {_WORDS[target]} an image: "
             f"add task={' or task='.join(names_that_learn(target))}, or choose another data.target"
         )
 
@@ -70,7 +70,7 @@ def require_order(kind: str, data: ImageData) -> None:
     Raises:
         ValueError: Nobody has.
     """
-    if find_kind(kind).ordered and not data.listing.ordered:
+    if find_kind(kind).ordered and not data.index.ordered:
         raise ValueError(
             f"task={kind} learns grades, and nothing says the order of {', '.join(data.classes)}: with data=folder, "
             "table or huggingface name them by 'data.classes=[LOWEST,...,HIGHEST]'"
@@ -82,10 +82,10 @@ def frequencies(data: ImageData) -> tuple[float, ...]:
 
     Soft labels and the weights of the images count as they do in the loss.
     """
-    if data.listing.target == "value":
+    if data.index.target == "value":
         return ()
     samples, whole = data.samples("train"), torch.eye(len(data.classes))
-    aims = [whole[aim] if isinstance(aim, int) else aim for aim in soft_targets(samples, data.classes)]
+    one_hot = [whole[target] if isinstance(target, int) else target for target in soft_targets(samples, data.classes)]
     counts = weights(samples)
-    present = torch.stack(aims) if counts is None else torch.stack(aims) * counts[:, None]
+    present = torch.stack(one_hot) if counts is None else torch.stack(one_hot) * counts[:, None]
     return tuple(present.mean(0).tolist())

@@ -1,14 +1,21 @@
-"""Write what a finished run is judged by, its figures and its rows, and read the figures again."""
+"""The results of a run: rows from logits, their metrics, and the files of both."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from ..atomic import make_folder, write_json
+from ..data import Sample
+from ..kinds import find_kind
 from ..metrics import compute, intervals, why_undefined
+from ..spec import JOINT, TaskSpec
 from .predictions import SPLITS, Predictions, write_predictions
 
 
@@ -60,3 +67,34 @@ def measure(predictions: Predictions, positive: str | None) -> dict[str, Any]:
     told = {"undefined": {split: reasons for split, reasons in undefined.items() if reasons}}
     figures["intervals"] = {split: intervals(part, positive) for split, part in parts.items()}
     return figures | (told if told["undefined"] else {})
+
+
+def tabulate(logits: Mapping[str, Tensor], samples: Mapping[str, list[Sample]], task: TaskSpec) -> Predictions:
+    """Return one row per image for the logits (N x classes) and the images of every split.
+
+    Paths are relative to the working folder where the image lies in it, else absolute.
+    """
+    rows = [(split, sample) for split in logits for sample in samples[split]]
+    kind = find_kind(task.kind)
+    probabilities, decided = kind.interpret(torch.cat([logits[split].double() for split in logits]), task)
+    return Predictions(
+        paths=tuple(_shown(sample.path) for _, sample in rows),
+        splits=tuple(split for split, _ in rows),
+        targets=tuple(_truth(sample, task) for _, sample in rows),
+        predicted=tuple(str(kind.decode(decision, task.classes)) for decision in decided),
+        probabilities=probabilities.numpy(),
+        classes=task.classes,
+        kind=task.kind,
+    )
+
+
+def _truth(sample: Sample, task: TaskSpec) -> str:
+    if sample.labels is None:
+        return sample.truth
+    return JOINT.join(name for name in task.classes if name in sample.labels)
+
+
+def _shown(path: Path) -> str:
+    absolute = Path(os.path.abspath(path))
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from src.tasks.best_epoch import START, BestEpoch
 from src.tasks.head_start import HeadStart
-from src.tasks.kept import START, KeptEpoch
 from src.tasks.score import PARTS, SplitFigures, standard_error
 from tests.tasks.test_classification import task
 
@@ -26,20 +26,20 @@ def built():
 
 def run(built, tmp_path, scores, start=None, error=0.02, resumed_after=None):
     """Return the callback after epochs with these scores."""
-    trainer, kept = Trainer(), KeptEpoch(tmp_path / "best.ckpt")
+    trainer, best = Trainer(), BestEpoch(tmp_path / "best.ckpt")
     built.head_start = None if start is None else HeadStart({"balanced_accuracy": start}, error)
     built.score_error, built.window.scores = error, []
-    kept.on_train_start(trainer, built)
+    best.on_train_start(trainer, built)
     for epoch, score in enumerate(scores):
         trainer.current_epoch = epoch
         built.window.scores = [*built.window.scores, score][-3:]
-        kept.on_validation_end(trainer, built)
+        best.on_validation_end(trainer, built)
         if epoch == resumed_after:
-            again = KeptEpoch(tmp_path / "best.ckpt")
-            again.load_state_dict(kept.state_dict())
+            again = BestEpoch(tmp_path / "best.ckpt")
+            again.load_state_dict(best.state_dict())
             again.on_train_start(trainer, built)
-            kept = again
-    return kept
+            best = again
+    return best
 
 
 @pytest.mark.parametrize("resumed_after", [None, 1, 3])
@@ -55,31 +55,31 @@ def run(built, tmp_path, scores, start=None, error=0.02, resumed_after=None):
     ],
 )
 def test_the_latest_within_chance_of_the_best_is_kept(built, tmp_path, scores, start, error, epoch, resumed_after):
-    kept = run(built, tmp_path, scores, start, error, resumed_after)
-    assert kept.epoch == epoch
+    best = run(built, tmp_path, scores, start, error, resumed_after)
+    assert best.epoch == epoch
     assert (tmp_path / "best.ckpt").read_text() == str(max(epoch, 0))
 
 
 def test_a_head_without_a_mistake_is_judged_with_the_error_of_what_follows(built, tmp_path):
     built.head_start, built.score_error, built.window.scores = HeadStart({"balanced_accuracy": 1.0}, 0.0), 0.0, []
-    kept, trainer = KeptEpoch(tmp_path / "best.ckpt"), Trainer()
-    kept.on_train_start(trainer, built)
+    best, trainer = BestEpoch(tmp_path / "best.ckpt"), Trainer()
+    best.on_train_start(trainer, built)
     built.window.scores, built.score_error = [0.95] * 3, 0.06
-    kept.on_validation_end(trainer, built)
-    assert kept.epoch == 0
+    best.on_validation_end(trainer, built)
+    assert best.epoch == 0
 
 
 @pytest.mark.parametrize(("start", "epoch"), [(None, 1), (0.6, 1), (0.9, START)])
 def test_a_training_shorter_than_a_window_is_judged_by_what_there_is(built, tmp_path, start, epoch):
-    kept = run(built, tmp_path, [0.2, 1.0], start, resumed_after=0)
-    path, shipped = kept.shipped()
-    assert shipped == epoch and not kept.whole
+    best = run(built, tmp_path, [0.2, 1.0], start, resumed_after=0)
+    path, shipped = best.shipped()
+    assert shipped == epoch and not best.whole
     assert path.name == ("best.ckpt" if epoch == START else "short.ckpt") and path.read_text() == str(max(epoch, 0))
 
 
 def test_a_whole_window_takes_the_place_of_a_part_of_one(built, tmp_path):
-    kept = run(built, tmp_path, [0.9, 0.9, 0.2], 0.9)  # 0.67 is below the head
-    assert kept.shipped() == (tmp_path / "best.ckpt", START)
+    best = run(built, tmp_path, [0.9, 0.9, 0.2], 0.9)  # 0.67 is below the head
+    assert best.shipped() == (tmp_path / "best.ckpt", START)
     assert not (tmp_path / "short.ckpt").exists()
 
 
@@ -93,11 +93,11 @@ def test_what_an_older_version_kept_is_taken_up(tmp_path, score):
     callbacks = {"EarlyStopping": {"patience": 5}, "EpochCheckpoint{best}": {"best_model_score": score}}
     callbacks |= {"EpochCheckpoint{last}": {"best_model_score": None}, "History": {"rows": []}}
     torch.save({"epoch": 4, "callbacks": callbacks}, path)
-    kept = KeptEpoch(path)
-    kept.adopt()
-    assert kept.shipped() == (None if score is None else (path, 4)) and kept.whole == (score is not None)
+    best = BestEpoch(path)
+    best.adopt()
+    assert best.shipped() == (None if score is None else (path, 4)) and best.whole == (score is not None)
     if score is not None:
-        assert not kept._ships(0.7, 0.05) and kept._ships(0.78, 0.05)
+        assert not best._ships(0.7, 0.05) and best._ships(0.78, 0.05)
 
 
 def test_the_standard_error_is_that_of_a_share(built):

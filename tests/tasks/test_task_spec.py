@@ -3,20 +3,20 @@ from pathlib import Path
 
 import pytest
 
-from src.data.listing import Listing, Sample
+from src.data.dataset_index import DatasetIndex, Sample
 from src.spec import TaskSpec
-from src.tasks import frequencies, require_order, specify
+from src.tasks import frequencies, require_order, task_spec
 
 
 class Data:
     """Stands for an `ImageData` after `setup`."""
 
     def __init__(self, samples, classes, positive=None, ordered=True):
-        self.listing = Listing("field", Path(), tuple(samples), classes, positive, ordered=ordered)
+        self.index = DatasetIndex("field", Path(), tuple(samples), classes, positive, ordered=ordered)
         self.classes, self.positive = classes, positive
 
     def samples(self, split):
-        return [sample for sample in self.listing.samples if sample.split == split]
+        return [sample for sample in self.index.samples if sample.split == split]
 
 
 def data(*truths, classes=("a", "b"), val=1):
@@ -42,10 +42,10 @@ VALUED = Data(
 
 
 def test_each_kind_takes_what_it_learns():
-    assert specify("classification", LABELLED, ["identity", "both"]).views == ("identity", "both")
-    assert specify("ordinal", LABELLED) == TaskSpec("ordinal", ("a", "b"))
-    assert specify("multilabel", SEVERAL) == TaskSpec("multilabel", ("a", "b"))
-    spec = specify("regression", VALUED)
+    assert task_spec("classification", LABELLED, ["identity", "both"]).views == ("identity", "both")
+    assert task_spec("ordinal", LABELLED) == TaskSpec("ordinal", ("a", "b"))
+    assert task_spec("multilabel", SEVERAL) == TaskSpec("multilabel", ("a", "b"))
+    spec = task_spec("regression", VALUED)
     assert (spec.classes, spec.center) == (("value",), 2.5) and spec.scale == statistics.pstdev([1, 4])
 
 
@@ -56,11 +56,11 @@ def test_the_wrong_task_names_the_right_one():
         ("ordinal", VALUED, "add task=regression"),
     ):
         with pytest.raises(ValueError, match=way):
-            specify(kind, given)
+            task_spec(kind, given)
 
 
 def test_grades_without_an_order_are_refused():
-    unordered = Data(LABELLED.listing.samples, ("a", "b"), ordered=False)
+    unordered = Data(LABELLED.index.samples, ("a", "b"), ordered=False)
     require_order("classification", unordered)
     require_order("ordinal", LABELLED)
     with pytest.raises(ValueError, match=r"nothing says the order of a, b: .*'data.classes=\[LOWEST,\.\.\.,HIGHEST\]'"):
@@ -70,7 +70,7 @@ def test_grades_without_an_order_are_refused():
 def test_equal_training_values_are_refused():
     with pytest.raises(ValueError, match="every value of train is 2"):
         values = [{"label": "x", "value": value} for value in (2.0, 3.0, 4.0)]
-        specify("regression", data(*values, classes=("value",), val=2))
+        task_spec("regression", data(*values, classes=("value",), val=2))
 
 
 def test_frequencies_are_those_of_train():
@@ -85,10 +85,10 @@ def test_values_that_float32_or_a_score_cannot_tell_apart_are_refused():
         return Data([Sample(Path("x"), "x", s, value=v) for s, v in zip(splits, values, strict=True)], ("value",))
 
     with pytest.raises(ValueError, match="too little for float32: take off a constant"):
-        specify("regression", valued(1.7e9, 1.7e9 + 5, 1.7e9, 1.7e9 + 1))
+        task_spec("regression", valued(1.7e9, 1.7e9 + 5, 1.7e9, 1.7e9 + 1))
     for third in (3.0, 3.0 + 1e-9):
         with pytest.raises(ValueError, match="val has one value only"):
-            specify("regression", valued(1.0, 2.0, 3.0, third))
+            task_spec("regression", valued(1.0, 2.0, 3.0, third))
 
 
 def test_soft_labels_and_weights_count_in_frequencies_as_in_the_loss():

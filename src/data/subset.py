@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
-from .listing import Sample
+from .dataset_index import Sample
 from .splits import draw, ranking
 
 

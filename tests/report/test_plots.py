@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.report.curves import roc
-from src.report.figures import confusion_matrix, learning_curves, short
+from src.report.plots import confusion_matrix, learning_curves, short
 
 from .fakes import predictions
 

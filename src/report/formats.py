@@ -7,7 +7,7 @@ from ..metrics import METRICS
 MISSING = "\N{EN DASH}"
 
 
-def figure(name: str, value: float | None) -> str:
+def metric(name: str, value: float | None) -> str:
     """Write a metric: rates in percent, errors with three digits, the rest with three decimals, a dash for None."""
     if value is None:
         return MISSING
@@ -21,7 +21,7 @@ def interval(name: str, ends: tuple[float, float] | None) -> str:
     """Write the two ends of an interval, as in `85.1 to 90.2 %`, or nothing."""
     if ends is None:
         return ""
-    low, high = (figure(name, end) for end in ends)
+    low, high = (metric(name, end) for end in ends)
     return f"{low.removesuffix(' %')} to {high}"
 
 

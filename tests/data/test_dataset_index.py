@@ -3,12 +3,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from src.data import Listing, Sample
+from src.data import DatasetIndex, Sample
 
 
-def listing(root: Path) -> Listing:
+def index(root: Path) -> DatasetIndex:
     samples = tuple(Sample(path, path.parent.name) for path in sorted(root.rglob("*.bin")))
-    return Listing("parts", root, samples, ("a", "b"), "b")
+    return DatasetIndex("parts", root, samples, ("a", "b"), "b")
 
 
 def write(root: Path) -> Path:
@@ -20,25 +20,25 @@ def write(root: Path) -> Path:
 
 def test_digests_are_the_sha256_of_the_contents(tmp_path):
     expected = [hashlib.sha256(content).hexdigest() for content in (b"one", b"two", b"one")]
-    assert list(listing(write(tmp_path)).digests) == expected
+    assert list(index(write(tmp_path)).digests) == expected
 
 
 def test_an_unreadable_file_is_known_by_its_path_inside_the_root(tmp_path):
-    whole = listing(write(tmp_path))
+    whole = index(write(tmp_path))
     (tmp_path / "a/2.bin").unlink()
     assert whole.digests[1] == "a/2.bin"
 
 
 def test_the_fingerprint_knows_neither_the_place_nor_the_order(tmp_path):
-    first = listing(write(tmp_path / "here"))
+    first = index(write(tmp_path / "here"))
     shutil.copytree(tmp_path / "here", tmp_path / "there")
-    second = listing(tmp_path / "there")
+    second = index(tmp_path / "there")
     turned = replace(second, samples=second.samples[::-1])
     assert first.fingerprint == second.fingerprint == turned.fingerprint
 
 
 def test_the_fingerprint_changes_with_content_label_split_and_name(tmp_path):
-    whole = listing(write(tmp_path))
+    whole = index(write(tmp_path))
     first, *rest = whole.samples
     changed = [
         replace(whole, samples=(replace(first, label="b"), *rest)),
@@ -47,7 +47,7 @@ def test_the_fingerprint_changes_with_content_label_split_and_name(tmp_path):
     ]
     seen = {whole.fingerprint} | {other.fingerprint for other in changed}
     (tmp_path / "a/1.bin").write_bytes(b"eno")
-    seen.add(listing(tmp_path).fingerprint)
+    seen.add(index(tmp_path).fingerprint)
     (tmp_path / "a/1.bin").rename(tmp_path / "a/3.bin")
-    seen.add(listing(tmp_path).fingerprint)
+    seen.add(index(tmp_path).fingerprint)
     assert len(seen) == 6

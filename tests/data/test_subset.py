@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data import Sample
-from src.data.quick import require_cells, subset, without_parted
 from src.data.splits import split
+from src.data.subset import require_cells, subset, without_parted
 from tests.data.test_splits import ROOT, names, plain
 
 

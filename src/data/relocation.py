@@ -10,12 +10,12 @@ PLACES = (*SOURCES, "files_dir", "layout", "split_file", "cache_dir")
 LOADING = ("on_error", "batch_size", "num_workers")  # what changes no figure of an image that can be read
 
 
-def moved(settings: Mapping[str, Any], given: Mapping[str, Any], allowed: tuple[str, ...]) -> dict[str, Any]:
+def relocate(settings: Mapping[str, Any], overrides: Mapping[str, Any], allowed: tuple[str, ...]) -> dict[str, Any]:
     """Return the data settings of a run, updated by overrides.
 
     Args:
         settings: What `conf/data` was composed to in the training.
-        given: Overrides by key.
+        overrides: New values by key.
         allowed: Keys that may be overridden.
 
     Raises:
@@ -26,15 +26,15 @@ def moved(settings: Mapping[str, Any], given: Mapping[str, Any], allowed: tuple[
         *(("layout",) if str(settings.get("_target_")).endswith(".FolderData") else ()),
     }  # which is new
     own = [key for key in allowed if key not in (*SOURCES, "files_dir", "layout") or key in present]
-    for key in given:
+    for key in overrides:
         if key not in own:
             raise ValueError(
                 f"data.{key} is not to be given for the run's own data, which {settings.get('_target_')} reads: "
                 f"of them may be said anew {', '.join(f'data.{name}' for name in own)}"
             )
-    return {**settings, **given}
+    return {**settings, **overrides}
 
 
-def found_by(given: Mapping[str, Any]) -> str:
-    """Return the overrides among `given` that say where the images are, as typed; empty where none does."""
-    return " ".join(f"data.{key}={given[key]}" for key in SOURCES if key in given)
+def location_words(overrides: Mapping[str, Any]) -> str:
+    """Return the overrides among `overrides` that say where the images are, as typed; empty where none does."""
+    return " ".join(f"data.{key}={overrides[key]}" for key in SOURCES if key in overrides)

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from src import recipe
-from src.recipe import plan, plan_epochs, settle_symmetry
 from src.tasks import TrainerOptions
+from src.training import recipe
+from src.training.recipe import plan, plan_epochs, settle_symmetry
 from tests.test_configs import composed
 
 

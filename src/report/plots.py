@@ -101,14 +101,14 @@ def learning_curves(history: History, best_epoch: int | None) -> str:
     Returns:
         The SVG, or nothing when there is nothing to draw.
     """
-    panels = {title: lines for title, columns in PANELS.items() if (lines := _lines(history, columns))}
+    panels = {title: series for title, columns in PANELS.items() if (series := _series(history, columns))}
     if not panels:
         return ""
     with style("curves"):
         figure = Figure(figsize=(14, 3.8), layout="constrained")
         row = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, lines) in zip(row, panels.items(), strict=True):
-            _panel(axes, title, lines, best_epoch)
+        for axes, (title, series) in zip(row, panels.items(), strict=True):
+            _panel(axes, title, series, best_epoch)
         return svg(figure, "Learning curves: " + ", ".join(panels))
 
 
@@ -133,18 +133,18 @@ def confusion_matrix(predictions: Predictions) -> str:
         return svg(figure, "Confusion matrix")
 
 
-def _lines(history: History, columns: Mapping[str, str]) -> dict[str, tuple[Array, Array]]:
+def _series(history: History, columns: Mapping[str, str]) -> dict[str, tuple[Array, Array]]:
     """Return epochs and values by label, for the columns that hold any."""
-    lines = {}
+    series = {}
     for column, label in columns.items():
         known = ~np.isnan(history[column]) if column in history else np.array([False])
         if known.any():
-            lines[label] = (history["epoch"][known], history[column][known])
-    return lines
+            series[label] = (history["epoch"][known], history[column][known])
+    return series
 
 
-def _panel(axes: Axes, title: str, lines: Mapping[str, tuple[Array, Array]], best_epoch: int | None) -> None:
-    for label, (epochs, values) in lines.items():
+def _panel(axes: Axes, title: str, series: Mapping[str, tuple[Array, Array]], best_epoch: int | None) -> None:
+    for label, (epochs, values) in series.items():
         axes.plot(epochs, values, label=label, marker="o" if len(values) == 1 else "")
     if best_epoch is not None:
         axes.axvline(

@@ -13,7 +13,7 @@ from .base import START, VisionTask
 _STATE = ("epoch", "top", "error", "whole", "short")
 
 
-class KeptEpoch(Callback):
+class BestEpoch(Callback):
     """Keep the checkpoint of the epoch that is shipped, as the training goes.
 
     An epoch is scored by the mean of a window of epochs, and whole windows alone count: a small validation split
@@ -37,6 +37,11 @@ class KeptEpoch(Callback):
         self.short: int | None = None
         self.top, self.error = -float("inf"), 0.0
         self.whole = False
+
+    @property
+    def state_key(self) -> str:
+        """The key of the state in a checkpoint: the name that this class had when the first ones were written."""
+        return "KeptEpoch"
 
     def shipped(self) -> tuple[Path, int] | None:
         """Return the checkpoint to ship and its epoch; None where nothing was scored."""

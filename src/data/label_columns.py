@@ -10,27 +10,27 @@ import numpy as np
 
 from ..near import near
 from ..spec import JOINT
-from .listing import Sample, Target
+from .dataset_index import Sample, Target
 
 LARGEST = float(np.finfo(np.float32).max)  # what figures and the network can hold
 _NOWHERE = Path()
 
 
-def read_aim(row: str, cell: str, aim: Target, classes: Sequence[str] | None = None) -> Sample:
+def read_label(row: str, cell: str, column: Target, classes: Sequence[str] | None = None) -> Sample:
     """Return a sample with the label, labels or value of a cell, without a path; `label` is the first of several.
 
     Args:
         row: Where the cell is, for errors.
         cell: One label; labels with `JOINT` between them, or nothing for none; or a number.
-        aim: Which of these.
+        column: Which of these.
         classes: The labels that there are; None takes any.
 
     Raises:
         ValueError: The cell holds nothing that can be learnt.
     """
-    if aim == "value":
+    if column == "value":
         return Sample(_NOWHERE, cell, value=_number(row, cell))
-    if aim == "label":
+    if column == "label":
         if not cell:
             raise ValueError(f"{row} has no label: fill it in or remove the row")
         return Sample(_NOWHERE, _known(row, cell, classes))

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from omegaconf import DictConfig, OmegaConf
 
-from .backbones import Backbone
-from .data import ImageData
-from .targets import instantiate
-from .tasks import AUTO, TrainerOptions, examine_symmetry
+from ..backbones import Backbone
+from ..data import ImageData
+from ..targets import instantiate
+from ..tasks import AUTO, TrainerOptions, examine_symmetry
 
 log = logging.getLogger(__name__)
 
