@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from .binomial import exact, risk_of, upper_bound
 from .evidence import Evidence, count_evidence
-from .inputs import Judged, Names, as_groups, as_mask, as_rate, as_table
+from .inputs import Judged, Mask, Names, Scores, as_groups, as_mask, as_rate, as_table
 from .promise import OVERKILLS, Wording
 from .threshold import CertifiedThreshold, lower_threshold, upper_threshold
 from .units import count
@@ -68,35 +68,34 @@ def certify_labels(
         ValueError: As `certify_threshold`, for a label.
     """
     names = tuple(names)
-    values = as_table(probabilities, len(names) or 1)
-    truth = as_mask(has_label, "has_label")
-    if not names or len(set(names)) != len(names) or truth.shape != values.shape:
-        raise ValueError(
-            f"names must be different labels with a column each in probabilities and has_label, not {list(names)} "
-            f"for {values.shape} and {truth.shape}"
-        )
+    values, truth = _columns(probabilities, has_label, names)
     numbers = None if groups is None else as_groups(groups, len(values))
     rate, risk = exact(as_rate(escape_rate, "escape_rate")), risk_of(as_rate(confidence, "confidence"), len(names))
     good = ~np.any(truth, axis=1)
     if not good.any():
         raise ValueError("every picture has a named label: give good ones too, or there is nothing to let pass")
-    labels = tuple(
-        _label(name, Judged(values[:, place], truth[:, place], numbers), rate, risk) for place, name in enumerate(names)
-    )
+    columns = [Judged(*column, numbers) for column in zip(values.T, truth.T, strict=True)]
+    labels = tuple(_label(*named, rate, risk) for named in zip(names, columns, strict=True))
     reject_from = None
     if overkill_rate is not None:
-        worst = Judged(values.max(axis=1), ~good, numbers)
         limit = exact(as_rate(overkill_rate, "overkill_rate"))
+        worst = Judged(values.max(axis=1), ~good, numbers)
         reject_from = upper_threshold(worst, limit, risk_of(confidence), OVERKILLS).threshold
-        labels = tuple(
-            _lowered(label, reject_from, Judged(values[:, place], truth[:, place], numbers), risk)
-            for place, label in enumerate(labels)
-        )
-    below = np.array([label.threshold for label in labels])
-    passes = np.all(values < below, axis=1)
+        labels = tuple(_lowered(*each, reject_from, risk) for each in zip(labels, columns, strict=True))
+    passes = np.all(values < np.array([label.threshold for label in labels]), axis=1)
     rejects = ~passes if reject_from is None else np.any(values >= reject_from, axis=1)
     shown = count_evidence(passes, rejects, ~good, confidence, numbers)
     return CertifiedLabels(**vars(shown), names=names, labels=labels, reject_from=reject_from)
+
+
+def _columns(probabilities: ArrayLike, has_label: ArrayLike, names: tuple[str, ...]) -> tuple[Scores, Mask]:
+    values, truth = as_table(probabilities, len(names) or 1), as_mask(has_label, "has_label")
+    if not names or len(set(names)) != len(names) or truth.shape != values.shape:
+        raise ValueError(
+            f"names must be different labels with a column each in probabilities and has_label, not {list(names)} "
+            f"for {values.shape} and {truth.shape}"
+        )
+    return values, truth
 
 
 def _label(name: str, pictures: Judged, rate: Fraction, risk: Fraction) -> CertifiedThreshold:
@@ -106,7 +105,7 @@ def _label(name: str, pictures: Judged, rate: Fraction, risk: Fraction) -> Certi
     return lower_threshold(pictures, rate, risk, wording)
 
 
-def _lowered(label: CertifiedThreshold, most: float, pictures: Judged, risk: Fraction) -> CertifiedThreshold:
+def _lowered(label: CertifiedThreshold, pictures: Judged, most: float, risk: Fraction) -> CertifiedThreshold:
     """Return the threshold where it is at most `most`, else that with its counts: lower is safer."""
     if label.threshold <= most:
         return label

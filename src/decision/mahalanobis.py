@@ -122,21 +122,23 @@ def fit_mahalanobis(
     degrees = min(size, pictures - classes)
     if pictures < 4 or degrees < 1 or (away**2).sum(axis=1).mean() < SHORTEST:
         raise ValueError(f"{pictures} pictures of {classes} classes say too little of what is usual: give more of them")
-    kept = min(
-        most, size if degrees == size else max(1, degrees // 2), _affordable(limit_bytes, size, classes, precision)
-    )
+    trusted = size if degrees == size else max(1, degrees // 2)
+    kept = min(most, trusted, _affordable(limit_bytes, size, classes, precision))
     directions = _directions(means, within, kept).astype(precision)
-    along, exact = away @ directions.T.astype(np.float64), within @ directions.T.astype(np.float64)
-    left, spare = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0).mean(), degrees - len(directions)
-    floor = left / spare if spare > 0 else 0.0
-    smallest = max(floor, 1e-9 * float((within**2).sum(axis=1).mean()), SHORTEST)
-    return Mahalanobis(
-        center=center,
-        directions=directions,
-        means=(means @ directions.T.astype(np.float64)).astype(np.float32),
-        weights=(1 / np.maximum((exact**2).mean(axis=0), smallest)).astype(np.float32),
-        rest=np.array([1 / max(floor, smallest) if spare > 0 else 0.0], dtype=np.float32),
-    )
+    weights, rest = _weights(away, within, directions.astype(np.float64), degrees)
+    along = means @ directions.T.astype(np.float64)
+    return Mahalanobis(center, directions, along.astype(np.float32), weights, rest)
+
+
+def _weights(
+    away: Scores, within: Scores, directions: Scores, degrees: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return one over the variance along each direction, and outside of all; none is below that outside."""
+    outside = np.maximum((away**2).sum(axis=1) - ((away @ directions.T) ** 2).sum(axis=1), 0).mean()
+    spare = degrees - len(directions)
+    smallest = max(1e-9 * float((within**2).sum(axis=1).mean()), SHORTEST, outside / spare if spare > 0 else 0.0)
+    along = np.maximum(((within @ directions.T) ** 2).mean(axis=0), smallest)
+    return (1 / along).astype(np.float32), np.array([1 / smallest if spare > 0 else 0.0], dtype=np.float32)
 
 
 def _affordable(limit: int, size: int, classes: int, precision: type[np.floating[Any]]) -> int:
