@@ -162,6 +162,7 @@ def finish(proto: onnx.ModelProto, image: ImageSpec, path: Path, options: Export
     _check_promises(proto, options.opset)
     if options.profile == "u8-resize":
         prepend_resize(proto, image)
+    # The specs are in the model too, so that a manifest of another model is noticed.
     held = {"image": image.to_dict(), **held}
     onnx.helper.set_model_props(proto, {key: json.dumps(value, sort_keys=True) for key, value in held.items()})
     write_model(proto, path)

@@ -34,7 +34,7 @@ def find_layers(graph: onnx.GraphProto) -> list[OnnxLayer]:
     for node in graph.node:
         if _is_weighted(node, weights):
             groups.append([node])
-        elif groups:
+        elif groups:  # an activation or a pooling stays with the layer before it
             groups[-1].append(node)
     heads = _last_weighted(graph, weights)  # small, and its rounding moves the logits most
     return [

@@ -80,6 +80,7 @@ def _sites(graph: onnx.GraphProto) -> Iterator[_Site]:
         total = makers.get(between.input[0]) if between is not None else None
         if total is None or between is None or not _is_sum(total, inputs):
             continue
+        # Another reader would still need the sum, so nothing would be saved.
         if any(readers[node.output[0]] > 1 for node in (between, total)):
             continue
         base = _base(layer, total, makers, values)

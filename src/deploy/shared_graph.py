@@ -68,7 +68,7 @@ def export_base(
     options = options or ExportOptions()
     model = model.to(memory_format=torch.contiguous_format)
     learnt, (task, *_) = zip(*lines.values(), strict=True)
-    names = expose_inputs(model, learnt, _RANK)
+    names = expose_inputs(model, learnt, _RANK)  # in all layers that any line adapts
     free = _class_axes(learnt)
     parameters = dict(model.named_parameters())
     camera = wrap_model(model, image, task, options)

@@ -121,6 +121,7 @@ def _require_names(lines: Mapping[str, Candidate]) -> None:
     for name in lines:
         if not _NAME.fullmatch(name):
             raise ValueError(f"a line's name is made of letters, digits, _ and -, not {name!r}")
+    # Some file systems do not distinguish upper and lower case.
     if len({name.lower() for name in lines}) < len(lines):
         raise ValueError(f"names of lines must differ in more than capitals: {', '.join(lines)}")
 

@@ -66,6 +66,7 @@ def measure_speed(
     adapters = (None, adapter)
     sessions = [open_session(model, THREADS) for model in (fp32, shipped)]
     taken: Sequence[list[float]] = ([], [])
+    # Alternately, so that a change of the processor's clock affects both files.
     for _ in range(WARM_UP + ROUNDS):
         for session, used, times in zip(sessions, adapters, taken, strict=True):
             begin = time.perf_counter()

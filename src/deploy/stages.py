@@ -66,7 +66,7 @@ def onnx_stage(
 ) -> Stage:
     """Return a stage that runs an ONNX file, on one picture alone and on batches, as cameras do both."""
     session = open_session(model, THREADS)
-    release_freed_memory()
+    release_freed_memory()  # loading frees several times the size of the model
 
     def run(pixels: Pictures) -> Outputs:
         rest = [run_pictures(session, part, adapter) for part in in_parts(pixels[1:], views)]
@@ -82,6 +82,7 @@ def run_stages(stages: Sequence[Stage], paths: Sequence[Path], image: ImageSpec)
     Raises:
         ImageError: A picture is gone or broken; the message names it.
     """
+    # Each picture is decoded once for all stages of one fit, and few at a time.
     fits = {stage.fit for stage in stages}
     parts = [[stage.run(fitted[stage.fit]) for stage in stages] for fitted in _loaded(paths, image, fits)]
     return [joined(part) for part in zip(*parts, strict=True)]

@@ -163,7 +163,7 @@ def settle(
     if not parity["passed"]:
         write_refusal(refusal, parity)
         return
-    first = next(iter(trials.values()))
+    first = next(iter(trials.values()))  # model, image and profile are those of all
     contents = {MODEL: first.file.read_bytes()}
     for name, trial in trials.items():
         contents |= trial.files(name)

@@ -44,6 +44,7 @@ def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any]
     if any(isinstance(adapter, Blend) for _, _, adapter in adapters(model)):
         raise ValueError("a blend has no file of its own: keep the files that it is made of")
     _refuse_folded(model)
+    # By requires_grad, not by type: a user may have unfrozen a norm beside the adapters.
     learnt = {name: p for name, p in model.named_parameters() if p.requires_grad} | head_state(model)
     tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in learnt.items()}
     header = AdapterHeader(injection.settings, injection.base, injection.folded, dict(metadata or {}))
@@ -107,6 +108,7 @@ def load_adapter(path: str | Path, model: nn.Module, example: Example | None = N
     header, tensors = read_tensors(path)
     if is_adapted(model):
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
+    # The fingerprint before the injection, which changes classes and folds norms.
     base = fingerprint(model)
     header.check_base(path, base)
     head, grown = head_of(model, tensors), expected(path, model, header.settings)
@@ -114,6 +116,7 @@ def load_adapter(path: str | Path, model: nn.Module, example: Example | None = N
     check(path, grown | {name: tuple(value.shape) for name, value in plain.items()}, tensors, counts(head))
     with undone_on_error(model.modules(), *plain.values()):
         rootstock = prepare(model, header.settings.fold_norms, base, example)
+        # The update was learnt for folded weights: with other norms folded it would be another one.
         if rootstock.folded != header.folded:
             raise other_folds(str(path), header.folded, rootstock.folded)
         further = {name: tensors[name] for name in plain if name not in head}

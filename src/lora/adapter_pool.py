@@ -48,7 +48,7 @@ class AdapterPool:
         if is_adapted(model):
             raise ValueError("an adapter pool needs a plain model: merge or remove its adapters first")
         self.model, self._example = model, example
-        self._base = fingerprint(model)
+        self._base = fingerprint(model)  # once: hashing takes longer than switching
         self._base_head = head_state(model)
         self._pooled: dict[str, PooledAdapter] = {}
         self._adapted: list[nn.Module] = []
@@ -85,6 +85,7 @@ class AdapterPool:
         check(path, shapes | sizes, tensors, counts(held))
         self._check_classes(path, head)
         fill(held, tensors)
+        # The modules are made at the first activation, when the norms are folded.
         own = {key: tensors[key] for key in shapes}
         self._pooled[name] = PooledAdapter(
             header.settings, header.folded, head, {key: tensors[key] for key in further}, own
@@ -112,6 +113,7 @@ class AdapterPool:
         for name, (part, _) in zip(shares, parts, strict=True):
             if any(part.head[key].shape != value.shape for key, value in first.head.items()):
                 raise ValueError(f"{name!r} has another number of classes: blend adapters of the same classes")
+            # A mean of variances is not the variance of any data.
             if not all(torch.equal(part.head[key], value) for key, value in first.statistics.items()):
                 raise ValueError(f"{name!r} has other statistics in its head, and no sum of them means anything")
             if part.settings.fold_norms != first.settings.fold_norms:
@@ -197,6 +199,7 @@ class AdapterPool:
 
     def _check_classes(self, path: Path, head: Mapping[str, Tensor]) -> None:
         """Refuse a file whose heads have different numbers of classes."""
+        # All parts that had as many rows in the base must have equally many in the file.
         changes = {(len(self._base_head[key]), len(value)) for key, value in head.items() if value.ndim}
         if len(changes) > len({before for before, _ in changes}):
             raise AdapterError(f"{path} has heads of different numbers of classes: the file is damaged")
@@ -223,7 +226,7 @@ def _put(model: nn.Module, head: Mapping[str, Tensor]) -> None:
         held: dict[str, Any] = owner._parameters if isinstance(value, nn.Parameter) else owner._buffers
         value.data = value.data.to(held[name].device)
         held[name] = value
-        if isinstance(owner, nn.Linear):
+        if isinstance(owner, nn.Linear):  # timm and exporters read the attribute, not the shape
             owner.out_features = len(value)
 
 

@@ -37,6 +37,7 @@ def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
     Raises:
         ValueError: No low-rank adapters, adapters that are trained already, or no batches.
     """
+    # EVA may only replace A as long as B is 0: afterwards it would change the outputs.
     pairs = {name: child for name, child in model.named_modules() if isinstance(child, LowRank)}
     if injection_of(model) is None or not pairs or any(bool(adapter.B.any()) for adapter in pairs.values()):
         raise ValueError(
@@ -50,6 +51,7 @@ def eva(model: nn.Module, batches: Iterable[Tensor]) -> tuple[str, ...]:
         raise ValueError("eva saw no inputs of any adapted layer: give at least one batch of images")
     for adapter, directions in seen.items():
         kept = nn.functional.normalize(directions[: len(adapter.A)], dim=1)
+        # A layer with fewer inputs than ranks keeps its random rows for the others.
         adapter.A.data[: len(kept)].copy_(kept)
     unseen = tuple(name.rpartition(".")[0] for name, adapter in pairs.items() if adapter not in seen)
     if unseen:
@@ -81,7 +83,7 @@ class WatchedWeight(torch.Tensor):
             result = func(*args, **kwargs)
             if func in _ROWS:
                 _ROWS[func](tell, *args, **kwargs)
-            elif isinstance(result, Tensor) and tell is not None:
+            elif isinstance(result, Tensor) and tell is not None:  # as weight standardisation makes it
                 return cls.of(result, tell)
         return result
 

@@ -73,11 +73,14 @@ def fingerprint(model: nn.Module) -> Fingerprint:
     """
     heads = {id(value) for head in classifiers(model) for value in (*head.parameters(), *head.buffers())}
     digest, dtypes = hashlib.sha256(), set()
+    # Sorted, as the order of modules is no property of the values; with `keep_vars`, as the heads
+    # are known by the identity of their tensors.
     for name, value in sorted(model.state_dict(keep_vars=True).items()):
         if isinstance(value, Tensor) and id(value) not in heads:  # extra state may be anything
             if value.is_meta:
                 raise ValueError(f"{name} has no values yet, it is on the meta device: load the weights, then adapt")
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            # As bytes: numpy has no bfloat16.
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
             if value.is_floating_point():
                 dtypes.add(str(value.dtype).removeprefix("torch."))

@@ -55,7 +55,7 @@ def inputs_of(model: nn.Module) -> Inputs:
     injection = injection_of(model)
     if injection is None:
         raise ValueError("every weight was trained, so there is no base to share")
-    if injection.replaced:
+    if injection.replaced:  # no input replaces a parameter outside adapters and head
         raise ValueError(f"{min(injection.replaced)} was trained beside the adapters, and no input holds it")
     names = {id(module): name for name, module in model.named_modules()}
     factors: dict[str, Tensor] = {}

@@ -21,6 +21,7 @@ def merge(model: nn.Module) -> nn.Module:
     merged = _merged(model)  # first: W' needs the adapters and the folded weights
     with undone_on_error(model.modules(), *(base for base, _ in merged)):
         remove(model)
+        # Into the tensor itself: other modules may hold it, as tied weights.
         for base, weight in merged:
             base.data.copy_(weight)
     return model

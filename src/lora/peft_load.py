@@ -59,6 +59,7 @@ def load_peft(folder: str | Path, model: nn.Module, example: Example | None = No
     settings = replace(settings, fold_norms=not further)
     state = {name: value for name, value in model.state_dict(keep_vars=True).items() if name in whole}
     check(folder, {name: tuple(value.shape) for name, value in state.items()}, whole, counts(state))
+    # All checks are done: from here on the model changes.
     with undone_on_error(model.modules(), *head.values(), *(state[name] for name in further)):
         rootstock = prepare(model, settings.fold_norms, fingerprint(model), example)
         grafts = grow(model, settings)
@@ -114,6 +115,7 @@ def _refuse_gaps(
     lacking = sorted(set(saved(model, names) or (head if set(whole) & set(head) else ())) - set(whole))
     if lacking:
         raise AdapterError(f"{folder} lacks {lacking[:3]} of the head: save the adapter again")
+    # These options select layers by rules that Graft does not repeat.
     narrowed = any(config.get(key) for key in ("exclude_modules", "layers_to_transform", "layers_pattern"))
     asked = [
         name

@@ -53,6 +53,7 @@ def save_peft(folder: str | Path, model: nn.Module, example: Example | None = No
         module = model.get_submodule(name)
         if id(module) in folded:
             fold = folded[id(module)]
+            # Unfolded: PEFT adapts the plain convolution, so each row is divided by its factor.
             b = (b * fold.alive[:, None] / fold.rows.where(fold.alive, 1)[:, None]).to(b.dtype)
         shape = module._parameters["weight"].shape  # type: ignore[union-attr]
         tensors[f"{PREFIX}{name}.lora_A.weight"] = a.reshape(len(a), *shape[1:])

@@ -67,6 +67,7 @@ class PooledAdapter:
                 raise other_folds("the adapter", self.folded, rootstock.folded)
             refuse_folded("the adapter", model, self.further)
             grafts = grow(model, self.settings)
+            # Parameters and tensors would be the adapter twice in memory: the tensors go.
             fill(parameters(grafts), self.tensors)
             self.grafts, self.tensors = grafts, {}
         return self.grafts

@@ -44,6 +44,7 @@ def prepare(model: nn.Module, fold_norms: bool, base: Fingerprint, example: Exam
         raise ValueError("this model has adapters already: merge or remove them first")
     thawed = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     held = {name: module.training for name, module in model.named_modules() if module.training != model.training}
+    # Folding first: a frozen norm has another class, and would not be found.
     folded = fold(model, example) if fold_norms else 0
     freeze(model)
     check_fusions(model, example)

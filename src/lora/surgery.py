@@ -57,7 +57,7 @@ def make_adaptable(module: nn.Module, attributes: tuple[str, ...]) -> None:
 def freeze_norm(module: nn.Module) -> None:
     """Keep a norm in eval mode whatever mode the model is set to, so that its running statistics never change."""
     _add(module, "frozen")
-    module.train(False)
+    module.train(False)  # the class alone would not undo a mode that was set before
 
 
 def pass_through(module: nn.Module) -> None:

@@ -39,6 +39,7 @@ class State:
             module.__class__ = kind
             module.__dict__.clear()
             module.__dict__.update(attributes)
+            # Refilled in place: handles of hooks refer to these very containers.
             for table, contents in tables:
                 _refill(table, contents)
             if module.training != mode:  # a scripted module does not keep it in __dict__

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import src.lora.adapter_pool
-from src.lora import AdapterError, AdapterPool, inject, load_adapter, merge, remove, save_adapter
+from src.lora import AdapterError, AdapterPool, Shelf, inject, load_adapter, merge, remove, save_adapter
 from src.lora.adapter_file import read_tensors
 from tests.lora.conftest import build, images, outputs, relative, stir
 
@@ -74,6 +74,10 @@ def test_a_hundred_switches_leave_the_base_and_fold_once(pool, monkeypatch):
     assert len(folded) == 1
     pool.deactivate()
     assert all(torch.equal(value, state[key]) for key, value in pool.model.state_dict().items())
+
+
+def test_the_earlier_name_is_still_there():
+    assert Shelf is AdapterPool
 
 
 def test_memory_per_adapter_is_the_bytes_of_its_file(pool, files):

@@ -50,6 +50,7 @@ class LeanWeight(torch.Tensor):
     @classmethod
     def of(cls, base: Tensor, b: Tensor | None = None, a: Tensor | None = None) -> Self:
         """Return the weight W + B A, or W alone, for W of `base`."""
+        # Detached: gradients flow through the autograd functions, not through this alias.
         weight = base.detach().as_subclass(cls)
         weight.base, weight.b, weight.a, weight.act = base, b, a, None
         return weight
