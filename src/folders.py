@@ -25,7 +25,7 @@ def output_folder(key: str, wanted: Path) -> Path:
 
 
 def is_named(key: str) -> bool:
-    """Tell whether the user gave a value to `key`; call it while Hydra runs."""
+    """Return whether the user gave a value to `key`; call it while Hydra runs."""
     return any(override.lstrip("+").partition("=")[0] == key for override in HydraConfig.get().overrides.task)
 
 

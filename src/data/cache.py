@@ -75,6 +75,7 @@ class PixelCache:
         if shard != NOWHERE:
             try:
                 return self._shards[int(shard)].row(int(row))
+            # A cache may be deleted at any time: that costs time, and must not end a training.
             except (OSError, ValueError) as error:  # removed or cut while this run goes on
                 if not self._warned:
                     log.warning("pixels are not in the cache any more (%s): files are decoded again", error)

@@ -58,13 +58,13 @@ class Contents:
         self.place = np.full((len(self._digests), 2), NOWHERE, dtype=np.int32)
 
     def measure(self, image: ImageSpec) -> None:
-        """Decode all of them for their facts alone."""
+        """Decode all contents for their statistics alone."""
         log.info("reading %d images, their pixels are not kept", len(self._paths))
         for number, decoded in self._decode_all(image, range(len(self._digests)), check=False):
             self._note(number, decoded)
 
     def find_or_fill(self, store: PixelStore, image: ImageSpec) -> None:
-        """Look all of them up in a store, and decode those that are not there into it.
+        """Look all contents up in a store, and decode the missing ones into it.
 
         Raises:
             ValueError: The store cannot be written, or the disk is full.
@@ -158,7 +158,7 @@ def _in_threads(function: Callable[[In], Out], items: Iterable[In]) -> Iterator[
     """Yield the results in order, of which only a few are waiting at any time."""
     with ThreadPoolExecutor(THREADS) as threads:
         waiting: deque[Future[Out]] = deque()
-        # A bounded queue: decoded pictures may be large, and the reader may be slower than the threads.
+        # A bounded queue: pictures may be large, and the reader slower than the threads.
         for item in items:
             waiting.append(threads.submit(function, item))
             if len(waiting) >= 4 * THREADS:

@@ -109,7 +109,7 @@ class ImageData(LightningDataModule, ABC):
         samples, errors = self._used.samples, self._used.pixels.errors
         self.left_out = sort_out(samples, errors, "skip" if stage == "audit" else self._options.on_error)
         self.left_out += self.index.skipped
-        if stage != "audit":
+        if stage != "audit":  # which shows broken images instead
             require_readable(samples, errors, each=not judged)
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in errors] for name in SPLITS
@@ -191,6 +191,7 @@ class ImageData(LightningDataModule, ABC):
         """
         positions, truths = self._positions["train"], soft_targets(self.samples("train"), self.classes)
         dataset = ImageDataset(self._used.pixels, positions, truths, self.augment, self._options.seed, self.weights())
+        # Balanced by `label` also where it stands for several labels or a range of values.
         labels = [sample.label for sample in self.samples("train")] if self._options.balanced else None
         sampler = EpochSampler(len(dataset), self._options.seed, labels)
         return self._load(dataset, sampler, drop_last=len(dataset) > self._options.batch_size)

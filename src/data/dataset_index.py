@@ -98,6 +98,7 @@ class DatasetIndex:
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """SHA-256 of every file in the order of `samples`; the path inside `root` stands in for an unreadable one."""
+        # Reading the files takes most of the time, and hashing releases the interpreter lock.
         with ThreadPoolExecutor() as threads:
             return tuple(threads.map(self._digest, self.samples))
 
@@ -115,6 +116,7 @@ class DatasetIndex:
 
     def _row(self, sample: Sample, digest: str) -> tuple[object, ...]:
         known = (self._inside(sample), sample.truth, sample.split, sample.soft, digest)
+        # Without the weight of 1, so that fingerprints from before weights stay valid.
         return known if sample.weight == 1 else (*known, sample.weight)
 
     def _digest(self, sample: Sample) -> str:

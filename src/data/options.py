@@ -112,6 +112,7 @@ class DataOptions:
         Raises:
             ValueError: There is no such fold, or the file would keep what folds cut.
         """
+        # Both or none of them is set, as `__post_init__` has checked.
         fold = None if self.folds is None or self.fold is None else Fold(self.folds, self.fold)
         file = None if self.split_file is None else Path(self.split_file).expanduser()
         return Splitting(self.split_seed, self.val_fraction, self.test_fraction, fold, file)

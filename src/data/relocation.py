@@ -21,10 +21,11 @@ def relocate(settings: Mapping[str, Any], overrides: Mapping[str, Any], allowed:
     Raises:
         ValueError: Another key is overridden, or one that the run's source does not have.
     """
+    # The folder layout could not be chosen before, so that older runs lack the key.
     present = {
         *settings,
         *(("layout",) if str(settings.get("_target_")).endswith(".FolderData") else ()),
-    }  # which is new
+    }
     own = [key for key in allowed if key not in (*SOURCES, "files_dir", "layout") or key in present]
     for key in overrides:
         if key not in own:

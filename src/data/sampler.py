@@ -48,6 +48,7 @@ class EpochSampler(Sampler[Draw]):
         return self.size
 
     def __iter__(self) -> Iterator[Draw]:
+        # A generator of its own: the order must not depend on what the model draws.
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
         draws = self._draw_balanced(generator) if self._members else [(item, 0) for item in range(self.size)]
         for place in torch.randperm(self.size, generator=generator).tolist():

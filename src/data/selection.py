@@ -38,7 +38,7 @@ class Selection:
     def __init__(
         self, index: DatasetIndex, splitting: Splitting, image: ImageSpec, limit: int | None, cache: Path | None
     ) -> None:
-        """Bind what decides; `for_training`, `for_audit` or `for_judging` then choose and read.
+        """Bind source and settings; `for_training`, `for_audit` or `for_judging` select and decode.
 
         Args:
             index: All images of the source.
@@ -99,7 +99,7 @@ class Selection:
             self._read(self._limit_images(list(self._index.samples)))
 
     def for_judging(self) -> None:
-        """Take what a finished model is judged by: the source's test split, or all images where it has none.
+        """Select what a finished model is evaluated on: the test split of the source, or all images where it has none.
 
         Raises:
             ValueError: Splits would be cut, or the cache cannot be written.
@@ -134,8 +134,8 @@ class Selection:
         return [samples[position] for position in kept]
 
     def _read(self, samples: Sequence[Sample]) -> None:
-        """Take these images, and decode those that are not in the cache."""
-        self.__dict__.pop("duplicates", None)
+        """Select these images, and decode those that are not in the cache."""
+        self.__dict__.pop("duplicates", None)  # those of the images before
         self.samples = list(samples)
         of = dict(zip((sample.path for sample in self._index.samples), self._index.digests, strict=True))
         self.paths = [sample.path for sample in samples]

@@ -83,7 +83,7 @@ def split(
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if not 0 < fraction < 1:
             raise ValueError(f"{name}_fraction must be above 0 and below 1, not {fraction}")
-        # Test is cut first, so that its fraction is one of all images; val is cut from what is left.
+        # Test is cut first: its fraction is one of all images, that of val one of the rest.
         if name not in given:
             pool = [position for position, split in enumerate(assigned) if split == "train" and position not in fixed]
             units = _order(together(samples, digests, pool, links), rank)

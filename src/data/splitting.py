@@ -13,7 +13,7 @@ from .splits import Fold, split
 
 @dataclass(frozen=True)
 class Splitting:
-    """What decides the splits.
+    """Settings that determine the splits.
 
     Attributes:
         seed: Which images go where.

@@ -84,6 +84,7 @@ class PixelStore:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
+                # The other run may decode the same images: wait, and read what it wrote.
                 log.info("another run is filling %s: waiting for it", self.folder)
                 lock.acquire()
         try:

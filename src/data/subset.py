@@ -26,6 +26,7 @@ def subset(samples: Sequence[Sample], root: Path, limit: int, *, seed: int = 0) 
     """
     rank = ranking(samples, root, seed)
     order = sorted(range(len(samples)), key=lambda position: (str(samples[position].split), rank(position)))
+    # The first image of each class in each split is kept in any case.
     cells: dict[tuple[str | None, str], int] = {}
     for position in order:
         cells.setdefault((samples[position].split, samples[position].label), position)

@@ -135,6 +135,7 @@ class TableData(ImageData):
         column = self._label_column(names, present)
         self._spelled.clear()
         samples = [self._sample(number, self._own(number, cells, names), place, column) for number, cells in rows]
+        # Rows are numbered as the user's spreadsheet does, for every message below.
         numbers = [number for number, _ in rows]
         _require_distinct(zip(numbers, samples, strict=True))
         classes = (

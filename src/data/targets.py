@@ -31,6 +31,7 @@ def soft_targets(samples: Sequence[Sample], classes: Sequence[str]) -> Sequence[
 
 def weights(samples: Sequence[Sample]) -> Tensor | None:
     """Return how much each sample counts (float32, mean 1), or None where all count the same."""
+    # In float64: the mean of many float32 weights is not exact enough to divide by.
     given = torch.tensor([sample.weight for sample in samples], dtype=torch.float64)
     return None if bool((given == given[:1]).all()) else (given / given.mean()).float()
 

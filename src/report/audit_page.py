@@ -84,6 +84,7 @@ def write_audit(folder: Path, audit: Audit, index: DatasetIndex, bit_depth: int,
             modes=_kinds(content["modes"]),
         )
     )
+    # A path may hold bytes that are no UTF-8: the page shows a replacement.
     write_text(folder / "audit.html", page, errors="replace")
 
 

@@ -116,6 +116,7 @@ def _against_rest(predictions: Predictions, name: str) -> tuple[torch.Tensor, to
 
 
 def _draw(axes: Axes, curves: list[Curve], drawstyle: str = "default") -> None:
+    # Classes that are told apart well would hide the others.
     worst = sorted(curves, key=lambda curve: curve.area)[:MOST_CURVES]
     width = 2.2 if len(curves) == 1 else 1.3
     for curve in [curve for curve in curves if curve in worst]:

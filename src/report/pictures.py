@@ -65,6 +65,7 @@ def worst_mistakes(predictions: Predictions, most: int = MOST, bit_depth: int = 
     kind = find_kind(predictions.kind)
     scores, far = kind.wrongness(predictions), kind.distance(predictions)
     wrong = [row for row, score in enumerate(scores) if score > 0]
+    # The path comes last, so that equal scores have one order on any machine.
     wrong.sort(key=lambda row: (-far[row], -scores[row], predictions.paths[row]))
     return [
         Mistake(

@@ -78,6 +78,7 @@ def style(salt: str) -> AbstractContextManager[None]:
 def svg(figure: Figure, label: str) -> str:
     """Render `figure` without date, tool, and the ids that would be double in a page; `label` is for screen readers."""
     buffer = io.StringIO()
+    # No date and no version: the same run gives the same bytes.
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)

@@ -104,7 +104,7 @@ class Predictions(Rows):
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write `predictions` as CSV, whole or not at all; `read_predictions` gives the same numbers back, bit for bit."""
     names = "".join([*predictions.paths, *predictions.classes])
-    # the csv module leaves a lone carriage return bare, and a reader would take it for the end of the row
+    # The csv module does not quote a lone carriage return, which readers take for the end of the row.
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if "\r" in names else csv.QUOTE_MINIMAL)
     columns = find_kind(predictions.kind).probability_names(predictions.classes)

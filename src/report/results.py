@@ -31,7 +31,7 @@ def record(folder: Path, predictions: Predictions, positive: str | None, costs: 
     make_folder(folder)
     metrics = {**measure(predictions, positive), **costs}
     write_predictions(folder / "predictions.csv", predictions)
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "metrics.json", metrics)  # last: a run with metrics has its rows
     return metrics
 
 

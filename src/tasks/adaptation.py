@@ -91,6 +91,7 @@ class Full:
 
     def save(self, folder: Path, model: nn.Module, metadata: Mapping[str, Any]) -> Path:
         """Write `weights.safetensors`, the whole state."""
+        # Clones: safetensors refuses tensors that share memory, as tied weights do.
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
         return write_tensors(folder / WEIGHTS, tensors, {"graft": json.dumps({"metadata": dict(metadata)})})
 

@@ -98,6 +98,7 @@ class VisionTask(LearntState, ABC):
         if "model" in self._modules:
             return
         setting = self.setting
+        # The init of head and adapters is a function of the seed alone, whatever drew before.
         torch.manual_seed(setting.seed)
         model = build(setting.backbone, setting.image, setting.task)
         self.total_parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -138,7 +139,7 @@ class VisionTask(LearntState, ABC):
         if self.trainer.sanity_checking:
             return
         self.score_error = error
-        # `val/loss` is logged in `validation_step`: the loss of the training, which may weigh classes.
+        # `val/loss` comes from `validation_step`: the training's own, which may weigh classes.
         known = {name: value for name, value in found.items() if name != "loss"}
         self.log_dict({f"val/{name}": math.nan if value is None else value for name, value in known.items()})
         self.window.add(self._steering(found))
@@ -166,7 +167,7 @@ class VisionTask(LearntState, ABC):
         if head is None or frozen is None:
             return
         train, val = frozen.split("train"), frozen.split("val")
-        self._frozen = None  # once fitted, nobody asks for them again
+        self._frozen = None  # gives the memory back: once the head is fitted, nobody asks for them
         score = fit_head(head, train, val, self.loss, self._score, data.weights(), self.penalties)
         log.info("head fitted on frozen features: %s %.4f on val", self.score.replace("_", " "), score)
         if self.trainer.limit_val_batches == 1.0:  # else epochs are scored on other images than the head

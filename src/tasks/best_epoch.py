@@ -70,6 +70,7 @@ class BestEpoch(Callback):
         if trainer.sanity_checking:
             return
         score, error = module.window.mean, module.score_error
+        # Until a window is whole, the best of the first epochs is kept in a file of its own.
         if module.window.is_whole:
             self.whole, self.short = True, None
             self._offer(trainer, trainer.current_epoch, score, error)
@@ -88,6 +89,7 @@ class BestEpoch(Callback):
             setattr(self, name, state[name])
 
     def _offer(self, trainer: Trainer, epoch: int, score: float, error: float) -> None:
+        # Decide before the update, by the best so far; a new best always ships.
         ships = self._ships(score, error)
         if score > self.top:
             self.top, self.error = score, error

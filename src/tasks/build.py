@@ -21,6 +21,7 @@ AT_ONCE = 32  # images in a forward, each view of a picture being one: eight vie
 def build(backbone: Backbone, image: ImageSpec, task: TaskSpec) -> nn.Module:
     """Create the backbone with a head for the task's classes or value, in channels-last memory where that is faster."""
     model = backbone.create(len(task.classes), image.size)
+    # oneDNN and cuDNN compute convolutions faster in this format; a transformer gains nothing.
     return model.to(memory_format=torch.channels_last) if is_conv_net(model) else model
 
 
@@ -55,6 +56,7 @@ def predict_logits(
         task: Says the views.
     """
     model.to(best_device()).eval()
+    # Not `merge`: with layers and memory formats as they are, evaluate gets the same bits.
     with torch.no_grad(), weights_once(model):
         return {split: _logits(model, data.loader(split), image, task) for split in splits}
 

@@ -91,7 +91,7 @@ def fit(
     """
     _require_planned(trainer)
     require_monitored(callbacks)
-    keep_freed_memory()
+    keep_freed_memory()  # before the first step: the allocator keeps what later steps reuse
     done = read_progress(folder) if resume else NOTHING
     best, history = BestEpoch(folder / CHECKPOINTS / "best.ckpt"), History(folder / "history.csv")
     if done.epochs:

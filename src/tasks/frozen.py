@@ -94,7 +94,7 @@ def examine_symmetry(backbone: Backbone, data: ImageData) -> Symmetry:
 
 
 def _upright(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
-    """Return the features of some images, out of those that the label check needs where it needs any."""
+    """Return the features of some images, from the cache file of the label check where there is one."""
     if data.index.target != "label" or data.cache is None:
         return _features(backbone, data, positions)
     row = {position: row for row, position in enumerate(_choose_positions(data))}
@@ -104,6 +104,7 @@ def _upright(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArr
 def _choose_positions(data: ImageData) -> list[int]:
     """Return the positions of the examined images: label and symmetry checks share their features."""
     readable = data.collection().readable
+    # Every n-th: most sources list class by class, so that each class keeps its share.
     return readable[:: -(-len(readable) // MOST)]
 
 
@@ -120,6 +121,7 @@ def _features(
     frozen: FrozenFeatures | None = None,
 ) -> NDArray[np.float32]:
     """Return the features of the images in one of `src.spec.VIEWS` (N x F), from the cache if they are there."""
+    # Built also where the features are in the cache: weights in a file may have changed.
     model = backbone.create(0, data.image.size)
     if data.cache is None:
         return _compute(model, data, positions, view) if frozen is None else frozen.at(positions)

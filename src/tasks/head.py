@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..lora.targets import classifiers
 
 PENALTIES = (1e-1, 1e-2, 1e-3)
-LEAST_SPREAD = 1e-3  # of the mean spread: a feature that hardly moves in training says nothing, and may leap later
+LEAST_SPREAD = 1e-3  # of the mean spread: a nearly constant feature is noise, and may change later
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
@@ -66,10 +66,12 @@ def fit_head(
         penalties: What to choose from, the strongest first.
     """
     mean, std = train[0].mean(0), train[0].std(0)
+    # Infinite spread gives such a feature weight 0, without a case of its own below.
     std = torch.where(std > LEAST_SPREAD * std.mean(), std, torch.inf)
     best, chosen = -float("inf"), None
     for penalty in penalties:
         weight, bias = _fit((train[0] - mean) / std, train[1], head.out_features, penalty, loss, weights)
+        # Fold the standardisation into the head, which gets raw features in training.
         weight, bias = weight / std, bias - (weight / std) @ mean
         value = float(score(F.linear(val[0], weight, bias), val[1]))
         if chosen is None or math.isnan(best) or value > best:  # a fit that diverged has no score

@@ -64,6 +64,7 @@ class FrozenFeatures:
     def at(self, positions: Sequence[int]) -> NDArray[np.float32]:
         """Return the features of images in use by their positions (N x F), with those of train and val from `split`."""
         log.info("looking at %d images with the frozen backbone", len(positions))
+        # All of train and val, even where few are asked for: the head needs them in any case.
         rows: dict[int, Tensor] = {}
         for name in ("train", "val"):
             rows |= zip(self._data.positions(name), self.split(name)[0], strict=True)

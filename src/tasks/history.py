@@ -43,6 +43,7 @@ class History(Callback):
         row |= {key.replace("/", "_"): float(value) for key, value in sorted(tracked.items())}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = time.perf_counter() - self._start
+        # An epoch that was interrupted and resumed has a row already.
         self.rows = [*(each for each in self.rows if each["epoch"] != row["epoch"]), row]
         self._write()
 
@@ -56,6 +57,7 @@ class History(Callback):
 
     def _write(self) -> None:
         buffer = io.StringIO()
+        # Columns of all rows: the row of the head alone has other metrics than those of the epochs.
         writer = csv.DictWriter(buffer, fieldnames=list(dict.fromkeys(name for row in self.rows for name in row)))
         writer.writeheader()
         writer.writerows(self.rows)

@@ -1,4 +1,4 @@
-"""Make rare classes count: weights, adjusted logits, focal loss."""
+"""Class imbalance: class weights, logit adjustment, focal loss."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ class LearntState(LightningModule):
 
     def _learnt(self) -> list[str]:
         parameters = dict(self.named_parameters())
+        # In full fine-tuning buffers count too: norms have moved.
         frozen = any(not parameter.requires_grad for parameter in parameters.values())
         names = list(self.state_dict())
         return [name for name in names if name in parameters and parameters[name].requires_grad] if frozen else names

@@ -75,10 +75,11 @@ def _without_gradient(loss: Tensor, candidates: dict[str, list[Tensor]]) -> dict
 
 @contextmanager
 def _untouched(model: nn.Module) -> Iterator[None]:
-    """Train inside, and give modes, buffers and random state back."""
+    """Enter train mode, and restore modes, buffers and the random state on exit."""
     modes = {module: module.training for module in model.modules()}
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+    # Augmented batches draw random numbers: the training must not depend on the number of probes.
     with torch.random.fork_rng(devices):
         try:
             model.train()
@@ -92,7 +93,7 @@ def _untouched(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _nothing_dropped(model: nn.Module) -> Iterator[None]:
-    """Set dropout and stochastic depth to 0 inside: a block that a small batch skips looks dead."""
+    """Disable dropout and stochastic depth: a block that is skipped for a small batch looks dead."""
     rates: list[tuple[nn.Module, str]] = [(m, "p") for m in model.modules() if isinstance(m, _DropoutNd)]
     rates += [(m, "drop_prob") for m in model.modules() if isinstance(m, DropPath)]
     before = [getattr(module, rate) for module, rate in rates]

@@ -20,9 +20,9 @@ class Progress:
     """Progress of a training.
 
     Attributes:
-        epochs: How many are whole.
-        steps: How many the optimiser made.
-        stopped: Whether early stopping has ended it.
+        epochs: Number of finished epochs.
+        steps: Number of optimiser steps.
+        stopped: Whether early stopping has ended the training.
     """
 
     epochs: int
@@ -53,6 +53,7 @@ def read_progress(folder: Path) -> Progress:
     if not path.is_file():
         return NOTHING
     try:
+        # `weights_only`: a checkpoint from elsewhere must not run code.
         kept = torch.load(path, map_location="cpu", weights_only=True)
         epochs, states = int(kept["epoch"]) + 1, kept.get("callbacks", {}).values()
         stopped = any(_has_stopped(state, epochs) for state in states if isinstance(state, dict))

@@ -16,7 +16,7 @@ class RegressionTask(VisionTask):
     """Huber loss of the standardised value."""
 
     kind = "regression"
-    penalties = (1e2, 1e1, 1e0, *PENALTIES)  # R2 suffers of large weights, which leave a class what it was
+    penalties = (1e2, 1e1, 1e0, *PENALTIES)  # large weights lower R2, while a class stays the same
 
     def __init__(self, setting: Setting, delta: float = 1.0, **options: Any) -> None:
         """Keep the choices.

@@ -27,7 +27,7 @@ from .views import read_views
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained file, read but not yet built.
+    """The metadata of a trained file, from which the model can be built.
 
     Attributes:
         path: The file.
@@ -58,7 +58,7 @@ class Trained:
         return self.task.views != self.own_views
 
     def with_views(self, wanted: object) -> Trained:
-        """Return the file with other views, as the user names them; None stands for those of the training.
+        """Return the file with other views; None stands for those of the training.
 
         Raises:
             ValueError: As `read_views`.
@@ -146,7 +146,7 @@ def read_trained(path: str | Path, weights: str | None = None) -> Trained:
 
 
 def _in_one_form(task: TaskSpec) -> TaskSpec:
-    """Return the task with its names in the Unicode form that sources give theirs in; older files may have another."""
+    """Return the task with names in normal form C, as sources give theirs; older files may have another form."""
     positive = None if task.positive is None else nfc(task.positive)
     return replace(task, classes=tuple(map(nfc, task.classes)), positive=positive)
 

@@ -24,9 +24,9 @@ _LOCK = ".training.lock"
 
 @contextmanager
 def run_folder(wanted: Path, named: bool, resume: bool = False) -> Iterator[Path]:
-    """Make a run folder, or take one, and keep every other training out of it until the block ends.
+    """Make or reuse a run folder, locked against other trainings until the block ends.
 
-    A training that fails before an epoch is whole leaves nothing.
+    A training that fails before the end of its first epoch leaves nothing.
 
     Args:
         wanted: Where it belongs.
@@ -38,7 +38,7 @@ def run_folder(wanted: Path, named: bool, resume: bool = False) -> Iterator[Path
     """
     folder, made = (wanted, _make(wanted)) if named or resume else (new_folder(wanted), True)
     with _held(folder):
-        if not resume:
+        if not resume:  # again, now that no other training can write here
             require_new(folder)
         try:
             yield folder
@@ -63,7 +63,7 @@ def require_name(name: str | None) -> None:
 
 
 def require_new(folder: Path) -> None:
-    """Refuse a folder with a run in it; of one that was broken off in its first epoch nothing is lost.
+    """Refuse a folder that holds a run; one that was interrupted in its first epoch may be overwritten.
 
     Raises:
         ValueError: There is one, or the name is that of the link to the newest run.
@@ -96,7 +96,7 @@ def _make(folder: Path) -> bool:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run folder, which a process that is killed lets go."""
+    """Lock a run folder; the lock of a killed process is released by the system."""
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=0)

@@ -61,6 +61,7 @@ class SplitFigures(Metric):
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
         """Add a batch: logits of N x outputs, and targets as `figures` takes them."""
+        # Kept on their device: a copy for each batch would wait for the GPU.
         self.logits.append(logits)
         self.targets.append(targets)
 

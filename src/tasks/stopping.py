@@ -1,4 +1,4 @@
-"""End a training that no longer improves, once it has begun to settle."""
+"""Early stopping that waits until the learning rate has fallen."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ FALLEN = 0.5  # of the highest learning rate
 
 
 class EarlyStopping(callbacks.EarlyStopping):
-    """Lightning's early stopping, whose patience counts from where the learning rate has fallen to half of its peak.
+    """Early stopping of Lightning that is active once the learning rate has fallen to half of its peak.
 
-    The score falls while the rate is high and rises as it falls, so that waiting earlier ends a training at its worst.
-    Until then it looks at no score, for its thresholds and `check_finite` neither. With a rate that never falls it
-    stops nothing: take Lightning's own there.
+    The score often drops while the rate is high and recovers as it falls, so that earlier patience would stop at the
+    worst moment. Thresholds and `check_finite` are inactive until then, too. With a constant learning rate it never
+    stops: use the class of Lightning there.
     """
 
     highest = 0.0  # learning rate so far

@@ -17,12 +17,13 @@ NAME = "data.json"
 
 
 def used_data(data: ImageData) -> dict[str, str]:
-    """Return what names the data and how it is split, for the provenance of a trained file."""
+    """Return the identity of the data and of the splits, for the provenance of a trained file."""
     return {"name": data.index.name, "fingerprint": data.fingerprint, "membership": data.membership}
 
 
 def note_data(folder: Path, data: ImageData) -> None:
     """Write `data.json` into the run folder: `used_data`, and the content (SHA-256) of every image to train on."""
+    # Contents alone say which images a training has seen, wherever they are moved.
     noted = {**used_data(data), "trained": sorted(data.contents("train"))}
     write_text(folder / NAME, json.dumps(noted, indent=0) + "\n")
 
@@ -127,6 +128,7 @@ def require_unseen(trained: Trained, data: ImageData) -> bool:
     if noted is None or noted["membership"] != trained.provenance.get("data", {}).get("membership"):
         return False
     seen = set(noted["trained"])
+    # By content: a copy under another name would be judged as unseen.
     judged = {**data.contents("val"), **data.contents("test")}
     both = sorted(path for content, path in judged.items() if content in seen)
     if both:
@@ -138,7 +140,7 @@ def require_unseen(trained: Trained, data: ImageData) -> bool:
 
 
 def _count_shared(trained: Trained, data: ImageData) -> str:
-    """Say how many of the images that were trained on are among `data`, where the run noted them."""
+    """Return in words how many of the training images are in `data`, where the run recorded them."""
     noted = _read_note(Path(trained.path).parent)
     if noted is None or not noted["trained"]:
         return ""
@@ -147,7 +149,7 @@ def _count_shared(trained: Trained, data: ImageData) -> str:
 
 
 def _read_note(folder: Path) -> dict[str, Any] | None:
-    """Return what a run noted, or None where there is nothing."""
+    """Return what a run recorded, or None."""
     path = folder / NAME
     if not path.is_file():
         return None

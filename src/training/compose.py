@@ -35,6 +35,7 @@ def compose(config: DictConfig) -> tuple[ImageData, VisionTask]:
     if config.resume is not None:
         require_same_images(Path(config.run_dir), data)
     data.setup()
+    # The task is built last: it needs classes, positive class and frequencies of the data.
     make = instantiate(config.task)
     if config.data.get("balanced") and any((config.task.get("imbalance") or {}).get(key) for key in RAISED):
         raise ValueError(

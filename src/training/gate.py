@@ -51,6 +51,7 @@ def write_refusal(folder: Path, audit: Audit, data: ImageData, command: str) -> 
 
 def remove_refusal(folder: Path) -> None:
     """Remove the page of an earlier training that was refused here: it is not about the one that begins now."""
+    # A page of `audit output=DIR` that passed belongs to the user, and stays.
     try:
         refused = not json.loads((folder / CONTENT).read_text(encoding="utf-8"))["passed"]
     except (OSError, ValueError, KeyError, TypeError):  # none, or not written by an audit

@@ -1,4 +1,4 @@
-"""The recipe: what a training takes from its data where the config says `auto`; conf/README.md has its table."""
+"""The recipe: settings that are derived from the data where the config says `auto`, see conf/README.md."""
 
 from __future__ import annotations
 

@@ -51,6 +51,7 @@ class Run:
         logits = predict_logits(model, self.data, ("val", "test"), setting.image, setting.task)
         predictions = tabulate(logits, {split: self.data.samples(split) for split in logits}, setting.task)
         provenance = self._provenance()
+        # The trained file first: evaluate can compute the metrics again from it.
         saved = setting.adaptation.save(self.folder, model, metadata(setting, provenance))
         costs = {**self.task.parameter_counts(), "adapter_bytes": saved.stat().st_size, **fitted.costs}
         metrics = record(self.folder, predictions, setting.task.positive, costs)

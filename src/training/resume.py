@@ -1,4 +1,4 @@
-"""The settings of a training that goes on: its own, with what may be said anew."""
+"""The settings of a resumed training: those of the run, with the overrides that are allowed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def resume_settings(config: DictConfig, overrides: list[str]) -> DictConfig:
     """
     folder = _run(Path(config.resume))
     if not (folder / "config.yaml").is_file():
+        # A refused training leaves the page of its audit alone: there is nothing to resume.
         raise ValueError(f"resume={folder}: no config.yaml there; give the run folder of a training")
     settings = OmegaConf.load(folder / "config.yaml")
     assert isinstance(settings, DictConfig)

@@ -117,3 +117,7 @@ def test_the_standard_error_of_very_few_images_is_a_number(built):
         tracked.reset()
         tracked.update(torch.eye(3)[torch.zeros(count, dtype=torch.long)], torch.arange(count) % 3)
         assert 0 <= tracked.standard_error("balanced_accuracy") < 1
+
+
+def test_its_state_has_the_key_that_older_checkpoints_have(tmp_path):
+    assert BestEpoch(tmp_path / "best.ckpt").state_key == "KeptEpoch"

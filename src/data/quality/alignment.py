@@ -89,7 +89,7 @@ def _shift(left: Grey, right: Grey, most: int = 4) -> tuple[int, int]:
 
 
 def _is_small(source: Grey, target: Grey) -> bool:
-    """Tell whether a cubic tone curve of `source` leaves little of `target`."""
+    """Return whether a cubic tone curve of `source` leaves little of `target`."""
     scaled = (source - source.mean()) / (source.std() + 1e-6)
     powers = np.stack([np.ones_like(scaled), scaled, scaled**2, scaled**3])
     curve = np.linalg.lstsq(powers.T, target, rcond=None)[0] @ powers

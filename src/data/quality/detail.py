@@ -1,4 +1,4 @@
-"""Do two aligned pictures share their fine structure and their colours? Large light and dark areas alone prove nothing.
+"""Compare fine structure and colour of two aligned pictures: large light and dark areas alone are no evidence.
 
 An affine map and a tone curve make any two smooth pictures agree, such as two machined surfaces under one lamp. What
 tells them apart is what is left when the smooth part is gone: the same grain block by block, or another one.
@@ -55,7 +55,7 @@ def look(pixels: Pixels) -> Look:
 
 
 def same_detail(one: Look, other: Look, moved: Affine) -> bool:
-    """Tell whether two pictures share fine structure and colour, or are equal pixel by pixel.
+    """Return whether two pictures share fine structure and colour, or are equal pixel by pixel.
 
     Args:
         one: A picture.
@@ -82,7 +82,7 @@ def same_detail(one: Look, other: Look, moved: Affine) -> bool:
 
 
 def _same_colour(one: Grey, other: Grey) -> bool:
-    """Tell whether the colours point the same way; where one picture is grey there is nothing to compare."""
+    """Return whether the colours agree; a grey picture agrees with any."""
     sizes = [float(np.sqrt((chroma**2).mean())) for chroma in (one, other)]
     return min(sizes) < TINGED or float((one * other).mean()) >= COLOUR * sizes[0] * sizes[1]
 

@@ -30,7 +30,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What is there more than once.
+    """Duplicates in a set of images.
 
     Attributes:
         exact: Pairs of positions whose files can be read and are equal, the first of each content with every other one.
@@ -113,7 +113,7 @@ def _compare(pairs: Sequence[Pair], picture: Callable[[int], Pixels]) -> list[Pa
 
 
 def same_picture(pair: Pair, thumbnails: Mapping[int, Thumbnail], looks: Callable[[int], Look]) -> bool:
-    """Tell whether two pictures are one: first by what is small and at hand, then by their detail, decoded again."""
+    """Return whether two pictures are copies: thumbnails are compared first, then details, which are decoded again."""
     moved = match(*(thumbnails[place] for place in pair))
     return moved is not None and same_detail(looks(pair[0]), looks(pair[1]), moved)
 

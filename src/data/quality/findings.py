@@ -53,7 +53,7 @@ def unreadable(data: Collection) -> Iterator[Finding]:
 
 
 def not_used(data: Collection) -> Iterator[Finding]:
-    """Tell of files and folders of the source that are not used."""
+    """Report files and folders of the source that are not used."""
     if data.skipped:
         count = "1 file or folder is" if len(data.skipped) == 1 else f"{len(data.skipped):,} files or folders are"
         yield Finding("not_used", f"{count} not used: {describe(data.skipped)}")
@@ -137,7 +137,7 @@ def groups(data: Collection) -> Iterator[Finding]:
 
 
 def few_images(data: Collection) -> Iterator[Finding]:
-    """Find classes with too few images in a split for a figure to mean anything."""
+    """Find classes with too few images in a split for a reliable metric."""
     few = [
         f"{label} has {count} in {split}"
         for label, counts in data.counts.items()
@@ -207,7 +207,7 @@ def sharpness(data: Collection) -> Iterator[Finding]:
 
 
 def label_errors(data: Collection) -> Iterator[Finding]:
-    """Tell of labels that out-of-fold predictions contradict."""
+    """Report labels that out-of-fold predictions contradict."""
     suspects = data.labels.suspects
     if suspects:
         text = f"{_files(len(suspects))} whose label out-of-fold predictions contradict: look at them"
