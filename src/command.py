@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 import hydra
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import (
     GrammarParseError,
     InterpolationResolutionError,
@@ -24,8 +26,8 @@ from omegaconf.errors import (
 )
 
 from .errors import LinesError
-from .flags import MULTIRUN, require_flags
-from .mistyped import mistyped, require_known
+from .flags import MULTIRUN, is_plain, require_flags
+from .mistyped import mistyped, require_known, require_read, require_written
 from .overrides import literal
 from .package import CONF, NAME, install_line
 from .remarks import ignore_remarks
@@ -87,8 +89,12 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
 
     try:
         require_flags(sys.argv[1:], verb, sweeps)
-        require_known(verb, sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(body)()
+        if is_plain(sys.argv[1:]):
+            require_written(verb, sys.argv[1:])
+            _run_once(verb, sys.argv[1:], body)
+        else:
+            require_known(verb, sys.argv[1:])
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(body)()
         if failures:
             raise failures[0]
         in_vain = sweeps and returned and all(each is None for each in returned)  # every run of a multirun failed
@@ -99,6 +105,18 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
         _end(error, PROMISE_FAILED, debug)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
         _end(mistyped(error, verb) or error, WRONG_INPUT, debug)
+
+
+def _run_once(verb: str, words: Sequence[str], body: Callable[[DictConfig], object]) -> None:
+    """Compose and call `body` as Hydra does for one run, which composes twice: once only to learn that it is one."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose(verb, list(words), return_hydra_config=True)
+        own = copy.deepcopy(composed)
+        with open_dict(own):
+            del own["hydra"]
+        require_read(verb, own)
+        HydraConfig.instance().set_config(composed)
+        body(own)
 
 
 @contextmanager

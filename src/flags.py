@@ -19,6 +19,11 @@ _HYDRA = (
 _LONG = tuple(flag for flag in _HYDRA if flag.startswith("--"))
 
 
+def is_plain(words: Sequence[str]) -> bool:
+    """Return whether a command line holds nothing that steers Hydra itself: no flag, and no setting of it."""
+    return not any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in words)
+
+
 def require_flags(words: Sequence[str], verb: str, sweeps: bool) -> None:
     """Refuse flags that Hydra lacks, and a multirun of a command that has none.
 

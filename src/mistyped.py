@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shlex
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import hydra
@@ -62,19 +63,45 @@ def require_known(config: str, words: Iterable[str]) -> None:
     if not added:
         return
     with _composing(), suppress(HydraException, OmegaConfBaseException):  # Hydra will tell of these itself
-        base, groups = compose(config), _chosen(config, None)
         for word in map(_first, added):
-            for key, known in _beside(base, _composed(config, [word]) or base, groups):
-                near = _near(key.rpartition(".")[2], known)
-                raise ValueError(f"there is no {key} in conf/{config}.yaml and its groups{near}")
+            if composed := _composed(config, [word]):
+                require_read(config, composed)
 
 
-def _beside(base: DictConfig, composed: DictConfig, groups: Container[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the keys that `base` lacks, at the top and in what is no choice of a group, with those that are there."""
-    nodes = [key for key in map(str, base) if key not in groups and OmegaConf.is_dict(OmegaConf.select(base, key))]
+def require_read(config: str, composed: DictConfig) -> None:
+    """Refuse what was added beside all that the command reads, at the top and in what is no choice of a group.
+
+    Raises:
+        ValueError: There is such a key; a near one is named.
+    """
+    own, found = OmegaConf.to_container(OmegaConf.load(CONF / f"{config}.yaml")), OmegaConf.to_container(composed)
+    assert isinstance(own, dict) and isinstance(found, dict)
+    chosen = [str(group) for each in own.pop("defaults") if isinstance(each, dict) for group in each]
+    groups = [group for group in chosen if not group.startswith("override ")]
+    nodes = [str(key) for key, value in own.items() if isinstance(value, dict) and isinstance(found.get(key), dict)]
     for place in ("", *nodes):
-        there, found = ([*map(str, node[place] if place else node)] for node in (base, composed))
-        yield from ((f"{place}.{key}".lstrip("."), there) for key in found if key not in (*there, "_target_"))
+        there = list(map(str, own[place])) if place else [*map(str, own), *groups]
+        for key in map(str, found[place] if place else found):
+            if key not in (*there, "_target_"):
+                full = f"{place}.{key}".lstrip(".")
+                raise ValueError(f"there is no {full} in conf/{config}.yaml and its groups{_near(key, there)}")
+
+
+def require_written(config: str, words: Iterable[str]) -> None:
+    """Refuse the keys that no YAML has, before Hydra composes in vain.
+
+    Raises:
+        ValueError: There is one; the message says what to write instead.
+    """
+    written = "\n".join(path.read_text(encoding="utf-8") for path in CONF.rglob("*.yaml"))
+    for word in words:
+        key, equal, _ = word.partition("=")
+        last = key.rpartition(".")[2]
+        if not equal or not re.fullmatch(r"\w[\w.]*", key) or (CONF / key).is_dir():
+            continue
+        if not re.search(rf"\b{last}:", written):
+            with _composing():
+                raise ValueError(_told(config, key, _first(word), ""))
 
 
 def _told(config: str, key: str, word: str, error: str) -> str:
@@ -86,25 +113,30 @@ def _told(config: str, key: str, word: str, error: str) -> str:
     composed = _composed(config, [], without=key) or compose(config)  # one of the choices is wrong too
     node = OmegaConf.select(composed, parent) if parent else composed
     known, place = list(map(str, node or ())), f"there is no {key} in conf/{config}.yaml and its groups"
-    plus = _tried(config, [f"+{word}"]) and OmegaConf.is_dict(node) and (last in known or "_target_" in known)
+    unknown = _taken_instead(composed, key) if OmegaConf.is_dict(node) else []
+    plus = OmegaConf.is_dict(node) and (last in known or "_target_" in known) and not unknown
+    plus = plus and _tried(config, [f"+{word}"])
     if plus and last in known:  # a mapping, and what is not in it yet
         return f"{key} takes new entries with a plus: write +{key}="
     if parent == "data" and "_target_" not in known:  # conf/data/_own.yaml
         keys = ", ".join(f"data.{name}" for name in known)
         return f"{key} stays as it was in the training: of its own data may be said anew {keys}"
     group = parent.partition(".")[0]
-    if others := _choices_with(config, group, word):
+    if others := _choices_with(config, group, last, word):
         more = f" (or {', '.join(others[1:])})" if others[1:] else ""
         return f"there is no {key} with {group}={_chosen(config, key)[group]}: write {others[0]}{more}"
     if plus:
         return f"{place}: write +{key}= to add it"
     for near in near_names(last, known):
-        name = f"{parent}.{near}" if parent else near
-        if _tried(config, [f"{name}={word.partition('=')[2]}"], without=key):
-            return f"{place}: did you mean {name}?"
-    added = _composed(config, [f"+{word}"])
-    unknown = [] if added is None else [names for name, names in find_unknown(added) if name == key]
-    return takes(key, unknown[0]) if unknown else place
+        return f"{place}: did you mean {parent}.{near}?" if parent else f"{place}: did you mean {near}?"
+    return takes(key, unknown) if unknown else place
+
+
+def _taken_instead(composed: DictConfig, key: str) -> list[str]:
+    """Return what the target of a node takes, where it does not take `key`."""
+    added = copy.deepcopy(composed)
+    OmegaConf.update(added, key, None, force_add=True)
+    return next((names for name, names in find_unknown(added) if name == key), [])
 
 
 def _first(word: str) -> str:
@@ -139,14 +171,25 @@ def _example(config: str) -> str:
     return next(missing, "data.root=DIR")
 
 
+def _text(group: str, name: str) -> str:
+    """Return what the file of a choice holds, and those of its group that it begins with."""
+    path = CONF / group / f"{name}.yaml"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""  # a folder of the user's may hold it
+    above = [each for each in re.findall(r"^(?:  - |defaults: \[)(\w+)", text, re.M) if each not in ("_self_", name)]
+    return "\n".join([text, *(_text(group, each) for each in above)])
+
+
 def _without_plus(config: str, key: str) -> str:
     word = next((word.lstrip("+") for word in sys.argv[1:] if word.startswith((f"+{key}=", f"++{key}="))), "")
     return f": write {word}" if word and _tried(config, [word]) else ""
 
 
-def _choices_with(config: str, group: str, word: str) -> list[str]:
-    """Return the choices of a config group with which an override composes, the command's own first."""
-    names = options(group) if group else []
+def _choices_with(config: str, group: str, last: str, word: str) -> list[str]:
+    """Return the choices of a config group with which an override composes, the command's own first.
+
+    To compose takes a tenth of a second, so that only choices are tried whose files write the last part of the key.
+    """
+    names = [name for name in options(group) if re.search(rf"^\s*{last}:", _text(group, name), re.M)] if group else []
     usual = _chosen(config, None).get(group)
     ways = [f"{group}={name}" for name in sorted(names, key=lambda name: (name != usual, name))]
     return [way for way in ways if _tried(config, [way, word])]
