@@ -26,13 +26,14 @@ from omegaconf.errors import (
 )
 
 from .errors import LinesError
-from .flags import MULTIRUN, is_plain, require_flags
+from .flags import MULTIRUN, asks_help, is_plain, require_flags
 from .mistyped import mistyped, require_known, require_read, require_written
 from .overrides import literal
 from .package import CONF, NAME, install_line
 from .remarks import ignore_remarks
 from .targets import register_resolver
 from .typed import require_types
+from .usage import page
 
 _LIBRARIES = (
     "graft-vision",
@@ -88,6 +89,9 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
             return None
 
     try:
+        if asks_help(sys.argv[1:]):
+            print(page(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
+            sys.exit(DONE)
         require_flags(sys.argv[1:], verb, sweeps)
         if is_plain(sys.argv[1:]):
             require_written(verb, sys.argv[1:])

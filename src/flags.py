@@ -19,6 +19,11 @@ _HYDRA = (
 _LONG = tuple(flag for flag in _HYDRA if flag.startswith("--"))
 
 
+def asks_help(words: Sequence[str]) -> bool:
+    """Return whether a command line asks for the page of the command."""
+    return any(word in ("--help", "-h") for word in words)
+
+
 def is_plain(words: Sequence[str]) -> bool:
     """Return whether a command line holds nothing that steers Hydra itself: no flag, and no setting of it."""
     return not any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in words)
