@@ -25,6 +25,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from .checks import require_settings
 from .errors import LinesError
 from .flags import MULTIRUN, asks_help, is_plain, require_flags
 from .mistyped import mistyped, require_known, require_read, require_written
@@ -32,7 +33,6 @@ from .overrides import literal
 from .package import CONF, NAME, install_line
 from .remarks import ignore_remarks
 from .targets import register_resolver
-from .typed import require_types
 from .usage import page
 
 _LIBRARIES = (
@@ -70,8 +70,6 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
     words = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra refuses -m behind an override
     sys.argv[1:] = [literal(word, multirun) for word in words]
     _hold_closed()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    ignore_remarks()
     register_resolver()
     debug = os.environ.get("GRAFT_DEBUG") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback itself and exits with 1
@@ -81,8 +79,11 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
     def body(composed: DictConfig) -> object:
         try:
             if HydraConfig.get().mode != RunMode.MULTIRUN:  # there a run that fails is a row of the table
-                require_types(composed)
-            returned.append(import_module(f"{NAME}.{verb}").main(composed))
+                require_settings(verb, composed)
+            command = import_module(f"{NAME}.{verb}")
+            logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+            ignore_remarks()  # now that the libraries have set what they log
+            returned.append(command.main(composed))
             return returned[-1]
         except Exception as error:  # kept until Hydra has ended, which would write a line of its own about it
             failures.append(error)

@@ -21,7 +21,6 @@ with requires("train"):
     from .atomic import new_folder
     from .data import ImageData
     from .deploy import (
-        FP32,
         Budget,
         Candidate,
         ExportOptions,
@@ -41,7 +40,6 @@ log = logging.getLogger(__name__)
 
 def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
-    _require_one_way(config)
     chosen = find_precision(config.precision)
     options, budget = ExportOptions(config.profile, config.opset), Budget(config.max_accuracy_drop, config.min_speedup)
     if config.openvino:
@@ -120,28 +118,6 @@ def _candidate(trained: Trained, data: ImageData) -> Candidate:
     calibration = [sample.path for sample in data.samples("train")]
     merge = trained.adaptation.merge
     return Candidate(trained.build, trained.task, samples, _provenance(trained), merge, calibration)
-
-
-def _require_one_way(config: DictConfig) -> None:
-    """Refuse settings of the other way to export.
-
-    Raises:
-        ValueError: There are some, or `shared_base` is asked for in another precision.
-    """
-    for key in ("shared_base", "openvino"):
-        if not isinstance(config[key], bool):
-            raise ValueError(f"{key} must be true or false, not {config[key]}")
-    one = not OmegaConf.is_missing(config, "adapter")
-    if one and config.adapter is None:
-        raise ValueError("adapter=null names no file: give an adapter file, its run folder, or exports/<name>/latest")
-    if not config.shared_base and (config.adapters is not None or config.output is not None):
-        raise ValueError("adapters= and output= are for several lines on one base: add shared_base=true")
-    if config.shared_base and (one or not OmegaConf.is_config(config.adapters)):
-        raise ValueError("shared_base=true takes adapters=[RUN,RUN] or adapters={line1: RUN, line2: RUN}, no adapter=")
-    if config.shared_base and config.openvino:
-        raise ValueError("a shared base takes adapters as onnxruntime does: leave out openvino=true")
-    if config.shared_base and config.precision != FP32:
-        raise ValueError(f"a shared base is exact and fp32, not {config.precision}: export the lines one by one")
 
 
 def _provenance(trained: Trained) -> dict[str, Any]:

@@ -26,15 +26,13 @@ def main(config: DictConfig) -> None:
         ValueError: The bundle or the input cannot be used, or not one picture could be decided.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped keeps its lines too
-    batch_size, threads = _count(config, "batch_size"), _count(config, "threads")
-    most = None if config.max_images is None else _count(config, "max_images")
-    source = find_source(str(config.input), _flag(config, "watch"), _seconds(config), _count(config, "retries", 0))
+    source = find_source(str(config.input), config.watch, config.idle, config.retries)
     for key in ("output", "annotate"):
         _require_outside(config, key)
     if config.output is not None and source.reads(Path(str(config.output))):
         raise ValueError(f"output={config.output} is a picture of the input: name another file")
     verify = None if config.verify is None else str(config.verify)
-    runtime = Runtime(str(config.model), threads, verify)
+    runtime = Runtime(str(config.model), config.threads, verify)
     if config.adapter is not None:
         runtime = runtime.line(str(config.adapter))
     annotator = None if config.annotate is None else Annotator(str(config.annotate), source)
@@ -43,9 +41,9 @@ def main(config: DictConfig) -> None:
     try:
         with (
             open_lines(config.output, runtime.task, source.facts, source.live) as write,
-            closing(decide(runtime, source, batch_size, keep_originals=annotator is not None)) as pictures,
+            closing(decide(runtime, source, config.batch_size, keep_originals=annotator is not None)) as pictures,
         ):
-            for picture in islice(pictures, most):
+            for picture in islice(pictures, config.max_images):
                 line = picture.line()
                 write(line)
                 tally.add(line)
@@ -85,23 +83,3 @@ class Tally:
     def __str__(self) -> str:
         dropped = f", {self.dropped} dropped" if self.dropped else ""
         return f"{self.decided} decided, {self.broken} broken{dropped}{self._source.left_out()}"
-
-
-def _count(config: DictConfig, key: str, least: int = 1) -> int:
-    value = config[key]
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{key} must be a whole number above {least - 1}, not {value}")
-    return value
-
-
-def _flag(config: DictConfig, key: str) -> bool:
-    if not isinstance(config[key], bool):
-        raise ValueError(f"{key} must be true or false, not {config[key]}")
-    return bool(config[key])
-
-
-def _seconds(config: DictConfig) -> float | None:
-    value = config.idle
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
-        raise ValueError(f"idle must be a number of seconds above 0, or null, not {value}")
-    return value

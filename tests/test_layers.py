@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 OURS = {"src", "graft"}  # the package has two names, so that its code uses neither
 BELOW = {
     *("__init__", "allocator", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped"),
-    *("__main__", "near", "overrides", "package", "remarks", "signatures", "source", "spec"),
+    *("__main__", "absent", "checks", "near", "overrides", "package", "remarks", "signatures", "source", "spec"),
     *("targets", "typed", "usage"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
@@ -17,7 +17,7 @@ ABOVE = {
     *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "near", "overrides"),
     *("kinds", "report", "spec", "targets", "tasks", "training", "typed"),
 }
-EVERYWHERE = {"package"}  # the package's own name, the ground floor
+EVERYWHERE = {"absent", "package"}  # the ground floor
 MAY_IMPORT = {
     "allocator": set(),
     "atomic": set(),
@@ -27,7 +27,9 @@ MAY_IMPORT = {
     "errors": set(),
     "near": set(),
     "flags": {"near"},
+    "absent": set(),
     "package": set(),
+    "checks": {"targets", "typed"},
     "source": set(),
     "signatures": {"source"},
     "targets": {"source"},
@@ -36,7 +38,7 @@ MAY_IMPORT = {
     "typed": {"near", "signatures"},
     "usage": {"overrides", "signatures"},
     "__main__": {"command", "near", "usage"},
-    "command": {"errors", "flags", "mistyped", "overrides", "remarks", "targets", "typed", "usage"},
+    "command": {"checks", "errors", "flags", "mistyped", "overrides", "remarks", "targets", "usage"},
     "evaluation": {"data", "report", "targets", "tasks", "typed"},
     "folders": {"atomic", "command"},
     "kinds": {"spec"},
@@ -64,7 +66,7 @@ MAY_IMPORT = {
 TORCH_FREE = (
     *("__main__", "allocator", "atomic", "remarks", "decision", "edge", "kinds", "metrics", "near", "spec", "errors"),
     *("flags", "mistyped", "overrides", "command", "package", "predict", "signatures", "source", "targets", "typed"),
-    "usage",
+    *("absent", "checks", "usage"),
 )
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))

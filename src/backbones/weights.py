@@ -21,6 +21,8 @@ from safetensors import SafetensorError
 from timm.models import load_state_dict, split_model_name_tag
 from torch import Tensor
 
+from ..absent import no_weights
+
 log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 _OFFLINE = Lock()
@@ -95,7 +97,7 @@ def out_of_reach(name: str, error: Exception) -> ValueError:
 
 def _read(path: Path) -> State:
     if not path.is_file():
-        raise ValueError(f"backbone.weights: there is no file {path}; give a .safetensors or .pth file, auto, or none")
+        raise ValueError(no_weights(path))
     try:
         state: State = dict(load_state_dict(str(path), device="cpu", weights_only=True))
     except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..absent import no_class_folders
 from ..edge.unread import describe
 from ..edge.walk import UNREADABLE, Found, Skip, sort_out, walk
 from ..errors import LinesError
@@ -57,8 +58,7 @@ class FolderData(ImageData):
             raise LinesError(NO_SOURCE)
         self.root = Path(root).expanduser()
         if not self.root.is_dir():
-            problem = "is not a folder" if self.root.exists() else "does not exist"
-            raise ValueError(f"{self.root} {problem}: set data.root=DIR, a folder with one folder of images a class")
+            raise ValueError(no_class_folders(self.root))
         self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
         self._layout = None if layout is None else parse_layout(str(layout))
 

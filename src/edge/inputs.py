@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from ..absent import no_pictures
 from .frames import Frame, Source
 from .stream import Camera, Video, is_camera, is_video
 from .unread import Unread
@@ -119,11 +120,7 @@ def _find(source: str) -> Found:
     elif glob.has_magic(source):
         found = _matching(source)
     else:
-        problem = "is neither a file nor a folder" if path.exists() else "is not there"
-        raise ValueError(
-            f"{source!r} {problem}: give a picture, a folder, a pattern such as 'parts/*.png', a video or a "
-            "camera (rtsp://camera/1, /dev/video0)"
-        )
+        raise ValueError(no_pictures(source))
     if not found.pictures:
         raise ValueError(f"no picture in {source!r} or its folders that Pillow reads{Unread(_skips(found))}")
     return found

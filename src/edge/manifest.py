@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..absent import no_bundle
 from ..kinds import read_task
-from ..package import shell_line
 from ..spec import ImageSpec, TaskSpec
 from .files import read_file
 from .signature import SIGNATURE, require_signature
@@ -176,9 +176,7 @@ def find_bundle(path: str | Path) -> Path:
             return folder
     if (start / "latest" / "edge" / MODEL).is_file():
         raise ValueError(f"{path} holds runs, not a bundle: give {start / 'latest'}")
-    raise ValueError(
-        f"no bundle at {path}: give a folder with {MODEL}, or run {shell_line('export', 'adapter=RUN')} first"
-    )
+    raise ValueError(no_bundle(path))
 
 
 def _hash(values: dict[str, Any]) -> str:

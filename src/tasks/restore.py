@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from ..absent import no_trained_file
 from ..backbones import Backbone
 from ..data.naming import nfc
 from ..kinds import read_task
@@ -105,7 +106,7 @@ def find_trained(path: str | Path) -> Path:
                 return path / name
         raise AdapterError(f"{path} holds no {ADAPTER} or {WEIGHTS}: give the folder of a finished training")
     if not path.is_file():
-        raise AdapterError(f"there is no {path}: give an adapter file, its run folder, or exports/<name>/latest")
+        raise AdapterError(no_trained_file(path))
     return path
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from ..absent import no_run
 from ..data.relocation import PLACES, relocate
 from ..tasks import require_unfinished
 from ..typed import given
@@ -23,7 +24,7 @@ def resume_settings(config: DictConfig, overrides: list[str]) -> DictConfig:
     folder = _run(Path(config.resume))
     if not (folder / "config.yaml").is_file():
         # A refused training leaves the page of its audit alone: there is nothing to resume.
-        raise ValueError(f"resume={folder}: no config.yaml there; give the run folder of a training")
+        raise ValueError(no_run(folder))
     settings = OmegaConf.load(folder / "config.yaml")
     assert isinstance(settings, DictConfig)
     for override in overrides:
