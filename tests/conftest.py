@@ -34,11 +34,10 @@ def pytest_addoption(parser, pluginmanager):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Return a worker for each core; none where there is one core, or one file: a file runs in one process."""
-    files = {argument.partition("::")[0] for argument in config.args}
+    """Return a worker for each core; none where there is one, or where files are named: those run in this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    alone = cores == 1 or (len(files) == 1 and files.pop().endswith(".py"))
-    return 0 if alone else min(cores, MOST_WORKERS)
+    files = all(argument.partition("::")[0].endswith(".py") for argument in config.args)
+    return 0 if files or cores == 1 else min(cores, MOST_WORKERS)
 
 
 @dataclass
