@@ -55,20 +55,26 @@ def seeded():
     torch.manual_seed(0)
 
 
+def run_here(command: str, *overrides: str) -> int:
+    """Run `python -m src.<command> <overrides>` in this process and return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr(sys, "argv", [f"src/{command}.py", *overrides])
+        patch.delitem(sys.modules, f"src.{command}", raising=False)  # runpy warns of a module that is there
+        try:
+            runpy.run_module(f"src.{command}", run_name="__main__")
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
 @pytest.fixture
-def invoke(capfd, monkeypatch):
+def invoke(capfd):
     """Run `python -m src.<command> <overrides>` in this process and say how it ended."""
 
     def call(command: str, *overrides: str) -> Ended:
-        monkeypatch.chdir(ROOT)
-        monkeypatch.setattr(sys, "argv", [f"src/{command}.py", *overrides])
-        monkeypatch.delitem(sys.modules, f"src.{command}", raising=False)  # runpy warns of a module that is there
         capfd.readouterr()
-        try:
-            runpy.run_module(f"src.{command}", run_name="__main__")
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
+        code = run_here(command, *overrides)
         captured = capfd.readouterr()
         return Ended(code, captured.out, captured.err)
 

@@ -17,7 +17,7 @@ from src.backbones.pixels import normalise
 from src.edge import Runtime, decode
 from src.edge.preprocess import load, resize
 from src.tasks import read_trained
-from tests.conftest import ROOT, TINY
+from tests.conftest import ROOT, TINY, run_here
 
 METHODS = {"lora": (), "none": ("lora=none",), "full": ("lora=full",)}
 
@@ -42,11 +42,15 @@ def runs(plates, tmp_path_factory):
     folders = {}
     for method, overrides in METHODS.items():
         folders[method] = root / f"{method}=run"
-        ended = command(
-            "src.train", "data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=2", "optimizer.lr=0.01",
+        words = (
+            "data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=2", "optimizer.lr=0.01",
             "views=[identity,horizontal]", f"run_dir={folders[method]}", *overrides,
         )  # fmt: skip
-        assert ended.returncode == 0, ended.stderr
+        if method == "lora":
+            ended = command("src.train", *words)
+            assert ended.returncode == 0, ended.stderr
+        else:
+            assert run_here("train", *words) == 0
     return folders
 
 
@@ -88,10 +92,15 @@ def test_the_head_alone_trains_less_and_full_trains_all(runs):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_evaluate_gives_the_very_figures_and_touches_nothing(runs, method):
+def test_evaluate_gives_the_very_figures_and_touches_nothing(runs, method, invoke):
+    """In a process of its own where train had this one, and in this one where train had its own."""
     before = {path: path.read_bytes() for path in runs[method].iterdir() if path.is_file()}
-    ended = command("src.evaluate", f"adapter={runs[method]}")
-    assert ended.returncode == 0, ended.stderr
+    if method == "full":
+        ended = command("src.evaluate", f"adapter={runs[method]}")
+        assert ended.returncode == 0, ended.stderr
+    else:
+        ended = invoke("evaluate", f"adapter={runs[method]}")
+        assert ended.code == 0, ended.err
     (folder,) = (runs[method] / "evaluations").iterdir()
     metrics, again = read(runs[method] / "metrics.json"), read(folder / "metrics.json")
     assert (again["val"], again["test"]) == (metrics["val"], metrics["test"])
@@ -269,24 +278,24 @@ def test_a_finished_run_is_kept_and_can_be_resumed(runs, plates, tmp_path, invok
     assert (run / "config.yaml").read_bytes() == config
 
 
-def test_a_sweep_ends_with_a_table_and_survives_a_failed_run(plates, tmp_path):
-    ended = command(
-        "src.train", "-m", "data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=1",
+def test_a_sweep_ends_with_a_table_and_survives_a_failed_run(plates, tmp_path, invoke):
+    ended = invoke(
+        "train", "-m", "data=folder", f"data.root={plates}", *TINY, "trainer.max_epochs=1",
         "lora.targets=dense,nonsense", f"hydra.sweep.dir={tmp_path}",
     )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
+    assert ended.code == 0, ended.err
     with open(tmp_path / "runs.csv", newline="") as text:
         rows = list(csv.DictReader(text))
     assert [row["lora.targets"] for row in rows] == ["dense", "nonsense"]
     assert "matches no layer" in rows[1]["error"] and not rows[0]["error"]
-    assert (tmp_path / "0" / "adapter.safetensors").exists() and "dense" in ended.stdout
+    assert (tmp_path / "0" / "adapter.safetensors").exists() and "dense" in ended.out
 
 
-def test_a_sweep_of_which_every_run_failed_has_its_table_and_ends_with_1(plates, tmp_path):
-    ended = command(
-        "src.train", "-m", "data=folder", f"data.root={plates}", *TINY, "lora.rank=0,-1", f"hydra.sweep.dir={tmp_path}",
+def test_a_sweep_of_which_every_run_failed_has_its_table_and_ends_with_1(plates, tmp_path, invoke):
+    ended = invoke(
+        "train", "-m", "data=folder", f"data.root={plates}", *TINY, "lora.rank=0,-1", f"hydra.sweep.dir={tmp_path}",
     )  # fmt: skip
-    assert ended.returncode == 1 and "Traceback" not in ended.stderr, ended.stderr
+    assert ended.code == 1 and "Traceback" not in ended.err, ended.err
     with open(tmp_path / "runs.csv", newline="") as text:
         assert all("lora.rank must be" in row["error"] for row in csv.DictReader(text))
 
@@ -432,7 +441,7 @@ def test_an_adapter_that_asks_to_run_code_is_refused(invoke, runs, tmp_path):
     refused(invoke("evaluate", f"adapter={evil}"), "no data source of Graft")
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", [pytest.param("fp16", marks=pytest.mark.slow), "int8"])
 def test_other_precisions_pass_the_gate_or_leave_the_earlier_bundle(invoke, runs, precision):
     invoke("export", f"adapter={runs['lora']}")
     before = (runs["lora"] / "edge" / "model.onnx").read_bytes()

@@ -2,9 +2,7 @@
 
 import json
 import re
-import runpy
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +16,7 @@ from src.evaluate import other_data
 from src.evaluation import own_data
 from src.spec import TaskSpec
 from src.tasks import note_data, used_data
-from tests.conftest import ROOT, TINY, draw
+from tests.conftest import TINY, draw, run_here
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -90,13 +88,7 @@ def moved(plates, tmp_path_factory):
     place = tmp_path_factory.mktemp("moved")
     root = Path(shutil.copytree(plates, place / "then"))
     words = ("data=folder", f"data.root={root}", *TINY, "trainer.max_epochs=1", f"run_dir={place / 'run'}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        patch.setattr(sys, "argv", ["src/train.py", *words])
-        patch.delitem(sys.modules, "src.train", raising=False)
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_module("src.train", run_name="__main__")
-    assert ended.value.code == 0
+    assert run_here("train", *words) == 0
     return place / "run", root.rename(place / "là =now")
 
 

@@ -57,7 +57,7 @@ SETS = {
 }
 
 
-SLOW = ("a hundred classes", "images of 1,024 pixels")
+SLOW = ("a hundred classes", "images of 1,024 pixels", "images of 64 pixels", "one class at one percent")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SETS])

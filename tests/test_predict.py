@@ -238,7 +238,7 @@ def test_a_video_is_decided_frame_by_frame(bundle, tmp_path):
     assert set(found[0]) == {"path", "frame", "seconds", "label", "score", "probabilities", "ms"}
 
 
-@pytest.mark.parametrize("count", [1500, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [800, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_very_many_pictures_run_in_flat_memory_with_exact_counts(bundle, tmp_path, count):
     """Every fifth is broken; memory is asked of the process at the first and the last line."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)).save(tmp_path / "a.png")

@@ -74,6 +74,7 @@ def test_a_training_that_is_stopped_says_how_to_go_on(plates, tmp_path, invoke, 
     assert ended.code == 130 and message in caplog.text
 
 
+@pytest.mark.slow
 def test_a_weighted_table_trains_and_resumes_to_the_same(invoke, plates, tmp_path):
     table, broken, whole, flag = (tmp_path / name for name in ("plates.csv", "broken", "whole", "flag"))
     paths = sorted(path.relative_to(plates) for path in plates.rglob("*.png"))

@@ -25,13 +25,14 @@ def run(path, pictures):
     return run_pictures(open_session(path.read_bytes(), 1), pictures)
 
 
+QUICK = [("wide", "u8-resize"), ("wide", "u8-matmul"), ("wide", "float"), ("square", "u8-resize")]
 PAIRS = [(spec, profile) for spec in SPECS for profile in ("u8-resize", "u8-matmul", "float")]
 
 
 # A graph for each size of the pictures takes its time.
 @pytest.mark.parametrize(
     ("spec", "profile"),
-    [pytest.param(*pair, marks=[pytest.mark.slow] * (pair[1] == "u8-matmul" and pair[0] != "wide")) for pair in PAIRS],
+    [pytest.param(*pair, marks=[pytest.mark.slow] * (pair not in QUICK)) for pair in PAIRS],
 )
 def test_every_profile_gives_the_logits_of_resized_pixels(tmp_path, spec, profile):
     image, model = SPECS[spec], conv_net()

@@ -32,8 +32,7 @@ def weights_made(proto):
     "name",
     [
         "test_efficientnet",
-        "test_vit",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("test_resnet", "test_convnext")),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("test_vit", "test_resnet", "test_convnext")),
     ],
 )
 def test_both_ways_give_the_same_logits(tmp_path, monkeypatch, name):
