@@ -139,7 +139,7 @@ def judge(
         auroc_onnx=auroc(after, task),
         worst=_worst(samples, difference.max(axis=1), before, after, other),
         limits=limits,
-        score=METRICS[kind.gate_score].word or "",
+        score=METRICS[kind.gate_score].word or METRICS[kind.gate_score].label,
     )
 
 

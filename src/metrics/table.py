@@ -33,7 +33,7 @@ class Metric:
         form: How it is written: a `rate` in percent, an `error` with three digits, else three decimals.
         bounds: The smallest and the largest value it may have.
         is_part: Whether it is a part of the images, of which there is an exact interval.
-        word: What it is called in plain letters; None for its label.
+        word: What the gate calls it where it must be kept, in plain letters; empty for its label.
     """
 
     compute: Callable[[Weighted], Array]
@@ -41,7 +41,7 @@ class Metric:
     form: Literal["rate", "error", "number"] = "number"
     bounds: tuple[float, float] = (0.0, 1.0)
     is_part: bool = False
-    word: str | None = None
+    word: str = ""
 
 
 METRICS = {  # in the order of the pages
@@ -56,7 +56,7 @@ METRICS = {  # in the order of the pages
     "auroc": Metric(auroc, "AUROC"),
     "average_precision": Metric(average_precision, "Average precision"),
     "f1": Metric(f1, "F1"),
-    "recall": Metric(recall, "Recall"),
+    "recall": Metric(recall, ""),  # the gate asks for it
     "loss": Metric(loss, "", bounds=(0.0, math.inf)),
 }
 LABELS = {name: metric.label for name, metric in METRICS.items() if metric.label}
