@@ -16,7 +16,7 @@ def find_kind(name: str) -> Kind:
     Raises:
         ValueError: There is none.
     """
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:  # a file may hold anything
         raise ValueError(f"unknown task kind {name!r}: choose one of {', '.join(KINDS)}")
     return KINDS[name]
 
