@@ -29,7 +29,7 @@ def test_every_kind_is_scored_by_a_figure_that_it_has():
     ("options", "message"),
     [
         ({"kind": "poetry"}, "unknown task kind"),
-        ({"kind": ["ordinal"]}, "unknown task kind ['ordinal']"),
+        ({"kind": {"ordinal": 1}}, "unknown task kind {'ordinal': 1}"),
         ({"classes": ("a",)}, "at least two classes"),
         ({"classes": ("a", "a")}, "different names"),
         ({"kind": "multilabel", "classes": ("a|b", "c")}, "may not hold '|'"),
