@@ -39,9 +39,9 @@ class Parameter:
     annotation: ast.expr | None
     text: str
 
-    def kinds(self) -> frozenset[Kind]:
-        """Return the kinds of values that it is annotated with."""
-        return frozenset([ANY] if self.annotation is None else _kinds(self.annotation, self.module, 0))
+    def kinds(self) -> Iterator[Kind]:
+        """Yield the kinds of values that it is annotated with; a source is read only for what has to be looked up."""
+        yield from [ANY] if self.annotation is None else _kinds(self.annotation, self.module, 0)
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ def require_types(config: DictConfig) -> None:
     for place, node, signature in _signatures(config):
         for name, written in node.items():
             value, parameter = OmegaConf.select(config, f"{place}{name}"), signature.parameters.get(name)
-            kinds = frozenset([ANY]) if parameter is None else parameter.kinds()
-            if isinstance(value, (str, int, float, NoneType)) and written != "???" and not _fits(value, kinds):
+            plain = isinstance(value, (str, int, float, NoneType)) and written != "???"
+            if plain and parameter is not None and not _fits(value, parameter.kinds()):
                 told = re.fullmatch(r"\$\{([\w.]+)\}", str(written))
-                raise ValueError(_refusal(told[1] if told else f"{place}{name}", value, kinds))
+                raise ValueError(_refusal(told[1] if told else f"{place}{name}", value, list(parameter.kinds())))
             if not _in_range(value):
                 raise ValueError(f"{place}{name}={value} is out of range: correct the value")
 
@@ -81,21 +81,21 @@ def _nodes(content: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _nodes(part, f"{place}{name}.")
 
 
-def _refusal(key: str, value: object, kinds: frozenset[Kind]) -> str:
+def _refusal(key: str, value: object, kinds: Sequence[Kind]) -> str:
     *others, last = [*(_WANTED[kind] for kind in _WANTED if kind in kinds), *_choices(kinds)] or ["what it takes"]
     wanted = f"{', '.join(others)} or {last}" if others else last
     return f"{key}={'null' if value is None else value} is not {wanted}: correct the value"
 
 
-def _choices(kinds: frozenset[Kind]) -> list[str]:
+def _choices(kinds: Sequence[Kind]) -> list[str]:
     """Return the values that a `Literal` lists."""
     return sorted(str(kind[1]) for kind in kinds if isinstance(kind, tuple))
 
 
-def _fits(value: str | float | None, kinds: frozenset[Kind]) -> bool:
-    if value is None:  # only where nothing but a number or a yes can be meant
-        return not kinds <= set(_WANTED)
-    return str(value) in _choices(kinds) or any(_is(value, kind) for kind in kinds if isinstance(kind, str))
+def _fits(value: str | float | None, kinds: Iterator[Kind]) -> bool:
+    if value is None:  # refused only where nothing but a number or a yes can be meant
+        return any(kind not in _WANTED for kind in kinds)
+    return any(_is(value, kind) if isinstance(kind, str) else str(value) == str(kind[1]) for kind in kinds)
 
 
 def _is(value: str | float, kind: str) -> bool:
