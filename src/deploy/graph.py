@@ -173,6 +173,6 @@ def _check_promises(proto: onnx.ModelProto, opset: int) -> None:
     written = {item.domain: item.version for item in proto.opset_import}[""]
     if written != opset:
         raise ValueError(f"torch wrote opset {written} where {opset} was asked for: ask for opset {written}")
-    taken, given = (item.type.tensor_type.shape.dim for item in (proto.graph.input[0], proto.graph.output[0]))
-    if not taken[0].dim_param or taken[0].dim_param != given[0].dim_param:
+    taken, returned = (item.type.tensor_type.shape.dim for item in (proto.graph.input[0], proto.graph.output[0]))
+    if not taken[0].dim_param or taken[0].dim_param != returned[0].dim_param:
         raise ValueError("this backbone is bound to one batch size: choose another one")

@@ -108,7 +108,7 @@ class Runtime:
 
         Raises:
             ImageError: An array is no picture, or holds a grey above white.
-            TypeError: What is given is no sequence of arrays.
+            TypeError: `pictures` is no sequence of arrays.
             ValueError: As `line`.
         """
         if adapter is not None:
@@ -195,7 +195,7 @@ class Runtime:
     def _checked(self, picture: NDArray[Any]) -> NDArray[Any]:
         """Refuse a picture of another size than the network takes: profile `u8-matmul` is bound to one camera."""
         wanted = self._session.get_inputs()[0].shape[1:]
-        if any(isinstance(side, int) and side != given for side, given in zip(wanted, picture.shape, strict=True)):
+        if any(isinstance(side, int) and side != length for side, length in zip(wanted, picture.shape, strict=True)):
             raise ImageError(
                 f"this bundle takes {wanted[0]} x {wanted[1]} pixels, not {' x '.join(map(str, picture.shape[:2]))}"
             )

@@ -23,8 +23,7 @@ from .prepare import is_adapted, prepare
 from .settings import LoraSettings
 from .undo import undone_on_error
 
-# The two files that a training may leave in its run folder: its adapter, or all weights.
-ADAPTER, WEIGHTS = "adapter.safetensors", "weights.safetensors"
+ADAPTER, WEIGHTS = "adapter.safetensors", "weights.safetensors"  # of a run folder
 
 
 def save_adapter(path: str | Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> Path:
@@ -108,7 +107,6 @@ def load_adapter(path: str | Path, model: nn.Module, example: Example | None = N
     header, tensors = read_tensors(path)
     if is_adapted(model):
         raise AdapterError("this model has adapters already: merge or remove them before loading others")
-    # The fingerprint before the injection, which changes classes and folds norms.
     base = fingerprint(model)
     header.check_base(path, base)
     head, grown = head_of(model, tensors), expected(path, model, header.settings)
