@@ -12,12 +12,11 @@ from src.benchmarks.suite import Options
 TINY = ("suite=data", "models=[test_efficientnet]", "steps=1", "batch=4", "image_size=32")
 
 
-@pytest.mark.parametrize("images", [(24,), pytest.param((24, 40), marks=pytest.mark.slow)])
-def test_every_size_has_a_row_whose_figures_agree(invoke, tmp_path, images):
-    ended = invoke("benchmark", *TINY, f"images=[{','.join(map(str, images))}]", f"output={tmp_path}")
+def test_every_size_has_a_row_whose_figures_agree(invoke, tmp_path):
+    ended = invoke("benchmark", *TINY, "images=[24,40]", f"output={tmp_path}")
     assert ended.code == 0, ended.err
     rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
-    assert [(row["images"], row["image_size"], row["batch"]) for row in rows] == [(count, 32, 4) for count in images]
+    assert [(row["images"], row["image_size"], row["batch"]) for row in rows] == [(24, 32, 4), (40, 32, 4)]
     for row in rows:
         pixels = row["images"] * 3 * 32 * 32
         assert pixels < row["cache_bytes"] < pixels + 100 * row["images"] + 1000
@@ -25,7 +24,7 @@ def test_every_size_has_a_row_whose_figures_agree(invoke, tmp_path, images):
         for part in ("cold", "warm"):
             assert 0 < row[f"{part}_peak_anonymous_bytes"] < row[f"{part}_peak_resident_bytes"]
     page = (tmp_path / "benchmark.md").read_text()
-    assert page.count("| test_efficientnet |") == len(images) and "error" not in page
+    assert page.count("| test_efficientnet |") == 2 and "error" not in page
     assert max(map(len, ended.out.splitlines()[:-1])) <= 100
 
 

@@ -134,7 +134,6 @@ print(max(held[20:]) - start)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the system for the memory of the process")
-@pytest.mark.slow
 def test_memory_is_flat_over_a_thousand_pictures_of_mixed_sizes(tmp_path):
     """One by one and many at once, with a base alone and with the adapters of the lines that share it."""
     (tmp_path / "model.onnx").write_bytes(base(("height", "width")))
