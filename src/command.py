@@ -94,11 +94,12 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
             print(page(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
             sys.exit(DONE)
         require_flags(sys.argv[1:], verb, sweeps)
-        if is_plain(sys.argv[1:]):
-            require_written(verb, sys.argv[1:])
-            _run_once(verb, sys.argv[1:], body)
+        words = sys.argv[1:]
+        if is_plain(words):
+            require_written(verb, words)
         else:
-            require_known(verb, sys.argv[1:])
+            require_known(verb, words)
+        if not (is_plain(words) and _run_once(verb, words, body)):
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(body)()
         if failures:
             raise failures[0]
@@ -112,16 +113,23 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
         _end(mistyped(error, verb) or error, WRONG_INPUT, debug)
 
 
-def _run_once(verb: str, words: Sequence[str], body: Callable[[DictConfig], object]) -> None:
-    """Compose and call `body` as Hydra does for one run, which composes twice: once only to learn that it is one."""
+def _run_once(verb: str, words: Sequence[str], body: Callable[[DictConfig], object]) -> bool:
+    """Compose and call `body` as Hydra does for one run, which composes twice: once only to learn that it is one.
+
+    Returns:
+        Whether it is one; a config may ask for several.
+    """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose(verb, list(words), return_hydra_config=True)
+        if composed.hydra.mode == RunMode.MULTIRUN:
+            return False
         own = copy.deepcopy(composed)
         with open_dict(own):
             del own["hydra"]
         require_read(verb, own)
         HydraConfig.instance().set_config(composed)
         body(own)
+    return True
 
 
 @contextmanager

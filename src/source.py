@@ -38,7 +38,11 @@ class Module:
     def names(self) -> dict[str, ast.AST | str]:
         """What its top level defines, by name: a definition, the value assigned, or the dotted name imported."""
         found: dict[str, ast.AST | str] = {}
-        for node in _statements(ast.parse(self.path.read_bytes()).body):
+        try:
+            body = ast.parse(self.path.read_bytes()).body
+        except (OSError, SyntaxError, ValueError):  # Python says it when it imports the module
+            return found
+        for node in _statements(body):
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
                 found[node.name] = node
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -70,7 +74,8 @@ class Definition:
 def find(name: str, depth: int = 0) -> Definition | None:
     """Return what a dotted name stands for, or None where no source says it."""
     place, _, last = name.rpartition(".")
-    module = _module(place) if place and depth <= _DEEPEST else None
+    named = all(part.isidentifier() for part in name.split("."))  # and not a path
+    module = _module(place) if place and named and depth <= _DEEPEST else None
     held = None if module is None else module.names.get(last)
     if module is None or held is None:
         return None

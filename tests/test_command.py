@@ -19,8 +19,9 @@ def typed(monkeypatch):
 
 
 def as_command(main, sweeps=False):
-    """Run `main` as the body of a command."""
+    """Run `main` as the body of a command, whatever its settings name."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.command.require_settings", lambda verb, config: None)
         patch.setattr("src.command.import_module", lambda name: SimpleNamespace(main=main))
         run(CONFIG, sweeps)
 

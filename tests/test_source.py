@@ -28,7 +28,18 @@ def test_every_target_of_the_configs_is_found_where_python_finds_it(target, name
 
 
 @pytest.mark.parametrize(
-    "name", ["src", "src.data", "src.data.Nothing", "src.nowhere.X", "nowhere.X", "__main__.X", "builtins.int", ""]
+    "name",
+    [
+        "src",
+        "src.data",
+        "src.data.Nothing",
+        "src.nowhere.X",
+        "nowhere.X",
+        "__main__.X",
+        "builtins.int",
+        "",
+        "src./tmp/x.X",
+    ],
 )
 def test_what_no_source_defines_is_not_found(name):
     assert find(name) is None
@@ -41,3 +52,9 @@ def test_nothing_is_imported():
         "assert 'lr' in read('torch.optim.AdamW').parameters and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_module_that_python_cannot_read_defines_nothing(tmp_path, monkeypatch):
+    (tmp_path / "half_written.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("half_written.f") is None
