@@ -39,7 +39,7 @@ def test_a_wrong_label_is_found_and_the_features_are_kept(data, monkeypatch):
     sample = data.collection().samples[suspect.position]
     assert (sample.path.name, suspect.suggested) == ("wrong.png", "green")
     with monkeypatch.context() as patch:
-        patch.setattr(frozen, "_computed", lambda *_: pytest.fail("looked again"))
+        patch.setattr(frozen, "_compute", lambda *_: pytest.fail("looked again"))
         assert examine_labels(backbone, data) == checked
     (kept,) = data.cache.glob("features-*.npy")
     kept.write_bytes(kept.read_bytes()[:-5])
@@ -93,7 +93,7 @@ def test_blobs_may_be_turned_and_the_look_at_labels_shares_its_features(data, mo
     backbone, looked = Backbone("tf_efficientnet_lite0"), []
     examine_labels(backbone, data)
     computed = frozen._compute
-    monkeypatch.setattr(frozen, "_computed", lambda *given: looked.append(given[3]) or computed(*given))
+    monkeypatch.setattr(frozen, "_compute", lambda *given: looked.append(given[3]) or computed(*given))
     assert examine_symmetry(backbone, data).name == "all"
     assert looked == ["horizontal", "both", "rotate90"]  # not the upright ones anew
 
@@ -147,7 +147,7 @@ def test_other_weights_in_a_file_of_the_same_name_are_looked_through_anew(data, 
 
 
 def test_the_newest_files_of_features_are_kept(data, monkeypatch):
-    monkeypatch.setattr(frozen, "_computed", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
+    monkeypatch.setattr(frozen, "_compute", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
     for count in range(1, frozen.MOST_FILES + 3):
         frozen._features(Backbone("test_efficientnet", "none"), data, list(range(count)))
         for file in data.cache.glob("features-*.npy"):  # an hour later
@@ -157,7 +157,7 @@ def test_the_newest_files_of_features_are_kept(data, monkeypatch):
 
 
 def test_features_in_use_are_the_last_to_leave(data, monkeypatch):
-    monkeypatch.setattr(frozen, "_computed", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
+    monkeypatch.setattr(frozen, "_compute", lambda model, data, at, view: np.zeros((len(at), 2), np.float32))
     backbone = Backbone("test_efficientnet", "none")
     for count in range(1, frozen.MOST_FILES + 3):
         frozen._features(backbone, data, [0])  # each time again
@@ -175,7 +175,7 @@ def test_features_of_a_cache_that_may_only_be_read_are_used(data, monkeypatch):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(frozen.os, "utime", forbidden)
-    monkeypatch.setattr(frozen, "_computed", lambda *_: pytest.fail("looked again"))
+    monkeypatch.setattr(frozen, "_compute", lambda *_: pytest.fail("looked again"))
     assert np.array_equal(frozen._features(backbone, data, [0, 1]), first)
 
 
