@@ -26,7 +26,7 @@ def test_hidden_names_are_no_pictures():
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.HEIC", b"", r'HEIF: pip install "\.\[heif\]"'),
+        ("a.HEIC", b"", r'HEIF: pip install -e "\.\[heif\]"'),
         ("a.dng", b"II*\0", "raw pixels of a camera"),
         ("a.svg", b"<svg/>", "a drawing"),
         ("a.jxl", b"", "no format that Graft reads"),

@@ -336,7 +336,7 @@ def test_deep_jpeg_2000_is_scaled_as_tiff_is():
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0", r'HEIF: pip install "\.\[heif\]"'),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", r'HEIF: pip install -e "\.\[heif\]"'),
         (b"\x76\x2f\x31\x01\x02\0\0\0", "levels without a fixed white"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "no format that Graft reads"),
     ],

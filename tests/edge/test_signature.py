@@ -97,7 +97,7 @@ def test_without_the_library_one_line_says_what_to_install(keys, monkeypatch):
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(importlib, "import_module", gone)
-    with pytest.raises(ValueError, match=r'pip install "\.\[sign\]"'):
+    with pytest.raises(ValueError, match=r'pip install -e "\.\[sign\]"'):
         read_signer(keys[0])
 
 

@@ -207,7 +207,7 @@ def test_what_is_a_video_and_what_a_camera():
 
 def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(ValueError, match=r'pip install "\.\[video\]"'):
+    with pytest.raises(ValueError, match=r'pip install -e "\.\[video\]"'):
         frames(Video(str(tmp_path / "clip.mp4")))
 
 
