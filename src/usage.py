@@ -102,29 +102,29 @@ def _groups(composed: DictConfig) -> Iterator[str]:
 
 def _keys(verb: str, head: Head, composed: DictConfig) -> Iterator[str]:
     """Yield the lines of the keys: all of the command's own, and those of its groups that its head names."""
-    own = _comments(f"{verb}.yaml")
+    own = comments(f"{verb}.yaml")
     written = OmegaConf.to_container(composed)
     top = [key for key in own if key.partition(".")[0] not in ("defaults", "hydra")]
     for key in (*top, *head.keys):
         value = _select(written, key)
         if isinstance(value, dict):
             continue
-        text = own.get(key) or _meaning(key, composed)
-        yield from _line(f"{key}={_shown(value)}", text)
+        text = own.get(key) or meaning(key, composed)
+        yield from _line(f"{key}={shown(value)}", text)
 
 
-def _meaning(key: str, composed: DictConfig) -> str:
+def meaning(key: str, composed: DictConfig) -> str:
     """Return what a key of a group means: the comment in its YAML, else the docstring of what it is given to."""
     group, _, rest = key.partition(".")
     choice = f"{group}/{composed.hydra.runtime.choices.get(group)}.yaml"
-    said = _comments(choice).get(rest) if (CONF / choice).is_file() else None
+    said = comments(choice).get(rest) if (CONF / choice).is_file() else None
     place, _, name = key.rpartition(".")
     signature = read_signature(str(OmegaConf.select(composed, f"{place}._target_")))
     known = signature.parameters.get(name) if signature else None
     return said or (known.text if known else "")
 
 
-def _comments(file: str) -> dict[str, str]:
+def comments(file: str) -> dict[str, str]:
     """Return the comment on each key of a YAML file: behind it, else above it."""
     found: dict[str, str] = {}
     place: list[str] = []
@@ -148,7 +148,8 @@ def _select(content: Any, key: str) -> Any:
     return content
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as it is written on the command line; `...` where one must be given."""
     if value == "???":
         return "..."
     if isinstance(value, list):

@@ -1,7 +1,6 @@
 """Wrong input that the config alone shows is refused before a command's libraries are imported."""
 
 import json
-import resource
 import subprocess
 import sys
 
@@ -65,21 +64,3 @@ def test_it_is_refused_in_one_line_and_nothing_heavy_is_imported():
 def test_what_is_no_path_is_left_to_the_reader(source):
     numbers = {"batch_size": 1, "threads": 1, "retries": 0, "max_images": None, "watch": False, "idle": None}
     require_settings("predict", OmegaConf.create({"model": str(ROOT), "input": source, **numbers}))
-
-
-def seconds(*words):
-    """Return the processor's time of a process, the least of five."""
-    found = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(found)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("line", [line for line in CASES if line.startswith(("train data", "predict model=/"))])
-def test_it_is_refused_in_a_few_times_what_hydra_takes_to_be_imported(line):
-    verb, *words = line.split()
-    assert seconds("-m", f"src.{verb}", *words) < 3.5 * seconds("-c", "import hydra")
