@@ -20,6 +20,7 @@ from src.tasks import read_trained
 from tests.conftest import ROOT, TINY, run_here
 
 METHODS = {"lora": (), "none": ("lora=none",), "full": ("lora=full",)}
+ONE_PLAIN = [pytest.param(name, marks=[pytest.mark.slow] * (name != "lora")) for name in METHODS]
 
 
 def command(*words: str) -> subprocess.CompletedProcess:
@@ -91,7 +92,7 @@ def test_the_head_alone_trains_less_and_full_trains_all(runs):
     assert trained["none"] < trained["lora"] < trained["full"] == total
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_PLAIN)
 def test_evaluate_gives_the_very_figures_and_touches_nothing(runs, method, invoke):
     """In a process of its own where train had this one, and in this one where train had its own."""
     before = {path: path.read_bytes() for path in runs[method].iterdir() if path.is_file()}
@@ -108,7 +109,7 @@ def test_evaluate_gives_the_very_figures_and_touches_nothing(runs, method, invok
     assert {path: path.read_bytes() for path in runs[method].iterdir() if path.is_file()} == before
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_PLAIN)
 def test_the_bundle_decides_as_the_training_did(runs, method, invoke):
     ended = invoke("export", f"adapter={runs[method]}")
     assert ended.code == 0, ended.err
@@ -334,7 +335,8 @@ def refused(ended, message, code=2):
         (("name=../evil",), "name=../evil is no folder in exports"),
         (("backbone.nam=x",), r"there is no backbone\.nam in .*: did you mean backbone\.name\?"),
         (("data=table", "data.tabel=x"), r"did you mean data\.table\?"),
-        (("data=nothing", "data.rot=x"), "nothing"),
+        (("data=nothing", "data.rot=x"), r"there is no data\.rot in .*: did you mean data\.root\?"),
+        (("data=nothing",), "there is no data=nothing .*choose from"),
         (("+trainer.max_epoch=1",), r"there is no trainer\.max_epoch \(did you mean max_epochs\?\)"),
         (("+experiment=defects", "backbone.name=resnet19"), "near names: resnet18"),
         (("data.root=/nowhere",), "does not exist"),

@@ -28,7 +28,7 @@ ALLOWED = {
     "remarks.py": {"filterwarnings", "setLevel", "addFilter"},
     "predict.py": {"signal.signal"},
     "benchmark.py": {"signal.signal", "setLevel"},
-    "train.py": {"seed_everything"},
+    "training/compose.py": {"seed_everything"},
     "benchmarks/trial.py": {"seed_everything", "redirect_stdout"},  # a process of its own
     "benchmarks/edge_files.py": {"manual_seed"},
     # a training has its process to itself: dropout draws from the device's one generator
@@ -38,7 +38,7 @@ ALLOWED = {
     "lora/seeded.py": {"fork_rng", "manual_seed"},
     # libraries that have no other switch
     "backbones/weights.py": {"constants."},  # under a lock
-    "report/figures.py": {"rc_context"},
+    "report/plots.py": {"rc_context"},
     "deploy/quantise.py": {"setLevel"},
 }
 

@@ -19,6 +19,7 @@ def test_photographs_are_of_the_cameras_size_and_no_two_alike(photographs):
     assert len({picture.tobytes() for picture in pictures}) == len(photographs)
 
 
+@pytest.mark.slow
 def test_every_bundle_serves_what_its_name_says(bundles, photographs):
     assert [bundle.name for bundle in bundles] == ["base fp32", "merged fp32", "merged fp16", "merged int8"]
     logits = {}
@@ -32,6 +33,7 @@ def test_every_bundle_serves_what_its_name_says(bundles, photographs):
     assert len({bundle.operations for bundle in bundles}) == 1 and bundles[0].operations > 0
 
 
+@pytest.mark.slow
 def test_all_layers_but_the_head_are_in_int8_and_half_of_fp16(bundles):
     kinds = {bundle.name: [] for bundle in bundles}
     for bundle in bundles:

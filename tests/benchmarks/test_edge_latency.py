@@ -8,6 +8,7 @@ def test_percentiles_are_in_milliseconds():
     assert row == pytest.approx({"read_p50_ms": 51, "read_p95_ms": 96, "read_p99_ms": 100, "read_min_ms": 1})
 
 
+@pytest.mark.slow
 def test_every_bundle_has_all_fields_and_its_ratios_are_quotients(bundles, photographs, monkeypatch):
     monkeypatch.setattr("os.getloadavg", lambda: (1.5, 9, 9))
     base, fp32, fp16, int8 = time_decisions(bundles, photographs[0], 3)

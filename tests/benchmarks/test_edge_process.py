@@ -23,6 +23,7 @@ def test_a_process_that_fails_is_said(code):
         watch(("-c", code))
 
 
+@pytest.mark.slow
 def test_predict_is_started_beside_its_imports(bundles, photographs):
     rows = start_bundles(bundles[1:2], photographs[0].parent, 1)
     assert rows[0]["starts"] == 1 and rows[0]["import_seconds"] > 0
@@ -31,6 +32,7 @@ def test_predict_is_started_beside_its_imports(bundles, photographs):
         assert rows[0]["peak_bytes"] > watch(BARE)[1] > 10_000_000
 
 
+@pytest.mark.slow
 def test_what_is_started_loads_no_torch(bundles, photographs):
     module, name, *overrides = _predict(bundles[1], photographs[0])
     assert (module, name) == ("-m", "src.predict")

@@ -9,6 +9,7 @@ from src.edge import Runtime
 from src.edge.inputs import Pictures
 
 
+@pytest.mark.slow
 def test_pictures_in_memory_get_the_decisions_of_their_files(bundles, photographs, tmp_path):
     folder, lines = bundles[1].folder, {}
     runtime = Runtime(folder, 1)
@@ -32,6 +33,7 @@ def test_figures_are_of_one_picture_beside_the_network():
     assert row["min_free_cores"] == pytest.approx(10 / 6) and (row["load_ms"], row["serving_n"]) == (1000, 2)
 
 
+@pytest.mark.slow
 def test_every_bundle_has_a_row(bundles, photographs):
     rows = time_serving(bundles[1:3], photographs, 2)
     assert len(rows) == 2

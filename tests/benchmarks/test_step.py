@@ -81,6 +81,7 @@ def test_a_method_that_fails_is_a_row_and_the_rest_go_on(quick, invoke, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_a_row_too(monkeypatch):
     monkeypatch.setattr("src.benchmarks.step.peak_memory", _die)
     first, second = _compare(Case("test_vit", "fp32", 2, 64), ("full", "head"), 1)

@@ -1,8 +1,11 @@
 import json
 
+import pytest
+
 from src.lora.targets import ROLES
 
 
+@pytest.mark.slow
 def test_every_word_has_a_row_for_every_backbone_config(invoke, tmp_path):
     ended = invoke("benchmark", "suite=targets", f"output={tmp_path}")
     assert ended.code == 0, ended.err

@@ -194,6 +194,7 @@ print(*held)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux' account of memory")
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     command = [sys.executable, "-c", GROWTH, str(tmp_path)]

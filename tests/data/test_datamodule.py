@@ -260,6 +260,7 @@ def test_a_quick_run_drops_one_of_equal_pictures_that_its_splits_part(copied, im
         assert len(collection.samples) in (58, 59)
 
 
+@pytest.mark.slow
 def test_a_quick_run_drops_copies_and_chains_until_nothing_is_in_two_splits(copied, image):
     shutil.copy(copied / "a/029.jpg", copied / "a/030.jpg")  # a second file of a dropped picture
     COPIES["gamma"](scene(0)).save(copied / "a/028.png")

@@ -39,7 +39,9 @@ def test_augmentation_leaves_torchs_random_numbers_alone(pixels):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "method"), [("kept", "fork"), ("kept", "spawn"), ("decoded", "fork")], indirect=["pixels"]
+    ("pixels", "method"),
+    [("kept", "fork"), pytest.param("kept", "spawn", marks=pytest.mark.slow), ("decoded", "fork")],
+    indirect=["pixels"],
 )
 def test_workers_give_the_batches_of_the_main_process(pixels, method):
     def epochs(workers):

@@ -82,6 +82,7 @@ def decoded(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_fills_costs_the_next_one_only_what_was_not_written(
     tmp_path, paths, image, open_cache, decoded, caplog
 ):
@@ -103,6 +104,7 @@ def test_a_run_killed_while_it_fills_costs_the_next_one_only_what_was_not_writte
     assert_is(cache, paths, image)
 
 
+@pytest.mark.slow
 def test_a_second_run_waits_for_the_first_and_decodes_nothing(tmp_path, paths, image, open_cache, decoded):
     first = started(tmp_path, 0.2)
     while not shards(tmp_path):

@@ -77,10 +77,10 @@ def test_every_kind_of_task_decides_in_the_graph_as_in_torch(tmp_path, task):
 @pytest.mark.parametrize(
     ("name", "views"),
     [
-        ("test_vit", ("identity",)),
+        pytest.param("test_vit", ("identity",), marks=pytest.mark.slow),
         ("test_efficientnet", ("identity", "horizontal", "vertical", "both")),
         ("test_efficientnet", VIEWS),
-        ("test_convnext", ("identity", "horizontal")),
+        pytest.param("test_convnext", ("identity", "horizontal"), marks=pytest.mark.slow),
         ("test_resnet", ("identity",)),
     ],
 )
@@ -130,6 +130,7 @@ def test_file_holds_no_trace_of_the_machine(written):
         assert os.fsencode(f"{trace}/") not in data
 
 
+@pytest.mark.slow
 def test_another_process_in_another_folder_writes_the_same_bytes(written, tmp_path):
     code = (
         "import sys; from pathlib import Path; sys.path[:0] = sys.argv[1:3]; import test_graph as t;"

@@ -78,6 +78,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_measuring_ranges_forgets_each_layer_as_it_goes(tmp_path):
     """Thirty outputs of 4 MB: onnxruntime's own calibrator holds all of them at once."""
     layers = [nn.Conv2d(3, 16, 3, 1, 1), *(nn.Conv2d(16, 16, 3, 1, 1) for _ in range(29))]

@@ -95,6 +95,7 @@ def test_every_profile_is_shared(pictures, tmp_path, profile):
     assert len(Runtime(tmp_path / "shared").line("right").predict([decode(pictures[0][0])])) == 1
 
 
+@pytest.mark.slow
 def test_one_line_that_fails_keeps_all_back(shared, pictures, tmp_path, monkeypatch):
     lines = candidates(pictures, ["left", "right"])
     folder = tmp_path / "shared"

@@ -143,7 +143,7 @@ def test_the_same_model_gives_the_same_int8_bytes(run, samples):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("profile", ["u8-resize", "u8-matmul", "float"])
+@pytest.mark.parametrize("profile", ["u8-resize", pytest.param("u8-matmul", marks=pytest.mark.slow), "float"])
 def test_every_profile_goes_through_the_gate_and_the_runtime(run, samples, profile, precision):
     verdict = ship(candidate(samples), IMAGE, run, precision, ExportOptions(profile), FREE)
     assert verdict.passed, verdict.reasons()

@@ -71,11 +71,11 @@ def test_hidden_and_other_files_are_counted(tmp_path):
     for name in (".DS_Store", ".thumbs/1.png", "Thumbs.db", "notes.txt", "._1.png"):
         touch(tmp_path / name)
     Image.new("L", (4, 4)).save(tmp_path / "photo", "PNG")
-    (tmp_path / "phone.heics").write_bytes(b"")
+    (tmp_path / "camera.dng").write_bytes(b"")
     found = walk(tmp_path)
     assert found.pictures == [] and found.ignored == 3
     skipped, ignored = sort_out(found.others)
-    assert ignored == 2 and [path.name for path, _ in skipped] == ["phone.heics", "photo"]
+    assert ignored == 2 and [path.name for path, _ in skipped] == ["camera.dng", "photo"]
 
 
 @pytest.mark.parametrize("links", [12])

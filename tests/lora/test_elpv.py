@@ -22,7 +22,8 @@ def cells():
     return model.to(memory_format=torch.channels_last), normalise(pixels.permute(0, 2, 3, 1), spec), targets
 
 
-@pytest.mark.parametrize("targets", ["dense", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("targets", ["dense", "all"])
 def test_every_invariant_holds_through_a_training(cells, targets, tmp_path):
     pristine, x, labels = cells
     model, state, before = copy.deepcopy(pristine), copy.deepcopy(pristine.state_dict()), outputs(pristine, x)

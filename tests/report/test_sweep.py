@@ -94,6 +94,7 @@ def test_a_broken_folder_is_a_row_too(tmp_path):
     assert "metrics.json is not JSON" in runs[1].error and "list of overrides" in runs[2].error
 
 
+@pytest.mark.slow
 def test_hydra_calls_it_at_the_end_of_a_multirun(tmp_path):
     (tmp_path / "conf.yaml").write_text(
         "defaults: [_self_]\nrank: 1\nhydra:\n  sweep: {dir: 'sweeps/${now:%H%M%S%f}'}\n"
