@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..edge.session import Outputs
 from ..kinds import Decided, find_kind
-from ..metrics import compute_one
+from ..metrics import compute_one, why_undefined
 from ..spec import TaskSpec
 
 Samples = Sequence[tuple[Path, str]]
@@ -36,23 +36,28 @@ def judged(outputs: Outputs, targets: NDArray[Any], task: TaskSpec) -> Decided:
     return Decided(task.kind, task.classes, outputs[1].astype(np.float64), targets, outputs[2])
 
 
-def has_score(samples: Samples, task: TaskSpec) -> bool:
-    """Return whether the score that a file must keep exists on these pictures, whatever is decided."""
+def why_no_score(samples: Samples, task: TaskSpec) -> str | None:
+    """Return why the score that a file must keep does not exist on these pictures, whatever is decided; else None."""
     targets = find_kind(task.kind).encode([truth for _, truth in samples], task.classes)
     rows = Decided(task.kind, task.classes, np.zeros((len(targets), len(task.classes))), targets, targets)
-    return compute_one(find_kind(task.kind).gate_score, rows, task.positive) is not None
+    return None if compute_one(find_kind(task.kind).gate_score, rows, task.positive) is not None else _why(rows, task)
 
 
 def gate_score(rows: Decided, task: TaskSpec) -> float:
-    """Return the score that a file must keep: the part of the decisions that are right, or R2.
+    """Return the score that a file must keep, `Kind.gate_score`; NaN where the outputs are.
 
     Raises:
-        ValueError: It is undefined, as R2 is where all values are the same.
+        ValueError: It is undefined on these pictures.
     """
     score = compute_one(find_kind(task.kind).gate_score, rows, task.positive)
     if score is None:
-        raise ValueError("all values are the same, so the gate cannot tell a good file from a bad one: add images")
+        raise ValueError(f"{_why(rows, task)}, so the gate cannot tell a good file from a bad one: add images")
     return score
+
+
+def _why(rows: Decided, task: TaskSpec) -> str:
+    name = find_kind(task.kind).gate_score
+    return why_undefined(rows, task.positive, {name: None})[name]
 
 
 def recall(rows: Decided, task: TaskSpec) -> float | None:

@@ -22,7 +22,7 @@ from ..edge.signature import Signer
 from ..lora import merge
 from ..spec import ImageSpec, TaskSpec
 from .bundle import write_bundle, write_refusal
-from .decisions import Samples, has_score, targets_of
+from .decisions import Samples, targets_of, why_no_score
 from .gate import Verdict, summarise
 from .golden_samples import choose_golden
 from .graph import ExportOptions
@@ -93,11 +93,11 @@ class Trial:
     def other_splits(self) -> list[str]:
         """Return the splits that are reported beside the deciding one, without those that have no score."""
         _, *others = self.candidate.samples
-        compared = [split for split in others if has_score(self.candidate.samples[split], self.candidate.task)]
-        for split in others:
-            if split not in compared:
-                log.warning("%s is not compared: all its values are the same, which have no R2", split)
-        return compared
+        lacking = {split: why_no_score(self.candidate.samples[split], self.candidate.task) for split in others}
+        for split, reason in lacking.items():
+            if reason:
+                log.warning("%s is not compared: %s", split, reason)
+        return [split for split, reason in lacking.items() if not reason]
 
     def stage(self, model: bytes | None = None) -> Stage:
         """Return a stage that runs the file, or `model` in its place."""

@@ -26,18 +26,19 @@ def compute(predictions: Rows, positive: str | None) -> Figures:
         positive: The class that counts as the defect, or None.
 
     Returns:
-        Each figure by name; None where it is undefined, as AUROC is with one class only.
+        Each figure by name: None where it is undefined, as AUROC is with one class only, whatever is decided; NaN where
+        what it is computed from is not finite, as the outputs of a diverged network are not.
 
     Raises:
         ValueError: There are no rows, or `positive` is no class.
     """
     whole = _once(predictions, positive)
-    return {name: _known(METRICS[name].compute(whole)) for name in find_kind(predictions.kind).metrics}
+    return {name: _figure(name, whole) for name in find_kind(predictions.kind).metrics}
 
 
 def compute_one(name: str, predictions: Rows, positive: str | None) -> float | None:
     """Return one figure, a key of `METRICS`; as `compute`."""
-    return _known(METRICS[name].compute(_once(predictions, positive)))
+    return _figure(name, _once(predictions, positive))
 
 
 def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed: int = 0) -> Intervals:
@@ -63,7 +64,7 @@ def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed
         blocks.append({name: METRICS[name].compute(drawn) for name in figures})
     result: Intervals = {}
     for name, value in figures.items():
-        if value is not None:
+        if value is not None and not math.isnan(value):
             low, high = np.nanquantile(np.concatenate([block[name] for block in blocks]), _ENDS)
             if high - low > 1e-9 * max(abs(low), abs(high)):  # equal but for the rounding of a sum
                 result[name] = (float(low), float(high))
@@ -74,7 +75,7 @@ def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed
 
 
 def headline(figures: Collection[str]) -> tuple[str, str]:
-    """Return the names of the two figures that say most about a split, the one that runs are ordered by first.
+    """Guess, for files that do not name the kind of task, the two figures that say most: `Kind.headline`.
 
     Args:
         figures: Names of the figures that there are; the kind of task is the one that has most of them.
@@ -106,6 +107,10 @@ def _once(predictions: Rows, positive: str | None) -> Weighted:
     return Weighted(predictions, np.ones((1, len(predictions))), positive)
 
 
-def _known(values: Array) -> float | None:
-    value = float(values[0])
+def _figure(name: str, rows: Weighted) -> float | None:
+    metric = METRICS[name]
+    used = rows.rows.probabilities if metric.of_probabilities else rows.rows.predicted_column
+    if not np.isfinite(used).all():
+        return math.nan
+    value = float(metric.compute(rows)[0])
     return None if math.isnan(value) else value

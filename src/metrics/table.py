@@ -33,6 +33,7 @@ class Metric:
         form: How it is written: a `rate` in percent, an `error` with three digits, else three decimals.
         bounds: The smallest and the largest value it may have.
         is_part: Whether it is a part of the images, of which there is an exact interval.
+        of_probabilities: Whether it is computed from the probabilities; else from the decisions.
         word: What the gate calls it where it must be kept, in plain letters; empty for its label.
     """
 
@@ -41,6 +42,7 @@ class Metric:
     form: Literal["rate", "error", "number"] = "number"
     bounds: tuple[float, float] = (0.0, 1.0)
     is_part: bool = False
+    of_probabilities: bool = False
     word: str = ""
 
 
@@ -53,10 +55,10 @@ METRICS = {  # in the order of the pages
     "root_mean_squared_error": Metric(root_mean_squared_error, "Root mean squared error", "error", (0.0, math.inf)),
     "r2": Metric(r2, "R\N{SUPERSCRIPT TWO}", bounds=(-math.inf, 1.0), word="R2"),
     "pearson": Metric(pearson, "Pearson correlation", bounds=(-1.0, 1.0)),
-    "auroc": Metric(auroc, "AUROC"),
-    "average_precision": Metric(average_precision, "Average precision"),
+    "auroc": Metric(auroc, "AUROC", of_probabilities=True),
+    "average_precision": Metric(average_precision, "Average precision", of_probabilities=True),
     "f1": Metric(f1, "F1"),
     "recall": Metric(recall, ""),  # the gate asks for it
-    "loss": Metric(loss, "", bounds=(0.0, math.inf)),
+    "loss": Metric(loss, "", bounds=(0.0, math.inf), of_probabilities=True),
 }
 LABELS = {name: metric.label for name, metric in METRICS.items() if metric.label}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from src.deploy.decisions import auroc, gate_score, has_score, judged, recall, targets_of
+from src.deploy.decisions import auroc, gate_score, judged, recall, targets_of, why_no_score
 from src.spec import TaskSpec
 
 LABELS, VALUE = TaskSpec("multilabel", ("rust", "scab")), TaskSpec("regression", ("value",), center=5, scale=2)
@@ -35,7 +35,7 @@ def test_scores_and_areas_are_scikit_learns():
     random = np.random.default_rng(0)
     values, near = random.normal(size=40), random.normal(size=40)
     assert gate_score(rows(VALUE, near, values), VALUE) == pytest.approx(reference.r2_score(values, near), abs=1e-12)
-    with pytest.raises(ValueError, match="all values are the same"):
+    with pytest.raises(ValueError, match=r"every value is 0\.1, so the gate cannot tell"):
         gate_score(rows(VALUE, np.ones(3), np.full(3, 0.1)), VALUE)
     there, chances = random.integers(0, 2, (40, 2)), random.random((40, 2)).astype(np.float32)
     decided = rows(LABELS, (chances > 0.5).astype(int), there, chances)
@@ -63,5 +63,6 @@ def test_recall_is_scikit_learns():
 
 
 def test_one_value_has_no_score():
-    assert not has_score(samples("3", "3.0"), VALUE) and has_score(samples("3", "4"), VALUE)
-    assert has_score(samples("a", "a"), CLASSES) and has_score(samples("", ""), LABELS)
+    assert why_no_score(samples("3", "3.0"), VALUE) == "every value is 3"
+    scored = (("3", "4"), VALUE), (("a", "a"), CLASSES), (("", ""), LABELS)
+    assert [why_no_score(samples(*truths), task) for truths, task in scored] == [None] * 3

@@ -102,6 +102,18 @@ def test_a_difference_that_is_no_number_fails_and_stays_json(onnx_path, samples)
     assert json.loads(json.dumps(broken.to_dict(), allow_nan=False))["max_abs_logit_diff"] is None
 
 
+def test_a_file_that_gives_no_values_is_refused_by_the_gate_with_its_figures():
+    task, none = TaskSpec("regression", ("sugar",)), np.empty((3, 0), np.float32)
+    values = np.array([[0.0], [1.0], [2.0]], np.float32)
+    samples = [(Path(f"{number}.png"), str(number)) for number in range(3)]
+    spoilt = np.full_like(values, np.nan)
+    parity = judge(samples, task, (values, none, values[:, 0]), (spoilt, none, spoilt[:, 0]), "fp32", "val", Limits())
+    assert not parity.passed and any("R2 fell by nan" in reason for reason in parity.broken())
+    assert "R2 1.0000 -> nan" in parity.describe()
+    told = json.loads(json.dumps(parity.to_dict(), allow_nan=False))
+    assert told["accuracy_torch"] == 1 and told["accuracy_onnx"] is None
+
+
 def test_to_dict_holds_the_contract(onnx_path, samples):
     values = json.loads(json.dumps(check_parity(network(), IMAGE, TASK, onnx_path, samples, "val").to_dict()))
     assert values["passed"] is True and values["stage"] == "fp32" and values["split"] == "val"

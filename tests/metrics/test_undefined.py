@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
 from src.kinds import Decided
-from src.metrics import compute, why_undefined
+from src.metrics import compute, intervals, why_undefined
 
 
 def rows(kind, targets, decided, classes=("good", "scratch", "rust")):
@@ -39,3 +41,20 @@ def test_what_does_not_exist_says_why_and_the_rest_exists(kind, targets, decided
     assert set(why) == {name for name, value in figures.items() if value is None}
     assert all(reason in why[name] for name, reason in reasons.items())
     assert figures["mean_absolute_error" if kind == "regression" else "accuracy"] is not None
+
+
+def test_outputs_that_are_no_numbers_give_nan_and_no_reason():
+    judged = rows("regression", [1.0, 2.0, 3.0], [1.0, np.nan, 3.0])
+    figures = compute(judged, None)
+    assert all(value is not None and math.isnan(value) for value in figures.values())
+    assert why_undefined(judged, None, figures) == {} and intervals(judged, None) == {}
+
+
+def test_chances_that_are_no_numbers_spoil_what_is_computed_from_them_alone():
+    judged = Decided(
+        "multilabel", ("a", "b"), np.full((4, 2), np.nan), np.eye(4, 2, dtype=int), np.eye(4, 2, dtype=int)
+    )
+    figures = compute(judged, None)
+    spoilt = {name for name, value in figures.items() if value is not None and math.isnan(value)}
+    assert spoilt == {"auroc", "average_precision", "loss"} & set(figures) and figures["accuracy"] == 1
+    assert why_undefined(judged, None, figures) == {}

@@ -1,5 +1,6 @@
 """The history's figures are the report's, also where a class is absent, and both are scikit-learn's."""
 
+import math
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as reference
+from torch import nn
 
 from src.data import Sample
 from src.data.targets import targets
@@ -15,6 +17,7 @@ from src.kinds import find_kind
 from src.metrics import compute
 from src.report import tabulate
 from src.tasks import ClassificationTask, MultilabelTask, OrdinalTask, RegressionTask
+from src.tasks.head import PENALTIES, fit_head
 from src.tasks.score import figures
 
 CLASSES = ("a", "b", "c", "d")
@@ -144,3 +147,19 @@ def test_a_part_of_val_without_a_score_is_said(make_task, monkeypatch):
     task = make_task(OrdinalTask, *CLASSES)
     with pytest.raises(ValueError, match=r"no quadratic kappa.*leave out trainer\.limit_val_batches"):
         logged(task, [sample("b")] * 20, torch.eye(4)[[1] * 20], monkeypatch)
+
+
+def test_a_fit_of_the_head_that_diverged_has_no_score_and_another_is_taken(make_task):
+    built = make_task(RegressionTask, "sugar")
+    targets = torch.tensor([[1.0], [2.0], [3.0]])
+    assert math.isnan(built._score(torch.full((3, 1), math.nan), targets)) and built._score(targets, targets) == 1
+    calls = []
+
+    def score(logits, true):
+        calls.append(logits)
+        return built._score(logits * math.nan if len(calls) == 1 else logits, true)
+
+    x = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
+    true = x[:, :1]
+    best = fit_head(nn.Linear(4, 1), (x, true), (x, true), lambda out, aim, _: (out - aim).square().mean(), score)
+    assert len(calls) == len(PENALTIES) and best > 0.9
