@@ -161,6 +161,11 @@ class VisionTask(LearntState, ABC):
             self._frozen = FrozenFeatures(self.model, head, self.setting.image, data)
         return self._frozen
 
+    @property
+    def seconds_ahead(self) -> float:
+        """Time that others have already spent on what the training will need of `frozen_features`."""
+        return 0.0 if self._frozen is None else self._frozen.seconds
+
     def _start_head(self, data: ImageData) -> None:
         """Fit the head on frozen features; its score is the baseline that epochs must reach."""
         head, frozen = linear_head(self.model), self.frozen_features(data)
@@ -233,13 +238,9 @@ class VisionTask(LearntState, ABC):
         return self._steering(figures(logits, targets, self.setting.task))
 
     def _steering(self, found: Figures) -> float:
-        """Return the figure that steers.
-
-        Raises:
-            ValueError: It is undefined; `specify` has refused that before for the whole of val.
-        """
+        """Return the figure that steers, NaN of outputs that are; `task_spec` refuses a val where it is undefined."""
         value = found[self.score]
-        if value is None:
+        if value is None:  # of a part of val
             raise ValueError(
                 f"the validation images have no {self.score.replace('_', ' ')}, which steers the training: "
                 "give val more of them, and leave out trainer.limit_val_batches"

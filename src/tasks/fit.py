@@ -33,7 +33,7 @@ class Fitted:
         epochs: Number of epochs that were trained, earlier parts of a resumed training included.
         best_epoch: The epoch whose weights were kept, -1 for the head alone that it began with.
         stopped_early: Whether it ended before the last epoch asked for.
-        train_seconds: Time of this fit, the head's start included, less features that the label check has computed.
+        train_seconds: Time of this fit, the head's start included, and of its features where the label check has them.
         seconds_per_epoch: Mean time of an epoch, its validation included.
         history: The rows of `history.csv`.
     """
@@ -109,7 +109,7 @@ def _require_planned(trainer: TrainerOptions) -> None:
 
 def _run(trainer: Trainer, task: VisionTask, data: LightningDataModule, checkpoint: Path | None) -> float:
     """Let Lightning train, return the seconds that it took, and say in our terms what it raises."""
-    start = time.perf_counter()
+    start = time.perf_counter() - task.seconds_ahead
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stopped:  # Lightning ends the process on Ctrl-C, as if it had failed

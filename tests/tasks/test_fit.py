@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from src.tasks.fit import fit
+from src.tasks.fit import _run, fit
 from src.tasks.progress import last_checkpoint
 from tests.tasks.test_classification import task
 
@@ -19,3 +19,10 @@ def test_a_damaged_checkpoint_is_told_before_the_trainer_is_built(tmp_path):
 def test_epochs_that_nobody_planned_are_none(tmp_path):
     with pytest.raises(ValueError, match=r"max_epochs=auto is still to be planned for the data"):
         fit(task(), None, SimpleNamespace(max_epochs="auto"), tmp_path)
+
+
+def test_what_the_label_check_has_computed_for_the_training_is_time_of_the_training():
+    built, trainer = task(), SimpleNamespace(fit=lambda *_, **__: None)
+    assert built.seconds_ahead == 0 and _run(trainer, built, None, None) < 50
+    built._frozen = SimpleNamespace(seconds=100.0)
+    assert 100 <= _run(trainer, built, None, None) < 150
