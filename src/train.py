@@ -44,8 +44,8 @@ with requires("train"):
         compose,
         compose_callbacks,
         compose_loggers,
+        refuse,
         remove_refusal,
-        write_refusal,
     )
     from .training.recipe import plan, settle_symmetry
     from .training.resume import resume_settings
@@ -94,9 +94,7 @@ def train(config: DictConfig, overrides: list[str], named: bool, latest: bool = 
     data, task = compose(config)
     audit = audit_data(task.to(trainer.device), data, resume)
     if audit.stopping:
-        with run_folder(folder, named, resume) as folder:
-            refusal = write_refusal(folder, audit, data, command_line(overrides))
-        raise PromiseError(refusal)
+        raise PromiseError(refuse(folder, named, resume, audit, data, command_line(overrides)))
     settle_symmetry(config, task.setting.backbone, data)
     trainer = plan(config, trainer, data)
     if resume:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from .environment import environment
 from .pictures import thumbnail
 
 TEMPLATE = "audit.html.j2"
+NAME = "audit"
 SHOWN = 12
 PAIRS = 9
 KINDS_SHOWN = 6
@@ -50,7 +51,16 @@ class Shown:
     more: int
 
 
-def write_audit(folder: Path, audit: Audit, index: DatasetIndex, bit_depth: int, date: str, command: str) -> None:
+def write_audit(
+    folder: Path,
+    audit: Audit,
+    index: DatasetIndex,
+    bit_depth: int,
+    date: str,
+    command: str,
+    name: str = NAME,
+    marks: Mapping[str, Any] | None = None,
+) -> None:
     """Write `audit.json` and `audit.html` into a folder, each whole or not at all.
 
     Args:
@@ -60,9 +70,11 @@ def write_audit(folder: Path, audit: Audit, index: DatasetIndex, bit_depth: int,
         bit_depth: What white is in deep grey pictures, as in `ImageSpec`.
         date: When it was made.
         command: The command line, ready to paste.
+        name: Of the two files, without their ends.
+        marks: What the JSON holds besides.
     """
     content = audit.to_dict()
-    write_json(folder / "audit.json", content)
+    write_json(folder / f"{name}.json", content | dict(marks or {}))
     page = (
         environment()
         .get_template(TEMPLATE)
@@ -85,7 +97,7 @@ def write_audit(folder: Path, audit: Audit, index: DatasetIndex, bit_depth: int,
         )
     )
     # A path may hold bytes that are no UTF-8: the page shows a replacement.
-    write_text(folder / "audit.html", page, errors="replace")
+    write_text(folder / f"{name}.html", page, errors="replace")
 
 
 def verdict(audit: Audit) -> str:

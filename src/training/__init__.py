@@ -1,7 +1,7 @@
 """One training from its config to its run folder: what the command train is made of."""
 
 from .compose import compose, compose_callbacks, compose_loggers
-from .gate import audit_data, remove_refusal, write_refusal
+from .gate import audit_data, refuse, remove_refusal
 from .result import Run, command_line
 
 __all__ = [
@@ -11,6 +11,6 @@ __all__ = [
     "compose",
     "compose_callbacks",
     "compose_loggers",
+    "refuse",
     "remove_refusal",
-    "write_refusal",
 ]

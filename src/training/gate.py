@@ -7,14 +7,18 @@ import logging
 from datetime import datetime
 from pathlib import Path
 
+from ..command import one_line
 from ..data import ImageData
 from ..data.quality import Audit, check
 from ..report import write_audit
-from ..tasks import VisionTask, examine_labels
+from ..tasks import VisionTask, examine_labels, run_folder
 
 log = logging.getLogger(__name__)
 
-PAGE, CONTENT = "audit.html", "audit.json"
+# The page has the first name; the second where a page of `audit output=DIR`, the user's own, has the first.
+NAMES = ("audit", "audit-refused")
+_ENDS = (".html", ".json")
+MARK = "refused_training"  # in the JSON of a page that a refused training left
 
 
 def audit_data(task: VisionTask, data: ImageData, resume: bool) -> Audit:
@@ -33,29 +37,53 @@ def audit_data(task: VisionTask, data: ImageData, resume: bool) -> Audit:
     return audit
 
 
-def write_refusal(folder: Path, audit: Audit, data: ImageData, command: str) -> str:
+def refuse(wanted: Path, named: bool, resume: bool, audit: Audit, data: ImageData, command: str) -> str:
     """Write the page of an audit that stops a training, and return the one line that refuses the training.
 
     Args:
-        folder: The run folder.
+        wanted: Where the run belongs.
+        named: Whether the user named it, as in `run_folder`.
+        resume: Whether the training in it goes on.
         audit: What the gate found.
         data: The images.
         command: The command line of the training.
     """
-    date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"
-    write_audit(folder, audit, data.index, data.image.bit_depth, date, command)
+    try:
+        with run_folder(wanted, named, resume) as folder:
+            seen, unwritten = f": see {write_refusal(folder, audit, data, command)}", ""
+    except (OSError, ValueError) as error:  # the data are refused all the same
+        seen, unwritten = "", f"; the page could not be written: {one_line(error)}"
     kinds = ", ".join(finding.kind for finding in audit.stopping)
     allow = f", or allow what is known and wanted: 'data.allow=[{','.join(audit.allowable)}]'" * bool(audit.allowable)
-    return f"the data gate stops this training ({kinds}): see {folder / PAGE}{allow}"
+    return f"the data gate stops this training ({kinds}){seen}{allow}{unwritten}"
+
+
+def write_refusal(folder: Path, audit: Audit, data: ImageData, command: str) -> Path:
+    """Write the page into the run folder, and return its path."""
+    remove_refusal(folder)
+    taken = any((folder / f"{NAMES[0]}{end}").exists() for end in _ENDS)
+    name = NAMES[taken]
+    date = f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}"
+    try:
+        write_audit(folder, audit, data.index, data.image.bit_depth, date, command, name, {MARK: True})
+    except BaseException:
+        remove_refusal(folder)  # the JSON without its page
+        raise
+    return folder / f"{name}.html"
 
 
 def remove_refusal(folder: Path) -> None:
     """Remove the page of an earlier training that was refused here: it is not about the one that begins now."""
-    # A page of `audit output=DIR` that passed belongs to the user, and stays.
+    for name in NAMES:
+        if _is_ours(folder, name):
+            for end in _ENDS:  # the mark last
+                (folder / f"{name}{end}").unlink(missing_ok=True)
+
+
+def _is_ours(folder: Path, name: str) -> bool:
+    """Return whether a refused training left the page of this name."""
     try:
-        refused = not json.loads((folder / CONTENT).read_text(encoding="utf-8"))["passed"]
-    except (OSError, ValueError, KeyError, TypeError):  # none, or not written by an audit
-        return
-    if refused:
-        for name in (PAGE, CONTENT):
-            (folder / name).unlink(missing_ok=True)
+        content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none, or no JSON
+        return False
+    return isinstance(content, dict) and content.get(MARK) is True
