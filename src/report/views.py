@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..kinds import find_kind
-from ..metrics import LABELS, compute, headline
+from ..metrics import LABELS, compute
 from . import formats
 from .predictions import Predictions
 from .terminal import SPLIT_NAMES
@@ -18,12 +18,13 @@ def describe_views(own: Predictions, chosen: Predictions, positive: str | None, 
         positive: The class that counts as the defect, or None.
         passes: How many forward passes a picture costs, before and after.
     """
+    kind = find_kind(own.kind)
     before, after = (compute(rows, positive) for rows in (own, chosen))
     told = [
         f"{LABELS[name]} {formats.metric(name, before[name])} -> {formats.metric(name, after[name])}"
-        for name in headline(before)
+        for name in kind.headline
     ]
-    if find_kind(own.kind).has_classes:
+    if kind.has_classes:
         told.append(f"{sum(a != b for a, b in zip(own.predicted, chosen.predicted, strict=True))} changed decisions")
     where = f"{SPLIT_NAMES[own.splits[0]]}, {len(own)} images"
     return f"views: {passes[0]} -> {passes[1]} forward passes a picture; in torch ({where}) {', '.join(told)}"

@@ -1,7 +1,11 @@
 """The line that says what other views cost."""
 
+from dataclasses import replace
+
 import pytest
 
+from src.kinds import KINDS
+from src.kinds.ordinal import Ordinal
 from src.report.results import measure
 from src.report.views import describe_views
 
@@ -32,3 +36,14 @@ def test_every_kind_is_told_by_its_own_figures(draw, names):
     text = describe_views(draw(seed=0), draw(seed=1), None, (2, 4))
     assert text.startswith("views: 2 -> 4 forward passes a picture; in torch (test, 120 images)")
     assert all(f"{name} " in text for name in names) and ("changed" in text) == (draw is not values)
+
+
+def test_kinds_with_the_same_figures_are_told_each_by_its_own(monkeypatch):
+    class Twin(Ordinal):
+        name = "twin"
+        headline = ("accuracy", "f1")
+
+    monkeypatch.setitem(KINDS, "twin", Twin())
+    own, chosen = (replace(grades(seed=seed), kind="twin") for seed in (0, 1))
+    text = describe_views(own, chosen, None, (2, 4))
+    assert "Accuracy " in text and "F1 " in text and "kappa" not in text
