@@ -40,8 +40,8 @@ def examine_labels(backbone: Backbone, data: ImageData, frozen: FrozenFeatures |
     Args:
         backbone: The network, with pretrained weights: random ones see nothing.
         data: The images, after `setup`. Of more than `MOST`, every n-th is examined.
-        frozen: Features that a training will start its head from; where they are not in the cache, they are taken, so
-            that no image goes through the network twice. They differ from those of the plain network by rounding.
+        frozen: Features that a training will start its head from. Where those of the plain network are not in the
+            cache, these are taken, so that no image goes through a network twice; they differ from them by rounding.
 
     Returns:
         The suspects by their position in `data.collection().samples`, or why nothing was examined.
@@ -86,23 +86,15 @@ def examine_symmetry(backbone: Backbone, data: ImageData) -> Symmetry:
     positions, units = [position for position, _ in known], data.units()
     views = ("horizontal", "both", *(("rotate90",) if data.image.size[0] == data.image.size[1] else ()))
     return find_symmetry(
-        _upright(backbone, data, positions),
+        _features(backbone, data, positions),
         {view: partial(_features, backbone, data, positions, view) for view in views},
         np.stack([_columns(target, len(data.classes)) for _, target in known]),
         [units[position] for position in positions],
     )
 
 
-def _upright(backbone: Backbone, data: ImageData, positions: list[int]) -> NDArray[np.float32]:
-    """Return the features of some images, from the cache file of the label check where there is one."""
-    if data.index.target != "label" or data.cache is None:
-        return _features(backbone, data, positions)
-    row = {position: row for row, position in enumerate(_choose_positions(data))}
-    return _features(backbone, data, list(row))[[row[position] for position in positions]]
-
-
 def _choose_positions(data: ImageData) -> list[int]:
-    """Return the positions of the examined images: label and symmetry checks share their features."""
+    """Return the positions of the images that labels are examined of, and flips of some of these."""
     readable = data.collection().readable
     # Every n-th: most sources list class by class, so that each class keeps its share.
     return readable[:: -(-len(readable) // MOST)]
@@ -128,9 +120,12 @@ def _features(
     key = [base_hash(model), data.image, [data.digests[position] for position in positions], view]
     path = data.cache / f"features-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.npy"
     found = _read_cache(path, len(positions))
-    if found is None:
-        found = _compute(model, data, positions, view) if frozen is None else frozen.at(positions)
-        _write_cache(path, found)
+    if found is not None:
+        return found
+    if frozen is not None:  # of the network as it is adapted: the cache holds those of the plain one
+        return frozen.at(positions)
+    found = _compute(model, data, positions, view)
+    _write_cache(path, found)
     return found
 
 
@@ -145,7 +140,7 @@ def _read_cache(path: Path, count: int) -> NDArray[np.float32] | None:
 
 
 def _write_cache(path: Path, features: NDArray[np.float32]) -> None:
-    """Write the features, and remove all but the newest `KEPT` files of features beside them."""
+    """Write the features, and remove all but the newest `MOST_FILES` files of features beside them."""
     buffer = io.BytesIO()
     np.save(buffer, features)
     try:

@@ -9,7 +9,16 @@ from safetensors.torch import save_file
 from src.backbones import Backbone, create_backbone
 from src.data import FolderData
 from src.spec import TaskSpec
-from src.tasks import ClassificationTask, Lora, Setting, examine_labels, examine_symmetry, frozen, warmup_cosine
+from src.tasks import (
+    ClassificationTask,
+    Lora,
+    Setting,
+    examine_labels,
+    examine_symmetry,
+    frozen,
+    head_start,
+    warmup_cosine,
+)
 from src.tasks.build import network_input
 from src.tasks.head import linear_head
 from src.tasks.head_start import FrozenFeatures
@@ -71,7 +80,19 @@ def test_the_label_check_and_the_heads_start_share_one_pass_and_no_bit_of_the_st
     for name, (features, targets) in zip(("train", "val"), expected, strict=True):
         assert torch.equal(shared.split(name)[0], features) and torch.equal(shared.split(name)[1], targets)
     assert built.frozen_features(data) is shared and sum(seen) == 48
-    np.testing.assert_allclose(frozen._features(backbone, data, list(range(48))), plain, atol=1e-4)  # kept for others
+    np.testing.assert_allclose(shared.at(list(range(48))), plain, atol=1e-4)
+    assert not list(data.cache.glob("features-*.npy"))  # where others look for the plain network's
+
+
+def test_the_time_of_the_shared_pass_is_known_and_that_of_other_images_is_not_in_it(data, monkeypatch):
+    model, clock = Backbone("test_efficientnet", "none").create(2, (64, 64)), iter(range(100))
+    monkeypatch.setattr(head_start.time, "perf_counter", lambda: next(clock))
+    shared = FrozenFeatures(model, linear_head(model), data.image, data)
+    assert shared.seconds == 0
+    shared.at(list(range(48)))
+    assert shared.seconds == 2  # train and val, a tick each
+    shared.split("train")
+    assert shared.seconds == 2 and next(clock) == 4
 
 
 def test_of_many_images_the_drawn_ones_are_taken_from_the_start(data):
@@ -89,13 +110,15 @@ def test_random_weights_see_nothing(data):
     assert examine_symmetry(Backbone("test_efficientnet", "none"), data).name == "all"
 
 
-def test_blobs_may_be_turned_and_the_look_at_labels_shares_its_features(data, monkeypatch):
+def test_blobs_may_be_turned_by_the_same_features_whatever_is_in_the_cache(data, monkeypatch):
     backbone, looked = Backbone("tf_efficientnet_lite0"), []
-    examine_labels(backbone, data)
+    examine_labels(backbone, data)  # of an audit: all images, in other batches
     computed = frozen._compute
     monkeypatch.setattr(frozen, "_compute", lambda *given: looked.append(given[3]) or computed(*given))
     assert examine_symmetry(backbone, data).name == "all"
-    assert looked == ["horizontal", "both", "rotate90"]  # not the upright ones anew
+    assert sorted(looked) == ["both", "horizontal", "identity", "rotate90"]
+    looked.clear()
+    assert examine_symmetry(backbone, data).name == "all" and not looked
 
 
 def arrow(direction, index):
