@@ -102,7 +102,7 @@ class Predictions(Rows):
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write `predictions` as CSV, whole or not at all; `read_predictions` gives the same numbers back, bit for bit."""
+    """Write `predictions` as CSV, whole or not at all; `float` of a number there gives it back, bit for bit."""
     names = "".join([*predictions.paths, *predictions.classes])
     # The csv module does not quote a lone carriage return, which readers take for the end of the row.
     buffer = io.StringIO()
@@ -114,48 +114,6 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         writer.writerow([*texts, *row])
     # a file name on Linux may hold bytes that are no UTF-8: keep them, the path must still open
     write_text(path, buffer.getvalue(), errors="surrogateescape")
-
-
-def read_predictions(path: Path, kind: str) -> Predictions:
-    """Read what `write_predictions` wrote about a task of this kind.
-
-    Raises:
-        ValueError: The file is not a predictions file; the message names the file and the line.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return _parse(csv.reader(file, strict=True), kind)
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path} is not a predictions file of Graft: {error}") from error
-
-
-def _parse(reader: Iterable[list[str]], kind: str) -> Predictions:
-    rows = iter(reader)
-    header = next(rows, [])
-    classes = tuple(name.removeprefix(PREFIX) for name in header[len(COLUMNS) :])
-    if header != [*COLUMNS, *(PREFIX + name for name in classes)]:
-        raise ValueError(f"its first line must be {','.join(COLUMNS)},{PREFIX}<class>..., not {','.join(header)!r}")
-    texts: list[list[str]] = []
-    numbers: list[list[float]] = []
-    for line, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise ValueError(f"row {line} has {len(row)} columns in place of {len(header)}, write the file again")
-        texts.append(row[: len(COLUMNS)])
-        numbers.append([_number(value, line) for value in row[len(COLUMNS) :]])
-    if not texts:
-        raise ValueError("it has no rows, run train or evaluate again")
-    paths, splits, targets, predicted = zip(*texts, strict=True)
-    own = find_kind(kind)
-    if not own.has_classes:
-        classes = classes or (own.learns,)
-    return Predictions(paths, splits, targets, predicted, np.array(numbers), classes, kind)
-
-
-def _number(text: str, line: int) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"row {line} has {text!r} where a probability belongs, write the file again") from None
 
 
 def _refuse_unknown(column: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """Predictions and runs that the tests of the report share."""
 
+import csv
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -103,3 +104,14 @@ def write_images(folder, count):
     for number, path in enumerate(paths):
         Image.new("L", (400, 300), color=number % 256).save(path)
     return paths
+
+
+def read_predictions(path, kind):
+    """Read a `predictions.csv` as other tools do."""
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        header, *rows = csv.reader(file, strict=True)
+    assert header[:4] == ["path", "split", "target", "predicted"]
+    classes = tuple(name.removeprefix("p_") for name in header[4:]) or ("a value",)
+    assert header[4:] == [f"p_{name}" for name in classes] or len(header) == 4
+    texts = zip(*(row[:4] for row in rows), strict=True)
+    return Predictions(*texts, np.array([[float(text) for text in row[4:]] for row in rows]), classes, kind)

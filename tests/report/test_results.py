@@ -7,10 +7,9 @@ import torch
 
 from src.data import Sample
 from src.metrics import compute, intervals
-from src.report.predictions import read_predictions
 from src.report.results import measure, read_metrics, record, tabulate
 from src.spec import TaskSpec
-from tests.report.fakes import predictions
+from tests.report.fakes import predictions, read_predictions
 
 
 def test_figures_costs_and_rows_are_written_and_read_again(tmp_path):
