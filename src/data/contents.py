@@ -27,7 +27,7 @@ NOWHERE = -1
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-Decoded = tuple[NDArray[Any], Pixels] | str  # facts and pixels, or why there are none
+Decoded = tuple[NDArray[Any], Pixels] | str  # statistics and pixels, or why there are none
 
 
 class Contents:

@@ -100,7 +100,7 @@ class FolderData(ImageData):
         """List images to judge a finished model by.
 
         Raises:
-            ValueError: As `_listed`.
+            ValueError: As `_list`.
         """
         return self._list()[0]
 

@@ -1,4 +1,4 @@
-"""Common names of splits and defects, Unicode normal form, and suggestions for misspelled names."""
+"""Common names of splits and defects, and the Unicode normal form of names."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from .shards import INDEX, SUFFIX, Shape, Shard, read_shard, write_shard
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # to be raised when the same file would give other pixels or facts than before
+FORMAT = 2  # to be raised when the same file would give other pixels or statistics than before
 SHARD_BYTES = 32 * 2**20
 _CURRENT = f"v{FORMAT}-pillow{PIL.__version__}-"
 _OURS = re.compile(r"v\d+-pillow[^-]+-\d+x\d+-[0-9a-f]{12}")

@@ -33,7 +33,7 @@ class Parity:
         max_abs_logit_diff: Largest difference of any logit.
         mean_abs_logit_diff: Mean difference over all logits.
         logit_scale: Largest absolute logit of the model.
-        changed_decisions: Pictures with another decision than before; of values, see `changed`.
+        changed_decisions: Pictures with another decision than before; of values, see `Kind.changed`.
         accuracy_torch: Part of the model's decisions that are right, 0 to 1; R2 of values.
         accuracy_onnx: Accuracy of the stage on the same pictures.
         recall_torch: Recall of the positive class, or the mean over classes or labels; None of values.

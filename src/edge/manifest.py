@@ -82,7 +82,7 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as JSON-ready values, with the hash of them all.
 
-        A bundle of one line has its task at the top level and no `lines`, as all versions of this format have.
+        A bundle of one line has its task at the top level and empty `lines`, which the oldest files do not have.
         """
         values = asdict(self)  # tuples are lists to JSON
         sole = values["lines"].pop(SOLE, None)

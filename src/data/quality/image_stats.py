@@ -27,7 +27,7 @@ _SIDE = 512  # a larger picture is reduced first, so that sharpness does not dep
 
 
 def measure(picture: Picture) -> NDArray[Any]:
-    """Return the facts of one picture, a record of `IMAGE_STATS`."""
+    """Return the statistics of one picture, a record of `IMAGE_STATS`."""
     height, width = picture.pixels.shape[:2]
     image = Image.fromarray(picture.pixels).convert("L")
     bits = np.packbits(imagehash.phash(image).hash)
