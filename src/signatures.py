@@ -12,14 +12,17 @@ from .source import Definition, Module, find, is_standard, resolve
 ANY, OTHER = "any", "other"  # kinds of an annotation: every value, and no plain one
 _PLAIN = ("int", "float", "bool", "str", "None")
 _KNOWN = {
-    "typing.Any": ANY,
-    "builtins.object": ANY,
+    **dict.fromkeys(("builtins.object", "builtins.complex", "collections.abc.Hashable"), ANY),
+    **{f"numbers.{name}": ANY for name in ("Number", "Complex", "Real", "Rational", "Integral")},
+    **{f"typing.{name}": ANY for name in ("Any", "AnyStr", "Hashable")},
+    **{f"typing.Supports{name}": ANY for name in ("Abs", "Complex", "Float", "Index", "Int", "Round")},
+    **{f"typing.{name}": "str" for name in ("LiteralString", "Text")},
     "os.PathLike": "path",
     "pathlib.Path": "path",
     "pathlib.PurePath": "path",
     **{f"builtins.{name}": name for name in _PLAIN},
 }
-_TRANSPARENT = ("Annotated", "Final", "NotRequired", "Optional", "ReadOnly", "Required", "Union")
+_TRANSPARENT = ("Annotated", "Final", "InitVar", "NotRequired", "Optional", "ReadOnly", "Required", "Union")
 _DEEPEST = 20  # classes above a class, aliases of aliases
 
 Kind = str | tuple[str, object]  # one of `_PLAIN`, "path", `ANY` or `OTHER`; or ("literal", value)
@@ -78,9 +81,9 @@ def _called(found: Definition) -> Iterator[tuple[dict[str, Parameter], bool]]:
         return
     for each in _lineage(found):
         body = each.node.body if isinstance(each.node, ast.ClassDef) else []
-        made = next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == "__init__"), None)
-        if made is not None:
-            yield _of_function(made, each.module)
+        made = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+        if made:
+            yield _of_function(made[-1], each.module)  # those before it are stubs for type checkers, `@overload`
         elif _is_dataclass(each):
             yield _of_fields(each), False
 
@@ -90,8 +93,9 @@ def _of_function(node: ast.FunctionDef, module: Module) -> tuple[dict[str, Param
     own = {each.arg: Parameter(module, each.annotation, texts.get(each.arg, "")) for each in named}
     own.pop("self", None)
     rest = node.args.kwarg
-    if rest is not None and isinstance(rest.annotation, ast.Subscript):  # Unpack[...] of a TypedDict
-        keys = resolve(rest.annotation.slice, module)
+    given = None if rest is None else rest.annotation
+    if isinstance(given, ast.Subscript) and _last_name(given.value) == "Unpack":  # of a TypedDict
+        keys = resolve(given.slice, module)
         if isinstance(keys, Definition) and isinstance(keys.node, ast.ClassDef):
             return {**_of_fields(keys), **own}, False
     return own, rest is not None
@@ -99,14 +103,25 @@ def _of_function(node: ast.FunctionDef, module: Module) -> tuple[dict[str, Param
 
 def _of_fields(found: Definition) -> dict[str, Parameter]:
     """Return the fields of a dataclass or a TypedDict, those that it inherits included."""
-    own: dict[str, Parameter] = {}
+    own: dict[str, Parameter | None] = {}
+    whole = not _is_dataclass(found)  # else what parents that are none annotate is no field
     for each in _lineage(found):
         texts = _texts(each.node)
-        for node in each.node.body if isinstance(each.node, ast.ClassDef) else ():
-            if isinstance(node, ast.AnnAssign) and "ClassVar" not in ast.unparse(node.annotation):
+        for node in each.node.body if isinstance(each.node, ast.ClassDef) and (whole or _is_dataclass(each)) else ():
+            if isinstance(node, ast.AnnAssign):
                 name = ast.unparse(node.target)
-                own.setdefault(name, Parameter(each.module, node.annotation, texts.get(name, "")))
-    return own
+                field = Parameter(each.module, node.annotation, texts.get(name, ""))
+                own.setdefault(name, field if _is_given(node) else None)
+    return {name: field for name, field in own.items() if field is not None}
+
+
+def _is_given(node: ast.AnnAssign) -> bool:
+    """Return whether a field is one that the constructor takes."""
+    names = {_last_name(part) for part in ast.walk(node.annotation) if isinstance(part, (ast.Name, ast.Attribute))}
+    made = node.value if isinstance(node.value, ast.Call) else None
+    options = {each.arg: ast.unparse(each.value) for each in made.keywords} if made else {}
+    left_out = made is not None and _last_name(made.func) == "field" and options.get("init") == "False"
+    return not (left_out or names & {"ClassVar", "KW_ONLY"})
 
 
 def _is_dataclass(found: Definition) -> bool:
@@ -128,7 +143,7 @@ def _kinds(node: ast.expr, module: Module, depth: int) -> Iterator[Kind]:
     if depth > _DEEPEST:
         yield ANY
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield from _kinds(ast.parse(node.value, mode="eval").body, module, depth + 1)
+        yield from _kinds_of_text(node.value, module, depth)
     elif isinstance(node, ast.Constant):
         yield str(node.value)
     elif isinstance(node, ast.BinOp):
@@ -142,11 +157,20 @@ def _kinds(node: ast.expr, module: Module, depth: int) -> Iterator[Kind]:
         yield ANY
 
 
+def _kinds_of_text(text: str, module: Module, depth: int) -> Iterator[Kind]:
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:  # words for a reader
+        yield ANY
+    else:
+        yield from _kinds(node, module, depth + 1)
+
+
 def _kinds_of_generic(node: ast.Subscript, module: Module, depth: int) -> Iterator[Kind]:
-    name = ast.unparse(node.value).rpartition(".")[2]
+    name = _last_name(node.value)
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     if name == "Literal":
-        yield from (("literal", part.value) for part in parts if isinstance(part, ast.Constant))
+        yield from map(_literal, parts)
     elif name in _TRANSPARENT:
         for part in parts[:1] if name == "Annotated" else parts:
             yield from _kinds(part, module, depth + 1)
@@ -159,7 +183,7 @@ def _kinds_of_generic(node: ast.Subscript, module: Module, depth: int) -> Iterat
 def _kinds_of_name(node: ast.expr, module: Module, depth: int) -> Iterator[Kind]:
     found = resolve(node, module)
     if isinstance(found, str):
-        yield _KNOWN.get(found, OTHER if is_standard(found) else ANY)
+        yield _KNOWN.get(found.replace("typing_extensions.", "typing."), OTHER if is_standard(found) else ANY)
     elif isinstance(found.node, ast.ClassDef):
         yield OTHER
     elif isinstance(found.node, ast.expr) and not isinstance(found.node, ast.Call):  # an alias
@@ -168,17 +192,29 @@ def _kinds_of_name(node: ast.expr, module: Module, depth: int) -> Iterator[Kind]
         yield ANY
 
 
+def _literal(node: ast.expr) -> Kind:
+    try:
+        return ("literal", ast.literal_eval(node))
+    except ValueError:  # a member of an enumeration
+        return ANY
+
+
+def _last_name(node: ast.expr) -> str:
+    return ast.unparse(node).rpartition(".")[2]
+
+
 def _texts(node: ast.AST) -> dict[str, str]:
     """Return what a Google docstring says of each parameter or attribute."""
     texts: dict[str, str] = {}
-    name, inside = "", False
+    name, inside, margin = "", False, 0  # that of the entries
     text = ast.get_docstring(node) if isinstance(node, (ast.ClassDef, ast.FunctionDef)) else None
-    for line in (text or "").splitlines():
-        if line and not line.startswith(" "):
-            inside = line in ("Args:", "Attributes:")
-        elif inside and line.startswith(" " * 8):
+    for line in filter(str.strip, (text or "").splitlines()):
+        indent = len(line) - len(line.lstrip())
+        if not indent:
+            inside, name = line in ("Args:", "Attributes:"), ""
+        elif inside and name and indent > margin:
             texts[name] += f" {line.strip()}"
-        elif inside and line:
-            name, _, said = line.strip().partition(": ")
+        elif inside:
+            (name, _, said), margin = line.strip().partition(": "), indent
             texts[name] = said
     return texts

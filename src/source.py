@@ -75,11 +75,11 @@ def find(name: str, depth: int = 0) -> Definition | None:
     """Return what a dotted name stands for, or None where no source says it."""
     place, _, last = name.rpartition(".")
     named = all(part.isidentifier() for part in name.split("."))  # and not a path
-    module = _module(place) if place and named and depth <= _DEEPEST else None
-    held = None if module is None else module.names.get(last)
-    if module is None or held is None:
-        return None
-    return find(held, depth + 1) if isinstance(held, str) else Definition(module, held)
+    for module in _modules(place) if place and named and depth <= _DEEPEST else ():
+        held = module.names.get(last)
+        if held is not None:
+            return find(held, depth + 1) if isinstance(held, str) else Definition(module, held)
+    return None
 
 
 def resolve(node: ast.expr, module: Module) -> Definition | str:
@@ -100,17 +100,23 @@ def is_standard(name: str) -> bool:
 
 
 @cache
-def _module(name: str) -> Module | None:
-    """Return a module by its dotted name, one of our own first."""
+def _modules(name: str) -> tuple[Module, ...]:
+    """Return what a dotted name may mean as a module: one of our own first, as a user's package may have our name."""
     root, *rest = name.split(".")
-    if root in NAMES and (path := _file(HERE, rest)):
-        return Module(".".join([COMMON, *rest]), path, ours=True)
+    ours = _file(HERE, rest) if root in NAMES else None
+    found = (Module(".".join([COMMON, *rest]), ours, ours=True) if ours else None, _imported_module(root, rest))
+    return tuple(module for module in found if module)
+
+
+def _imported_module(root: str, rest: list[str]) -> Module | None:
+    """Return a module as Python finds it."""
     try:
         spec = importlib.util.find_spec(root)
     except (ImportError, ValueError):  # such as `__main__`, which has none
         return None
     if spec is None:
         return None
+    name = ".".join([root, *rest])
     if not rest and spec.origin and spec.origin.endswith(".py"):
         return Module(name, Path(spec.origin))
     paths = (_file(Path(folder), rest) for folder in spec.submodule_search_locations or ())
