@@ -6,6 +6,13 @@ from pathlib import Path
 
 from .package import shell_line
 
+NO_SOURCE = """\
+no images are given: name a folder with one folder of images a class by data.root=DIR,
+a table with the columns path and label (CSV, Parquet) by data=table data.table=FILE, or
+a data set of the Hugging Face hub by data=huggingface data.path=USER/NAME; data=seedlings draws plants, offline."""
+NO_TABLE = "no table is given: set data.table=FILE, a CSV or Parquet file with columns path and label"
+NO_HUB_SET = "no data set is given: set data.path=USER/NAME of the Hugging Face hub, or a local folder"
+
 
 def no_trained_file(path: str | Path) -> str:
     """Say that there is no trained file."""
@@ -30,6 +37,22 @@ def no_class_folders(root: Path) -> str:
     """Say that the folder of the class folders is none."""
     problem = "is not a folder" if root.exists() else "does not exist"
     return f"{root} {problem}: set data.root=DIR, a folder with one folder of images a class"
+
+
+def no_table(path: Path) -> str:
+    """Say that there is no table."""
+    problem = "is no file" if path.exists() else "does not exist"
+    return f"the table {path} {problem}: set data.table=FILE, a CSV or Parquet file"
+
+
+def no_table_root(root: Path) -> str:
+    """Say that the folder of a table's pictures is none."""
+    return f"{root} is no folder: set data.root=DIR, what the table's paths are relative to"
+
+
+def no_key(path: str | Path, kind: str, error: OSError) -> str:
+    """Say that a key, `private` or `public`, cannot be read."""
+    return f"{path} cannot be read ({error.strerror}): give the {kind} key"
 
 
 def no_weights(path: Path) -> str:

@@ -14,7 +14,7 @@ from .overrides import as_typed
 from .package import shell_line
 
 if __name__ == "__main__":
-    run("audit")
+    run("audit", needs="torch")
 
 with requires("train"):
     from rich.console import Console

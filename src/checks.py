@@ -8,7 +8,24 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from .absent import no_bundle, no_class_folders, no_pictures, no_run, no_trained_file, no_weights
+from .absent import (
+    NO_HUB_SET,
+    NO_SOURCE,
+    NO_TABLE,
+    no_bundle,
+    no_class_folders,
+    no_key,
+    no_pictures,
+    no_run,
+    no_table,
+    no_table_root,
+    no_trained_file,
+    no_weights,
+)
+from .choices import parse_step_precision, parse_views, require_epochs, require_precision, require_profile
+from .errors import LinesError
+from .package import COMMON, HERE
+from .source import find
 from .targets import common_target
 from .typed import require_types
 
@@ -48,36 +65,105 @@ def _require_predict(config: DictConfig) -> None:
     elsewhere = "://" in source or source.startswith("/dev/") or glob.has_magic(source) or not source.strip()
     if not (elsewhere or config.watch or Path(source).exists()):
         raise ValueError(no_pictures(source))
+    _require_key(config, "verify", "public")
 
 
 def _require_export(config: DictConfig) -> None:
     _require_one_way(config)
+    require_precision(config.precision, _precisions())
+    require_profile(config.profile)
+    _require_key(config, "sign", "private")
     if not config.shared_base:
-        _require_trained(config)
+        return _require_trained(config)
+    adapters = config.adapters
+    for path in adapters.values() if OmegaConf.is_dict(adapters) else adapters:
+        _require_file(str(path))
+    _require_views(config)
 
 
 def _require_trained(config: DictConfig) -> None:
-    if not Path(str(config.adapter)).exists():
-        raise ValueError(no_trained_file(str(config.adapter)))
+    _require_file(str(config.adapter))
     _require_images(config)
+    _require_views(config)
 
 
 def _require_train(config: DictConfig) -> None:
-    """Refuse a run to resume, or images, that are not there; those of a run that is resumed are its own affair."""
+    """Refuse a run to resume, or images, that are not there, or settings that no training can follow.
+
+    Those of a run that is resumed are its own affair.
+    """
     if config.resume is not None:
         if not (Path(str(config.resume)) / "config.yaml").is_file():
             raise ValueError(no_run(Path(str(config.resume))))
         return
+    _require_place(config, "run_dir")
+    trainer = config.trainer
+    if common_target(str(trainer.get("_target_"))) == f"{COMMON}.tasks.TrainerOptions":
+        require_epochs(trainer.get("max_epochs"), trainer.get("max_steps", -1))
+        parse_step_precision(trainer.get("precision", "auto"))
+    parse_views(config.views)
     _require_images(config)
 
 
+def _require_audit(config: DictConfig) -> None:
+    _require_place(config, "output")
+    _require_images(config)
+
+
+def _require_benchmark(config: DictConfig) -> None:
+    _require_place(config, "output")
+
+
 def _require_images(config: DictConfig) -> None:
-    if "_target_" not in config.data:  # the own data of a run
-        return
+    """Refuse a source of images that is not given, or not there; the own data of a run have no target."""
+    target = common_target(str(config.data.get("_target_"))).removeprefix(f"{COMMON}.data.")
     root = config.data.get("root")
-    of_folders = common_target(str(config.data.get("_target_"))) == "graft.data.FolderData"
-    if of_folders and root is not None and str(root).strip() and not Path(str(root)).expanduser().is_dir():
-        raise ValueError(no_class_folders(Path(str(root)).expanduser()))
+    folder = None if root is None else Path(str(root)).expanduser()
+    if target == "FolderData":
+        if folder is None or not str(root).strip():
+            raise LinesError(NO_SOURCE)
+        if not folder.is_dir():
+            raise ValueError(no_class_folders(folder))
+    elif target == "TableData":
+        if config.data.get("table") is None:
+            raise ValueError(NO_TABLE)
+        table = Path(str(config.data.table)).expanduser()
+        if not table.is_file():
+            raise ValueError(no_table(table))
+        if folder is not None and not folder.is_dir():
+            raise ValueError(no_table_root(folder))
+    elif target == "HuggingFaceData" and config.data.get("path") is None:
+        raise ValueError(NO_HUB_SET)
+
+
+def _require_file(path: str) -> None:
+    if not Path(path).exists():
+        raise ValueError(no_trained_file(path))
+
+
+def _require_key(config: DictConfig, key: str, kind: str) -> None:
+    """Refuse a key that is not there; it is not opened, as a pipe can be read once."""
+    if config[key] is not None:
+        try:
+            Path(str(config[key])).stat()
+        except OSError as error:
+            raise ValueError(no_key(str(config[key]), kind, error)) from error
+
+
+def _require_place(config: DictConfig, key: str) -> None:
+    if config[key] is None:
+        raise ValueError(f"{key}=null names no folder: give one, or leave {key} out")
+
+
+def _require_views(config: DictConfig) -> None:
+    if config.views is not None:  # those of the training
+        parse_views(config.views)
+
+
+def _precisions() -> list[str]:
+    """Return the precisions of an export: the files of its folder that name one."""
+    names = (path.stem for path in (HERE / "deploy" / "precisions").glob("*.py"))
+    return [name for name in names if find(f"{COMMON}.deploy.precisions.{name}.PRECISION")]
 
 
 def _require_one_way(config: DictConfig) -> None:
@@ -120,7 +206,8 @@ def _seconds(config: DictConfig) -> None:
 
 
 CHECKS: dict[str, Callable[[DictConfig], None]] = {
-    "audit": _require_images,
+    "audit": _require_audit,
+    "benchmark": _require_benchmark,
     "evaluate": _require_trained,
     "export": _require_export,
     "predict": _require_predict,

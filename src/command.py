@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import NoReturn
 
 import hydra
@@ -53,7 +54,7 @@ class PromiseError(Exception):
     """A gate or a promise failed: the command ends with exit code 1 and this one line."""
 
 
-def run(verb: str, sweeps: bool = False) -> NoReturn:
+def run(verb: str, sweeps: bool = False, needs: str | None = None) -> NoReturn:
     """Run a command on the composed config of `conf/<verb>.yaml` and end the process with Graft's exit codes.
 
     The config is composed and checked before the command's module, and torch with it, is imported: wrong input is told
@@ -65,6 +66,7 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
     Args:
         verb: Name of the command, of its module and of its config.
         sweeps: Whether it can go over several values of a setting, as a multirun.
+        needs: A library of the extra `train` without which it does nothing: told before settings that are wrong.
     """
     multirun = any(word in sys.argv for word in MULTIRUN)
     words = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra refuses -m behind an override
@@ -77,6 +79,8 @@ def run(verb: str, sweeps: bool = False) -> NoReturn:
     returned: list[object] = []
 
     def body(composed: DictConfig) -> object:
+        if needs is not None and find_spec(needs) is None:
+            _end_without(needs, "train")
         try:
             if HydraConfig.get().mode != RunMode.MULTIRUN:  # there a run that fails is a row of the table
                 require_settings(verb, composed)
@@ -140,8 +144,7 @@ def requires(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == NAME:
             raise
-        print(f"error: {error.name} is not installed: {install_line(extra)}", file=sys.stderr)
-        sys.exit(WRONG_INPUT)
+        _end_without(error.name, extra)
 
 
 def versions() -> dict[str, str]:
@@ -165,6 +168,11 @@ def _hold_closed() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number
     if sys.stderr is None:  # what is printed to None goes to stdout
         sys.stderr = open(os.devnull, "w", encoding="utf-8")
+
+
+def _end_without(library: str | None, extra: str) -> NoReturn:
+    print(f"error: {library} is not installed: {install_line(extra)}", file=sys.stderr)
+    sys.exit(WRONG_INPUT)
 
 
 def _end(error: BaseException, code: int, debug: bool) -> NoReturn:

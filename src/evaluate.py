@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from .command import requires, run
 
 if __name__ == "__main__":
-    run("evaluate")
+    run("evaluate", needs="torch")
 
 with requires("train"):
     from rich.console import Console

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from .command import PromiseError, requires, run, versions
 
 if __name__ == "__main__":
-    run("export")
+    run("export", needs="torch")
 
 with requires("train"):
     from .atomic import new_folder

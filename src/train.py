@@ -20,7 +20,7 @@ if __name__ == "__main__":
     given = (word.lstrip("+") for word in sys.argv[1:])
     if any(word.startswith("resume=") and word != "resume=null" for word in given):
         sys.argv.append(OWN_DATA)  # its keys are those of every source
-    run("train", sweeps=True)
+    run("train", sweeps=True, needs="torch")
 
 with requires("train"):
     from .folders import is_named

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from .near import near_names
 from .signatures import ANY, Kind, Signature, read_signature
 
-_WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+_WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "path": "a path"}
 _LARGEST = 3.4e38  # of float32
 _LONGEST = 2**63  # of what torch and numpy count with
 
@@ -93,8 +93,9 @@ def _choices(kinds: Sequence[Kind]) -> list[str]:
 
 
 def _fits(value: str | float | None, kinds: Iterator[Kind]) -> bool:
-    if value is None:  # refused only where nothing but a number or a yes can be meant
-        return any(kind not in _WANTED for kind in kinds)
+    if value is None:  # refused only where nothing but a number, a yes or a path can be meant
+        known = list(kinds)
+        return "None" in known or ANY in known if "path" in known else any(kind not in _WANTED for kind in known)
     return any(_is(value, kind) if isinstance(kind, str) else str(value) == str(kind[1]) for kind in kinds)
 
 

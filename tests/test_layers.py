@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 OURS = {"src", "graft"}  # the package has two names, so that its code uses neither
 BELOW = {
     *("__init__", "allocator", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped"),
-    *("__main__", "absent", "checks", "near", "overrides", "package", "remarks", "signatures", "source", "spec"),
-    *("targets", "typed", "usage"),
+    *("__main__", "absent", "checks", "choices", "near", "overrides", "package", "remarks", "signatures", "source"),
+    *("spec", "targets", "typed", "usage"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "flags": {"near"},
     "absent": set(),
     "package": set(),
-    "checks": {"targets", "typed"},
+    "checks": {"choices", "errors", "source", "targets", "typed"},
+    "choices": {"near", "spec"},
     "source": set(),
     "signatures": {"source"},
     "targets": {"source"},
@@ -48,8 +49,8 @@ MAY_IMPORT = {
     "data": {"atomic", "draws", "edge", "errors", "kinds", "near", "spec", "targets"},
     "metrics": {"kinds"},
     "decision": {"kinds", "spec"},
-    "tasks": {"allocator", "atomic", "backbones", "data", "kinds", "lora", "metrics", "near", "spec"},
-    "deploy": {"allocator", "atomic", "backbones", "edge", "kinds", "lora", "metrics", "spec"},
+    "tasks": {"allocator", "atomic", "backbones", "choices", "data", "kinds", "lora", "metrics", "near", "spec"},
+    "deploy": {"allocator", "atomic", "backbones", "choices", "edge", "kinds", "lora", "metrics", "spec"},
     "report": {"atomic", "data", "edge", "kinds", "metrics", "spec"},
     "training": {
         *("atomic", "backbones", "command", "data", "overrides", "report", "spec", "targets", "tasks", "typed"),
@@ -66,7 +67,7 @@ MAY_IMPORT = {
 TORCH_FREE = (
     *("__main__", "allocator", "atomic", "remarks", "decision", "edge", "kinds", "metrics", "near", "spec", "errors"),
     *("flags", "mistyped", "overrides", "command", "package", "predict", "signatures", "source", "targets", "typed"),
-    *("absent", "checks", "usage"),
+    *("absent", "checks", "choices", "usage"),
 )
 HEAVY = {"torch", "torchvision", "timm", "lightning", "torchmetrics", "onnx", "safetensors", "rich", "matplotlib"}
 FILES = sorted((ROOT / "src").rglob("*.py"))

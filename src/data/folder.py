@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..absent import no_class_folders
+from ..absent import NO_SOURCE, no_class_folders
 from ..edge.unread import describe
 from ..edge.walk import UNREADABLE, Found, Skip, sort_out, walk
 from ..errors import LinesError
@@ -17,11 +17,6 @@ from .datamodule import ImageData
 from .dataset_index import DatasetIndex, Sample
 from .layout import Content, Layout, guess_layout, parse_layout
 from .naming import arrange, nfc, positive_class, split_of
-
-NO_SOURCE = """\
-no images are given: name a folder with one folder of images a class by data.root=DIR,
-a table with the columns path and label (CSV, Parquet) by data=table data.table=FILE, or
-a data set of the Hugging Face hub by data=huggingface data.path=USER/NAME; data=seedlings draws plants, offline."""
 
 
 class FolderData(ImageData):

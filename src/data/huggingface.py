@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..absent import NO_HUB_SET
 from ..atomic import is_unwritable
 from ..near import near
 from ..package import install_line
@@ -61,7 +62,7 @@ class HuggingFaceData(ImageData):
         """
         super().__init__(**options)
         if path is None:
-            raise ValueError("no data set is given: set data.path=USER/NAME of the Hugging Face hub, or a local folder")
+            raise ValueError(NO_HUB_SET)
         # The command line reads 3 as a number.
         self.path, self.name = str(path), None if name is None else str(name)
         self.files_dir = Path(files_dir).expanduser()

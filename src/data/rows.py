@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..absent import no_table
 from ..package import install_line
 from .naming import nfc
 
@@ -60,8 +61,7 @@ def require_table(path: Path) -> None:
         ValueError: It is not.
     """
     if not path.is_file():
-        problem = "is no file" if path.exists() else "does not exist"
-        raise ValueError(f"the table {path} {problem}: set data.table=FILE, a CSV or Parquet file")
+        raise ValueError(no_table(path))
 
 
 def _csv(path: Path) -> tuple[tuple[str, ...], list[Row]]:

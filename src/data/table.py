@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..absent import NO_TABLE, no_table_root
 from ..kinds import names_that_learn
 from ..near import near
 from ..spec import JOINT
@@ -62,14 +63,12 @@ class TableData(ImageData):
         """
         super().__init__(**options)
         if table is None:
-            raise ValueError(
-                "no table is given: set data.table=FILE, a CSV or Parquet file with columns path and label"
-            )
+            raise ValueError(NO_TABLE)
         self.table = Path(table).expanduser()
         require_table(self.table)
         self.root = self.table.parent if root is None else Path(root).expanduser()
         if not self.root.is_dir():
-            raise ValueError(f"{self.root} is no folder: set data.root=DIR, what the table's paths are relative to")
+            raise ValueError(no_table_root(self.root))
         # The command line reads 3 as a number.
         self._mapping = {str(name): None if own is None else nfc(str(own)) for name, own in (columns or {}).items()}
         for name in self._mapping:

@@ -13,7 +13,7 @@ import torch
 from timm.utils.model import reparameterize_model
 from torch import nn
 
-from ..edge.profile import PROFILES
+from ..choices import require_profile
 from ..edge.session import INPUT
 from ..kinds import find_kind
 from ..spec import ImageSpec, TaskSpec
@@ -27,7 +27,7 @@ class ExportOptions:
     """Options of the graph.
 
     Attributes:
-        profile: Its input; one of `src.edge.profile.PROFILES`.
+        profile: Its input; one of `src.choices.PROFILES`.
         opset: ONNX opset.
         taken: Height and width of the camera's pictures, for profile `u8-matmul`.
     """
@@ -38,8 +38,7 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         """Refuse unknown profiles and opsets."""
-        if self.profile not in PROFILES:
-            raise ValueError(f"unknown profile {self.profile!r}: choose one of {', '.join(PROFILES)}")
+        require_profile(self.profile)
         if isinstance(self.opset, bool) or not isinstance(self.opset, int):
             raise ValueError(f"opset must be a whole number such as 18, not {self.opset!r}")
 

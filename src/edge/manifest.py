@@ -48,7 +48,7 @@ class Manifest:
         image: How a picture becomes the network's input.
         lines: The lines that share the model, by name; a bundle of one line holds it as `SOLE`.
         precision: Number format of the weights, such as `fp32`.
-        profile: Input of the network; one of `src.edge.profile.PROFILES`.
+        profile: Input of the network; one of `src.choices.PROFILES`.
         provenance: Where the bundle comes from: adapter, base, versions, date.
         parity: The gate's figures on the deciding split; of several lines, those of the worst.
         format: Version of this file's layout.

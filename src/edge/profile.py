@@ -39,4 +39,3 @@ def as_taken(pixels: Pixels, image: ImageSpec) -> Pixels:
 
 
 FITS: dict[str, Fit] = {"u8": resize, "u8-resize": as_taken, "u8-matmul": as_taken, "float": normalised}
-PROFILES = tuple(FITS)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..absent import no_key
 from ..package import install_line
 from .files import read_file
 
@@ -57,7 +58,7 @@ def _key(path: str | Path, load: str, kind: str, **options: Any) -> Any:
     try:
         key = getattr(serialization, load)(Path(path).read_bytes(), **options)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}): give the {kind} key") from error
+        raise ValueError(no_key(path, kind, error)) from error
     except Exception as error:  # ValueError, TypeError, and exceptions of the library
         raise ValueError(f"{wanted}: make a pair as exports/README.md says") from error
     if not isinstance(key, getattr(_library("hazmat.primitives.asymmetric.ed25519"), f"Ed25519{kind.title()}Key")):

@@ -1,5 +1,6 @@
 """Tasks: LightningModules, fitting, validation scores, run folders and trained files."""
 
+from ..choices import AUTO
 from .adaptation import Full, Lora, layers
 from .base import START, VisionTask
 from .build import build, predict_logits
@@ -19,7 +20,7 @@ from .schedule import warmup_cosine
 from .setting import Setting
 from .stopping import EarlyStopping
 from .task_spec import frequencies, require_learnt, require_order, task_spec
-from .trainer import AUTO, TrainerOptions
+from .trainer import TrainerOptions
 from .used_data import (
     note_data,
     require_own_cut,

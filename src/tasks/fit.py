@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 
 from ..allocator import keep_freed_memory
+from ..choices import AUTO
 from ..metrics import LABELS
 from ..near import near
 from .base import START, VisionTask
@@ -22,7 +23,7 @@ from .best_epoch import BestEpoch
 from .history import History
 from .latest_epoch import StaysStopped, latest_epoch
 from .progress import CHECKPOINTS, NOTHING, last_checkpoint, read_progress
-from .trainer import AUTO, TrainerOptions
+from .trainer import TrainerOptions
 
 
 @dataclass(frozen=True)

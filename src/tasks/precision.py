@@ -8,9 +8,8 @@ from contextlib import contextmanager
 import torch
 from lightning.pytorch.plugins import MixedPrecision, Precision
 
+from ..choices import parse_step_precision
 from ..lora.engine.onednn import cpu_has_bf16
-
-CHOICES = ("auto", "32", "bf16", "fp16")
 
 
 class StepAutocast(MixedPrecision):
@@ -33,10 +32,7 @@ def choose_precision(precision: str | int, accelerator: str) -> Precision:
     Raises:
         ValueError: An unknown precision, or fp16 without a GPU.
     """
-    name = str(precision).removesuffix("-true").removesuffix("-mixed")
-    name = {"16": "fp16"}.get(name, name)
-    if name not in CHOICES:
-        raise ValueError(f"trainer.precision={precision} is unknown: choose one of {', '.join(CHOICES)}")
+    name = parse_step_precision(precision)
     cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if name == "auto":
         name = "bf16" if (torch.cuda.is_bf16_supported(False) if cuda else cpu_has_bf16()) else "32"

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
+from ..choices import AUTO, require_epochs
 from .checkpoint_file import WholeCheckpoints
 from .precision import choose_precision
 
@@ -25,9 +26,6 @@ class LastStep(Callback):
         """Stop where the steps are used up."""
         if trainer.global_step >= trainer.max_steps > 0:
             trainer.should_stop = True
-
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -88,15 +86,8 @@ class TrainerOptions:
         Raises:
             ValueError: An option has no such value.
         """
-        epochs, steps = self.max_epochs, self.max_steps
-        if epochs in (None, -1) and steps == -1:  # the learning rate needs to know the end
-            raise ValueError(f"trainer.max_epochs={epochs} has no end: give a number of epochs, or +trainer.max_steps=")
-        if epochs not in (None, -1, AUTO) and (not isinstance(epochs, int) or epochs < 1):
-            raise ValueError(f"trainer.max_epochs={epochs} is no number of epochs: give 1 or more, or {AUTO}")
-        if steps != -1 and steps < 1:
-            raise ValueError(
-                f"trainer.max_steps={steps} is no number of steps: give 1 or more, or -1 for no end by steps"
-            )
+        epochs = self.max_epochs
+        require_epochs(epochs, self.max_steps)
         for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
             _require_at_least(1, name, getattr(self, name))
         for name in ("min_epochs", "min_steps", "num_sanity_val_steps", "log_every_n_steps", "gradient_clip_val"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..near import near
-from ..spec import QUARTER_TURNS, VIEWS, ImageSpec
+from ..choices import parse_views
+from ..spec import QUARTER_TURNS, ImageSpec
 
 
 def read_views(wanted: object, image: ImageSpec) -> tuple[str, ...]:
@@ -16,18 +16,9 @@ def read_views(wanted: object, image: ImageSpec) -> tuple[str, ...]:
         image: The network's input.
 
     Raises:
-        ValueError: It is no list of different views, or as `require_turnable`.
+        ValueError: As `parse_views` and `require_turnable`.
     """
-    if isinstance(wanted, str) or not isinstance(wanted, Sequence) or not wanted:
-        given = "null" if wanted is None else wanted
-        raise ValueError(f"views={given} is no list of views: write 'views=[identity]', or more of {', '.join(VIEWS)}")
-    views = tuple(map(str, wanted))
-    for place, name in enumerate(views):
-        if name not in VIEWS:
-            known = f"{', '.join(VIEWS)}; both is a half turn"
-            raise ValueError(f"there is no view {name!r}{near(name, VIEWS)}: choose from {known}")
-        if name in views[:place]:
-            raise ValueError(f"views names {name} twice, and each costs a forward pass: name it once")
+    views = parse_views(wanted)
     require_turnable(views, image)
     return views
 

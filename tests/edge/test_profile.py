@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from src.backbones.pixels import normalise
+from src.choices import PROFILES
 from src.edge.preprocess import ImageError, resize
-from src.edge.profile import FITS, PROFILES, normalised
+from src.edge.profile import FITS, normalised
 from src.spec import ImageSpec
 
 

@@ -3,12 +3,13 @@
 import importlib
 import pkgutil
 
+from ...choices import FP32
 from .precision import Conversion, Precision
-from .registry import FP32, PRECISIONS, find_precision
+from .registry import PRECISIONS, find_precision
 
 __all__ = ["FP32", "PRECISIONS", "Conversion", "Precision", "find_precision"]
 
-# A file of this folder is all that a new precision needs.
+# A file of this folder is all that a new precision needs; it bears its name, which commands know it by unimported.
 for _file in pkgutil.iter_modules(__path__):
     _precision = getattr(importlib.import_module(f"{__name__}.{_file.name}"), "PRECISION", None)
     if _precision is not None:

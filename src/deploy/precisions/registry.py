@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ...choices import require_precision
 from .precision import Precision
 
-FP32 = "fp32"  # the one that is exported, and that the others are converted from and compared with
 PRECISIONS: dict[str, Precision] = {}
 
 
@@ -14,7 +14,5 @@ def find_precision(name: str) -> Precision:
     Raises:
         ValueError: There is none.
     """
-    if name not in PRECISIONS:
-        known = sorted(PRECISIONS, key=lambda each: (each != FP32, each))
-        raise ValueError(f"unknown precision {name!r}: use precision={', '.join(known)}")
+    require_precision(name, PRECISIONS)
     return PRECISIONS[name]
