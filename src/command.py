@@ -28,9 +28,9 @@ from omegaconf.errors import (
 
 from .checks import require_settings
 from .errors import LinesError
-from .flags import MULTIRUN, asks_help, is_plain, require_flags
+from .flags import MULTIRUN, asks_help, find_settings, is_plain, require_flags
 from .mistyped import mistyped, require_known, require_read, require_written
-from .overrides import literal
+from .overrides import first_value, literal
 from .package import CONF, NAME, install_line
 from .remarks import ignore_remarks
 from .targets import register_resolver
@@ -95,7 +95,7 @@ def run(verb: str, sweeps: bool = False, needs: str | None = None) -> NoReturn:
 
     try:
         if asks_help(sys.argv[1:]):
-            print(page(verb, [word for word in sys.argv[1:] if not word.startswith("-")]))
+            print(page(verb, list(map(first_value, find_settings(sys.argv[1:])))))
             sys.exit(DONE)
         require_flags(sys.argv[1:], verb, sweeps)
         words = sys.argv[1:]
@@ -114,7 +114,7 @@ def run(verb: str, sweeps: bool = False, needs: str | None = None) -> NoReturn:
     except PromiseError as error:
         _end(error, PROMISE_FAILED, debug)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
-        _end(mistyped(error, verb) or error, WRONG_INPUT, debug)
+        _end(mistyped(error, verb, sweeps) or error, WRONG_INPUT, debug)
 
 
 def _run_once(verb: str, words: Sequence[str], body: Callable[[DictConfig], object]) -> bool:

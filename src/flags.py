@@ -29,6 +29,16 @@ def is_plain(words: Sequence[str]) -> bool:
     return not any(word.startswith("-") or word.lstrip("+~").startswith("hydra") for word in words)
 
 
+def find_settings(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line that are KEY=VALUE: no flags, and not what belongs to one."""
+    before = ["", *words]
+    return [
+        word
+        for word, flag in zip(words, before, strict=False)
+        if "=" in word and not word.startswith("-") and flag not in _VALUED
+    ]
+
+
 def require_flags(words: Sequence[str], verb: str, sweeps: bool) -> None:
     """Refuse flags that Hydra lacks, and a multirun of a command that has none.
 

@@ -12,23 +12,23 @@ from contextlib import contextmanager, suppress
 import hydra
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from .near import near_names
-from .overrides import options
+from .overrides import LISTS, as_typed, first_value, options
 from .package import CONF
 from .typed import find_unknown, require_types, takes
 
 
-def mistyped(error: BaseException, config: str) -> ValueError | None:
+def mistyped(error: BaseException, config: str, sweeps: bool = False) -> ValueError | None:
     """Return what helps more than `error`, or None where it is about something else.
 
     Args:
         error: What Hydra raised while it composed.
         config: Name of the command's config.
+        sweeps: Whether the command goes over several values.
     """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
@@ -39,6 +39,8 @@ def mistyped(error: BaseException, config: str) -> ValueError | None:
     with _composing():
         if isinstance(error, OverrideParseException):
             return ValueError(_unread(config, error.override))
+        if several := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", str(error)):
+            return ValueError(_several(config, several[1], sweeps))
         if there := re.search(r"An item is already at '([\w./]+)'|Multiple values for ([\w/]+)\.", str(error)):
             key = there[1] or there[2]
             return ValueError(f"{key} is there already{_without_plus(config, key)}")
@@ -46,7 +48,7 @@ def mistyped(error: BaseException, config: str) -> ValueError | None:
         if found is None:
             return None
         word = next((word for word in sys.argv[1:] if word.startswith(f"{found[1]}=")), f"{found[1]}=")
-        return ValueError(_told(config, found[1], _first(word), str(error)))
+        return ValueError(_told(config, found[1], first_value(word), str(error)))
 
 
 def require_known(config: str, words: Iterable[str]) -> None:
@@ -63,7 +65,7 @@ def require_known(config: str, words: Iterable[str]) -> None:
     if not added:
         return
     with _composing(), suppress(HydraException, OmegaConfBaseException):  # Hydra will tell of these itself
-        for word in map(_first, added):
+        for word in map(first_value, added):
             if composed := _composed(config, [word]):
                 require_read(config, composed)
 
@@ -101,7 +103,7 @@ def require_written(config: str, words: Iterable[str]) -> None:
             continue
         if not re.search(rf"\b{last}:", written):
             with _composing():
-                raise ValueError(_told(config, key, _first(word), ""))
+                raise ValueError(_told(config, key, first_value(word), ""))
 
 
 def _told(config: str, key: str, word: str, error: str) -> str:
@@ -139,29 +141,42 @@ def _taken_instead(composed: DictConfig, key: str) -> list[str]:
     return next((names for name, names in find_unknown(added) if name == key), [])
 
 
-def _first(word: str) -> str:
-    """Return an override with one value, where a sweep goes over several."""
-    override = OverridesParser.create().parse_override(word)
-    if not override.is_sweep_override():
-        return word
-    return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
-
-
 def _unread(config: str, word: str) -> str:
     """Say what to do about an override that Hydra's grammar refuses."""
     key, equal, value = word.partition("=")
     if not equal:
         return f"{word} is no KEY=VALUE: write each setting as one word with an =, as in {_example(config)}"
-    quoted, way = f"{key}='{value}'", "correct the value"
     try:
-        require_types(compose(config, [*_choices({key}), quoted]))
-        way = f"quote the value, {shlex.quote(quoted)}"
+        way = _quoted(config, key, value)
     except (HydraException, OmegaConfBaseException) as error:
         if "Could not override" in str(error):
-            return _told(config, key, quoted, str(error))
-    except ValueError:  # it takes no text
-        pass
-    return f"{word} is not in Hydra's grammar: {way}"
+            return _told(config, key, f"{key}='{value}'", str(error))
+        way = ""
+    return f"{word} is not in Hydra's grammar: {way or 'correct the value'}"
+
+
+def _quoted(config: str, key: str, value: str) -> str:
+    """Return the advice to quote a value, or nothing where the key takes no text; Hydra may refuse to compose it."""
+    quoted = f"{key}='{value}'"
+    try:
+        require_types(compose(config, [*_choices({_key(key)}), quoted]))
+    except ValueError:
+        return ""
+    return f"quote the value, {shlex.quote(quoted)}"
+
+
+def _several(config: str, word: str, sweeps: bool) -> str:
+    """Say what to do about an override that gives several values outside a multirun."""
+    key, _, value = word.partition("=")
+    ways = ["add -m to go over them"] if sweeps else []
+    if key.lstrip("+") in LISTS:
+        listed = as_typed(f"{key}=[{value}]")
+        word = listed.replace("=[", "=", 1)[:-1]
+        ways.append(f"write a list, {shlex.quote(listed)}")
+        value = ""
+    with suppress(HydraException, OmegaConfBaseException):
+        ways += filter(None, [value and _quoted(config, key, value)])
+    return f"{word} gives several values: {' or '.join(ways) or 'give one'}"
 
 
 def _example(config: str) -> str:
@@ -215,7 +230,7 @@ def _composed(config: str, words: Sequence[str], without: str = "") -> DictConfi
 
 
 def _choices(without: set[str]) -> list[str]:
-    typed = [word for word in sys.argv[1:] if re.fullmatch(r"\+?\w+=\w+", word)]
+    typed = [word for word in sys.argv[1:] if re.fullmatch(r"\+?\w+=\w+|\+*[\w.]+\._target_=[\w.]+", word)]
     return [word for word in typed if _key(word) not in without]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 OWN_DATA = "data=_own"  # stands for the own data of a run, evaluated or resumed
 PATHS = frozenset(
@@ -52,6 +53,14 @@ def as_typed(word: str) -> str:
     key, _, value = word.partition("=")
     shorter = f"{key}={_plain(value)}"
     return shorter if literal(shorter) == word else word
+
+
+def first_value(word: str) -> str:
+    """Return an override with one value, where a sweep goes over several."""
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return word
+    return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
 
 
 def options(group: str) -> list[str]:

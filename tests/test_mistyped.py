@@ -13,6 +13,7 @@ from src.overrides import literal
 from src.typed import find_unknown
 
 CONF = Path(__file__).parents[1] / "conf"
+QUOTED, QUOTED_NUMBERS = shlex.quote("backbone.name='a,b'"), shlex.quote("threads='1,2'")
 
 
 def told(monkeypatch, config, line):
@@ -21,7 +22,7 @@ def told(monkeypatch, config, line):
     monkeypatch.setattr(sys, "argv", [f"src/{config}.py", *typed])
     with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(HydraException) as raised:
         compose(config, [word for word in typed if word != "-m"])
-    return str(mistyped(raised.value, config))
+    return str(mistyped(raised.value, config, sweeps=config == "train"))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,35 @@ def test_advice_composes(config, line, message, mended, monkeypatch):
 )
 def test_where_nothing_composes_nothing_is_advised(config, line, text, monkeypatch):
     assert told(monkeypatch, config, line).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("config", "line", "text"),
+    [
+        ("train", "lora.rank=4,8", "lora.rank=4,8 gives several values: add -m to go over them"),
+        ("train", "data=folder,table", "data=folder,table gives several values: add -m to go over them"),
+        ("train", "optimizer.lr=range(1,3)", "optimizer.lr=range(1,3) gives several values: add -m to go over them"),
+        ("evaluate", "data=folder,table", "data=folder,table gives several values: give one"),
+        (
+            *("evaluate", "views=identity,both"),
+            "views=identity,both gives several values: write a list, 'views=[identity,both]'",
+        ),
+        (
+            *("train", "backbone.name=a,b"),
+            f"backbone.name=a,b gives several values: add -m to go over them or quote the value, {QUOTED}",
+        ),
+        ("predict", "threads=1,2", "threads=1,2 gives several values: quote the value, " + QUOTED_NUMBERS),
+    ],
+)
+def test_several_values_are_gone_over_only_by_a_command_that_can(config, line, text, monkeypatch):
+    assert told(monkeypatch, config, line) == text
+
+
+def test_a_target_that_was_typed_is_the_one_that_is_judged(monkeypatch):
+    text = told(monkeypatch, "train", "optimizer._target_=torch.optim.SGD optimizer.momentum=0.9")
+    assert text.endswith("write +optimizer.momentum= to add it")
+    text = told(monkeypatch, "train", "optimizer._target_=torch.optim.SGD optimizer.amsgrad=true")
+    assert "there is no optimizer.amsgrad (optimizer takes dampening" in text
 
 
 def test_a_value_of_a_sweep_is_tried(monkeypatch):

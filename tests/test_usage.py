@@ -37,6 +37,20 @@ def test_every_key_has_a_default_and_a_meaning(verb):
         assert said, line
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("--cfg job --help", "  lora.rank=8 "),
+        ("--config-dir a=b --help", "  lora.rank=8 "),
+        ("-m lora.rank=4,8 --help", "  lora.rank=4 "),
+        ("lora=none,dora hydra.sweep.dir=x ~logger -h", "  lora=none "),
+    ],
+)
+def test_the_page_is_printed_whatever_stands_beside_the_flag(words, line, invoke):
+    ended = invoke("train", *words.split())
+    assert ended.code == 0 and f"\n{line}" in ended.out and not ended.err
+
+
 def test_defaults_are_those_of_the_config_that_is_asked_about():
     text = page("train", ["data=table", "lora=none", "seed=7"])
     assert "  data=table " in text and "  seed=7 " in text and "elpv, folder, huggingface" in text
