@@ -25,11 +25,17 @@ TINY = (
 MOST_WORKERS = 8  # each holds torch and a few networks, 1.5 GB
 
 
-def pytest_addoption(parser, pluginmanager):
-    """Take the options of pyproject.toml also where pytest-xdist is not there, or left out by `-p no:xdist`."""
-    if not pluginmanager.hasplugin("xdist"):
-        for name in ("--numprocesses", "--dist"):
-            parser.addoption(name, help="of pytest-xdist, which is not loaded: everything runs in this process")
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Let workers take a file of tests each, where pytest-xdist is there and was told of no other way.
+
+    Not in pyproject.toml: where it is not there, or left out by `-p no:xdist`, these would be unknown options.
+    """
+    if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
+        option = config.option
+        if option.dist == "no" and not (option.tx or option.distload):
+            option.dist = "loadfile"
+            option.numprocesses = "auto" if option.numprocesses is None else option.numprocesses
 
 
 @pytest.hookimpl(optionalhook=True)
