@@ -13,7 +13,7 @@ from ..near import near
 ELPV = "elpv"
 SETS = (ELPV, "plantvillage_apple", "tomato_freshness", "xsdd")
 EPOCHS, EPOCHS_OF = 12, {ELPV: 4, "xsdd": 6}  # larger sets: more steps an epoch
-ROOT = Path("../shared/datasets")
+ROOT = Path("data/benchmarks")
 
 
 def find_sets(asked: Sequence[str], root: Path) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -32,7 +32,7 @@ def find_sets(asked: Sequence[str], root: Path) -> tuple[tuple[str, ...], dict[s
         if name not in known:
             raise ValueError(
                 f"datasets={name} is unknown{near(name, known)}: choose from {', '.join(known)}, "
-                f"or name a folder in {root}"
+                f"or name a folder in {root}; another folder of sets is named by datasets_root=DIR"
             )
     wanted = tuple(dict.fromkeys(asked)) or known
     absent = {name: reason for name in wanted if (reason := _absence(name, root))}
@@ -57,7 +57,11 @@ def open_set(name: str, root: Path, **options: Any) -> ImageData:
 def _absence(name: str, root: Path) -> str:
     """Say why a set is not there, or nothing."""
     if name != ELPV:
-        return "" if (root / name).is_dir() else f"{root / name} is not there: set datasets_root to the folder of sets"
+        return (
+            ""
+            if (root / name).is_dir()
+            else f"{root / name} is not there: name the folder of sets by datasets_root=DIR"
+        )
     try:
         package_root()
     except ValueError as error:

@@ -1,7 +1,7 @@
 import pytest
 
 from src.backbones import image_spec
-from src.benchmarks.sets import SETS, find_sets, open_set
+from src.benchmarks.sets import ROOT, SETS, find_sets, open_set
 
 IMAGE = image_spec("test_efficientnet")
 
@@ -22,10 +22,14 @@ def test_every_folder_is_a_set_and_each_absent_one_is_named(root, monkeypatch):
     monkeypatch.setattr("src.benchmarks.sets.package_root", absent)
     names, missing = find_sets((), root)
     assert names == ("xsdd", "plates") and list(missing) == ["elpv", "plantvillage_apple", "tomato_freshness"]
-    assert "pip install" in missing["elpv"] and "datasets_root" in missing["tomato_freshness"]
+    assert "pip install" in missing["elpv"] and "datasets_root=DIR" in missing["tomato_freshness"]
     assert find_sets(("plates", "elpv", "plates"), root) == (("plates",), {"elpv": missing["elpv"]})
     monkeypatch.setattr("src.benchmarks.sets.package_root", lambda: root)
     assert find_sets(("elpv",), root / "nowhere") == (("elpv",), {})
+
+
+def test_the_folder_of_sets_is_one_that_a_user_can_make():
+    assert not ROOT.is_absolute() and ".." not in ROOT.parts and ROOT.parts[0] == "data"
 
 
 def test_a_mistyped_set_is_refused_and_a_known_one_that_is_absent_is_not(root):
