@@ -132,7 +132,7 @@ def _require_images(config: DictConfig) -> None:
             raise ValueError(no_table(table))
         if folder is not None and not folder.is_dir():
             raise ValueError(no_table_root(folder))
-    elif target == "HuggingFaceData" and config.data.get("path") is None:
+    elif target == "HuggingFaceData" and not str(config.data.get("path") or "").strip():
         raise ValueError(NO_HUB_SET)
 
 

@@ -57,7 +57,7 @@ def as_typed(word: str) -> str:
 
 def first_value(word: str) -> str:
     """Return an override with one value, where a sweep goes over several."""
-    override = OverridesParser.create().parse_override(word)
+    (override,) = OverridesParser.create().parse_overrides([word])
     if not override.is_sweep_override():
         return word
     return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"

@@ -66,26 +66,29 @@ def read_signature(target: str) -> Signature | None:
         return None
     parameters: dict[str, Parameter] = {}
     handed_on = False
-    for own, more in _called(found):
+    for own, more, ours in _called(found):
         parameters = {**own, **parameters}
         if not more:
             return Signature(parameters, open=handed_on and not found.module.ours)
-        handed_on = True
+        handed_on |= not ours
     return Signature(parameters, open=True)
 
 
-def _called(found: Definition) -> Iterator[tuple[dict[str, Parameter], bool]]:
-    """Yield what is taken by each function that is called, from the subclass up, and whether it hands more on."""
+def _called(found: Definition) -> Iterator[tuple[dict[str, Parameter], bool, bool]]:
+    """Yield what each function takes that is called, from the subclass up, if it hands more on, and if it is ours."""
     if isinstance(found.node, ast.FunctionDef):
-        yield _of_function(found.node, found.module)
+        yield *_of_function(found.node, found.module), found.module.ours
         return
     for each in _lineage(found):
         body = each.node.body if isinstance(each.node, ast.ClassDef) else []
         made = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
         if made:
-            yield _of_function(made[-1], each.module)  # those before it are stubs for type checkers, `@overload`
+            yield (
+                *_of_function(made[-1], each.module),
+                each.module.ours,
+            )  # those before it are stubs for type checkers, `@overload`
         elif _is_dataclass(each):
-            yield _of_fields(each), False
+            yield _of_fields(each), False, each.module.ours
 
 
 def _of_function(node: ast.FunctionDef, module: Module) -> tuple[dict[str, Parameter], bool]:

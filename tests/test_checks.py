@@ -33,6 +33,7 @@ CASES = {
     "train data=table data.table=nope.csv": "the table nope.csv does not exist",
     "train data=table data.table=README.md data.root=/nowhere": "/nowhere is no folder",
     "train data=huggingface": "no data set is given",
+    "train data=huggingface data.path=' '": "no data set is given",
     "train data=huggingface data.path=x data.files_dir=null": "data.files_dir=null is not a path",
     "train data.root=. views=[upside]": "there is no view 'upside'",
     "train data.root=. trainer.max_epochs=many": "trainer.max_epochs=many is no number of epochs",

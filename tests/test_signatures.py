@@ -12,6 +12,7 @@ from src.typed import require_types
 
 SOURCE = '''
     import enum, numbers
+    from graft.data import FolderData
     from collections.abc import Hashable
     from dataclasses import KW_ONLY, InitVar, dataclass, field
     from typing import Annotated, Any, AnyStr, ClassVar, Literal, SupportsFloat, overload
@@ -50,6 +51,9 @@ SOURCE = '''
         _: KW_ONLY
         once: InitVar[int] = 0
         given: int = field(default=1)
+
+    class Images(FolderData):
+        pass
 
     class Overloaded:
         @overload
@@ -104,6 +108,11 @@ def test_fields_are_those_that_the_constructor_takes(theirs):
 def test_the_last_constructor_of_a_class_is_its_own(theirs):
     assert sorted(theirs("Overloaded").parameters) == ["one", "three", "two"]
     assert read_signature("torch.nn.modules.rnn.LSTM").open
+
+
+def test_a_subclass_of_ours_that_adds_nothing_takes_what_ours_takes(theirs):
+    taken = theirs("Images")
+    assert not taken.open and taken.parameters.keys() == read_signature("graft.data.FolderData").parameters.keys()
 
 
 def test_a_users_own_module_may_have_the_place_of_ours(tmp_path, monkeypatch):

@@ -51,6 +51,11 @@ def test_the_page_is_printed_whatever_stands_beside_the_flag(words, line, invoke
     assert ended.code == 0 and f"\n{line}" in ended.out and not ended.err
 
 
+def test_what_the_grammar_refuses_is_told_in_place_of_the_page(invoke):
+    ended = invoke("train", "lora.rank=é", "--help")
+    assert ended.code == 2 and ended.err == "error: lora.rank=é is not in Hydra's grammar: correct the value\n"
+
+
 def test_defaults_are_those_of_the_config_that_is_asked_about():
     text = page("train", ["data=table", "lora=none", "seed=7"])
     assert "  data=table " in text and "  seed=7 " in text and "elpv, folder, huggingface" in text

@@ -61,7 +61,7 @@ class HuggingFaceData(ImageData):
             ValueError: No path is given, or `splits` names a split that there is not.
         """
         super().__init__(**options)
-        if path is None:
+        if path is None or not str(path).strip():
             raise ValueError(NO_HUB_SET)
         # The command line reads 3 as a number.
         self.path, self.name = str(path), None if name is None else str(name)
