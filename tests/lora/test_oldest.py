@@ -25,11 +25,8 @@ LAZY = "import os, sys\nsys.setdlopenflags(os.RTLD_LAZY)\n"
 TESTS = (
     "tests/test_stopped.py::test_a_resumed_training_equals_an_unbroken_one",
     *("tests/backbones/test_create.py", "tests/tasks/test_restore.py", "tests/tasks/test_trainer.py"),
-    *(
-        f"tests/lora/test_{name}.py"
-        for name in ("linear", "modes", "onednn", "products", "readonly", "surgery", "weight")
-    ),
-    *(f"tests/lora/test_{name}.py" for name in ("fold", "training_modes")),
+    *(f"tests/lora/engine/test_{name}.py" for name in ("linear", "modes", "onednn", "products", "readonly", "weight")),
+    *(f"tests/lora/test_{name}.py" for name in ("surgery", "fold", "training_modes")),
 )
 LEFT_OUT = {  # parts of test names: what is left out, and why
     "efficientvit_m0": "timm 1.0.20 builds it for its own size only",

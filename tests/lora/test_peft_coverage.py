@@ -1,4 +1,4 @@
-"""The table of families that the README shows, measured again."""
+"""The table of families in exports/benchmarks.md, measured again."""
 
 import re
 import warnings
@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 from tests.lora.family_table import FAMILIES
 from tests.lora.peft_coverage import METHODS, VERDICTS, table, tally
 
+ROW = re.compile(r"^\| ([^|]+) \| ((?:\d+ \| ?){4})$", re.MULTILINE)
 UNLIKE = ["deit", "efficientnet", "nfnet", "swin_transformer_v2"]
 
 
@@ -37,13 +38,16 @@ def test_the_probe_tells_the_verdicts_apart():
 
 
 @pytest.mark.slow
-def test_graft_works_on_every_family_and_the_readme_says_what_peft_does():
+def test_graft_works_on_every_family_and_the_page_says_what_peft_does():
     verdicts, rows = tally(list(FAMILIES))
     works = {word: len(FAMILIES) * (word == "works") for word in VERDICTS}
     assert counts(rows)["Graft"] == works, table("family", verdicts)
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    told = re.search(r"PEFT (\d+\.\d+) does on (\d+) families: ([^;]*); without grouped convs: ([^.]*)\.", readme)
-    assert told and int(told[2]) == len(FAMILIES)
-    if version("peft").startswith(f"{told[1]}."):
-        found = [", ".join(f"{row[0]} {row[place]}" for row in rows) for place in (2, 3)]
-        assert [told[3], told[4]] == found, f"PEFT {version('peft')} does this now:\n{table('families', rows)}"
+    page = (ROOT / "exports/benchmarks.md").read_text()
+    told = re.search(r"One model of each of (\d+) families.* PEFT (\d+\.\d+) beside it", page)
+    assert told and int(told[1]) == len(FAMILIES)
+    rows_told = {name: [int(number) for number in cells.split("|")[:4]] for name, cells in re.findall(ROW, page)}
+    assert rows_told["Graft"] == list(works.values())
+    if version("peft").startswith(f"{told[2]}."):
+        found = [[int(row[place]) for row in rows] for place in (2, 3)]
+        said = [rows_told["PEFT, all layers"], rows_told["PEFT, without grouped convolutions"]]
+        assert said == found, f"PEFT {version('peft')} does this now:\n{table('families', rows)}"
