@@ -37,7 +37,9 @@ def table(tmp_path_factory):
     return folder / "table.csv"
 
 
-@pytest.mark.parametrize("kind", [pytest.param(name, marks=[pytest.mark.slow] * (name == "ordinal")) for name in KINDS])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(name, marks=[pytest.mark.slow] * (name != "multilabel")) for name in KINDS]
+)
 def test_a_kind_is_trained_judged_shipped_and_decided_alike(kind, table, tmp_path, invoke):
     target, names = KINDS[kind]
     run = tmp_path / "runs" / kind

@@ -41,6 +41,7 @@ def test_saved_bytes_counts_each_storage_once_and_no_parameter():
         assert saved_bytes(forward, model) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="no fork server here")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="weighs GPU memory there")
 def test_the_peak_is_the_steps_own_not_that_of_the_process_that_asks():

@@ -14,6 +14,8 @@ from src.edge.manifest import SOLE, Line, Manifest
 from tests.deploy.lines import backbone, task, trained
 from tests.deploy.nets import saved
 
+pytestmark = pytest.mark.slow  # tests/test_commands.py ships two lines on one base
+
 BASE = {"base": "test_efficientnet", "versions": {"torch": "2"}}
 LINES = {"left": (1, {}), "right": (2, {"rank": 2}), "third": (3, {"targets": "conv", "classes": 3})}
 

@@ -6,7 +6,7 @@ import timm.models._registry as registry
 from tests.lora.families import check_family
 from tests.lora.family_table import FAMILIES
 
-UNLIKE = ("edgenext", "efficientnet", "resnetv2")  # the models of conftest.py are further kinds
+UNLIKE = ("edgenext", "efficientnet")  # the models of conftest.py are further kinds
 
 
 @pytest.mark.parametrize("family", UNLIKE)

@@ -25,6 +25,7 @@ def counts(rows):
     return {method: {row[0]: int(row[place]) for row in rows} for place, method in enumerate(METHODS, start=1)}
 
 
+@pytest.mark.slow
 def test_the_probe_tells_the_verdicts_apart():
     verdicts, rows = tally(UNLIKE)
     words = {row[0]: [text.partition(" (")[0] for text in row[1:]] for row in verdicts}
