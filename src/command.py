@@ -68,46 +68,20 @@ def run(verb: str, sweeps: bool = False, needs: str | None = None) -> NoReturn:
         sweeps: Whether it can go over several values of a setting, as a multirun.
         needs: A library of the extra `train` without which it does nothing: told before settings that are wrong.
     """
-    multirun = any(word in sys.argv for word in MULTIRUN)
-    words = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra refuses -m behind an override
-    sys.argv[1:] = [literal(word, multirun) for word in words]
-    _hold_closed()
-    register_resolver()
-    debug = os.environ.get("GRAFT_DEBUG") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback itself and exits with 1
-    failures: list[Exception] = []
-    returned: list[object] = []
-
-    def body(composed: DictConfig) -> object:
-        if needs is not None and find_spec(needs) is None:
-            _end_without(needs, "train")
-        try:
-            if HydraConfig.get().mode != RunMode.MULTIRUN:  # there a run that fails is a row of the table
-                require_settings(verb, composed)
-            command = import_module(f"{NAME}.{verb}")
-            logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-            ignore_remarks()  # now that the libraries have set what they log
-            returned.append(command.main(composed))
-            return returned[-1]
-        except Exception as error:  # kept until Hydra has ended, which would write a line of its own about it
-            failures.append(error)
-            return None
-
+    debug, body = _prepare(), _Body(verb, needs)
+    words = sys.argv[1:]
     try:
-        if asks_help(sys.argv[1:]):
-            print(page(verb, list(map(first_value, find_settings(sys.argv[1:])))))
+        if asks_help(words):
+            print(page(verb, list(map(first_value, find_settings(words)))))
             sys.exit(DONE)
-        require_flags(sys.argv[1:], verb, sweeps)
-        words = sys.argv[1:]
-        if is_plain(words):
-            require_written(verb, words)
-        else:
-            require_known(verb, words)
-        if not (is_plain(words) and _run_once(verb, words, body)):
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(body)()
-        if failures:
-            raise failures[0]
-        in_vain = sweeps and returned and all(each is None for each in returned)  # every run of a multirun failed
+        require_flags(words, verb, sweeps)
+        plain = is_plain(words)
+        (require_written if plain else require_known)(verb, words)
+        if not (plain and _run_once(verb, words, body.run)):
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=verb)(body.run)()
+        if body.failure is not None:
+            raise body.failure
+        in_vain = sweeps and body.returned and all(each is None for each in body.returned)  # of a multirun every run
         sys.exit(PROMISE_FAILED if in_vain else DONE)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -115,6 +89,47 @@ def run(verb: str, sweeps: bool = False, needs: str | None = None) -> NoReturn:
         _end(error, PROMISE_FAILED, debug)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
         _end(mistyped(error, verb, sweeps) or error, WRONG_INPUT, debug)
+
+
+def _prepare() -> bool:
+    """Bring the command line and the process into the form that Hydra needs; return whether tracebacks are shown."""
+    multirun = any(word in sys.argv for word in MULTIRUN)
+    words = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra refuses -m behind an override
+    sys.argv[1:] = [literal(word, multirun) for word in words]
+    _hold_closed()
+    register_resolver()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback itself and exits with 1
+    return os.environ.get("GRAFT_DEBUG") == "1"
+
+
+class _Body:
+    """The command's own part, which Hydra calls with the composed config, once for each run of a multirun.
+
+    Attributes:
+        returned: What each call returned.
+        failure: The first error, kept until Hydra has ended, which would write a line of its own about it.
+    """
+
+    def __init__(self, verb: str, needs: str | None) -> None:
+        self._verb, self._needs = verb, needs
+        self.returned: list[object] = []
+        self.failure: Exception | None = None
+
+    def run(self, composed: DictConfig) -> object:
+        """Check the settings, then import the command and call it."""
+        if self._needs is not None and find_spec(self._needs) is None:
+            _end_without(self._needs, "train")
+        try:
+            if HydraConfig.get().mode != RunMode.MULTIRUN:  # there a run that fails is a row of the table
+                require_settings(self._verb, composed)
+            command = import_module(f"{NAME}.{self._verb}")
+            logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+            ignore_remarks()  # now that the libraries have set what they log
+            self.returned.append(command.main(composed))
+            return self.returned[-1]
+        except Exception as error:
+            self.failure = self.failure or error
+            return None
 
 
 def _run_once(verb: str, words: Sequence[str], body: Callable[[DictConfig], object]) -> bool:

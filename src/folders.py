@@ -57,7 +57,7 @@ class SweepTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Make the table of `hydra.sweep.dir`."""
-        # Imported here: Hydra builds its callbacks before it composes, and wrong input is to be told at once.
+        # Imported here: Hydra builds callbacks before it composes, and wrong input must be told first.
         report, rich = (import_module(name) for name in (f"{NAME}.report.sweep", "rich.console"))
         report.write_table(Path(config.hydra.sweep.dir), rich.Console())
 

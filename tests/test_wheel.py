@@ -117,6 +117,14 @@ def test_an_installed_training_goes_all_the_way_and_its_files_load_in_a_clone(fu
     assert "20 decided" in said.stderr
     where = ("data.root=" + str(empty / "parts"),)
     done(sys.executable, "-m", "src.evaluate", f"adapter={run_folder}", *where, cwd=ROOT)
+    assert_evaluated_alike(run_folder)
+
+
+def assert_evaluated_alike(run_folder: Path) -> None:
+    """Assert that the one evaluation of a run gave the figures of its training."""
+    (evaluation,) = (run_folder / "evaluations").iterdir()
+    trained, judged = (json.loads((folder / "metrics.json").read_text()) for folder in (run_folder, evaluation))
+    assert {split: judged[split] for split in ("val", "test")} == {split: trained[split] for split in ("val", "test")}
 
 
 def rewrite(run_folder: Path) -> None:
@@ -136,4 +144,7 @@ def test_a_run_of_a_clone_from_before_goes_on_where_it_is_installed(full, empty)
     )
     rewrite(empty / "run")
     done(full / "graft", "evaluate", "adapter=run", cwd=empty)
+    assert_evaluated_alike(empty / "run")
     done(full / "graft", "train", "resume=run", "trainer.max_epochs=2", cwd=empty)
+    rows = (empty / "run" / "history.csv").read_text().splitlines()[1:]
+    assert [int(float(row.partition(",")[0])) for row in rows] == [-1, 0, 1]

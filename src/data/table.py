@@ -69,16 +69,7 @@ class TableData(ImageData):
         self.root = self.table.parent if root is None else Path(root).expanduser()
         if not self.root.is_dir():
             raise ValueError(no_table_root(self.root))
-        # The command line reads 3 as a number.
-        self._mapping = {str(name): None if own is None else nfc(str(own)) for name, own in (columns or {}).items()}
-        for name in self._mapping:
-            if name not in COLUMNS:
-                raise ValueError(
-                    f"data.columns maps {name!r}{near(name, COLUMNS)}, which is no column of Graft's: "
-                    f"choose from {', '.join(COLUMNS)}"
-                )
-            if name == "path" and self._mapping[name] is None:
-                raise ValueError("data.columns leaves out path, without which no row can be used")
+        self._mapping = _column_names(columns or {})
         if target is not None and target not in LABEL_COLUMNS:
             raise ValueError(
                 f"unknown data.target={target!r}{near(target, LABEL_COLUMNS)}: choose one of {', '.join(LABEL_COLUMNS)}"
@@ -245,3 +236,22 @@ def _require_distinct(rows: Iterable[tuple[int, Sample]]) -> None:
         first = seen.setdefault(sample.path, number)
         if first != number:
             raise ValueError(f"rows {first} and {number} name the same image {sample.path}: remove one of them")
+
+
+def _column_names(columns: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return by our name of a column what the table calls it; None for one that is left out.
+
+    Raises:
+        ValueError: A name is none of ours, or the paths are left out.
+    """
+    # The command line reads 3 as a number.
+    names = {str(name): None if own is None else nfc(str(own)) for name, own in columns.items()}
+    for name in names:
+        if name not in COLUMNS:
+            raise ValueError(
+                f"data.columns maps {name!r}{near(name, COLUMNS)}, which is no column of Graft's: "
+                f"choose from {', '.join(COLUMNS)}"
+            )
+        if name == "path" and names[name] is None:
+            raise ValueError("data.columns leaves out path, without which no row can be used")
+    return names

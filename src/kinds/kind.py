@@ -14,7 +14,7 @@ from .rows import Array, Rows
 
 Truth = Literal["label", "labels", "value"]
 
-# A tensor of torch. Its methods alone are used, so that the camera needs no torch to know a kind of task.
+# A tensor of torch. Only its methods are used, so that the camera needs no torch to know a kind.
 Tensor = Any
 
 

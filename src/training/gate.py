@@ -15,7 +15,7 @@ from ..tasks import VisionTask, examine_labels, run_folder
 
 log = logging.getLogger(__name__)
 
-# The page has the first name; the second where a page of `audit output=DIR`, the user's own, has the first.
+# The page's name; the second where the user's own page (`audit output=DIR`) has the first.
 NAMES = ("audit", "audit-refused")
 _ENDS = (".html", ".json")
 MARK = "refused_training"  # in the JSON of a page that a refused training left
