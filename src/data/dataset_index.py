@@ -13,7 +13,6 @@ from ..kinds import Truth
 from ..spec import JOINT
 from .naming import nfc
 
-Target = Truth
 SPLITS = ("train", "val", "test")
 
 
@@ -82,7 +81,7 @@ class DatasetIndex:
     ignored: int = 0
 
     @property
-    def target(self) -> Target:
+    def target(self) -> Truth:
         """What the samples say: one `label`, several `labels` or a `value`."""
         first = self.samples[0]
         return "value" if first.value is not None else "label" if first.labels is None else "labels"

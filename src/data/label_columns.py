@@ -1,22 +1,46 @@
-"""Parse a cell of a label column: one label, several labels, or a value."""
+"""The columns of a table, and what a cell of a label column holds: one label, several labels, or a value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
+from ..kinds import Truth
 from ..near import near
 from ..spec import JOINT
-from .dataset_index import Sample, Target
+from .dataset_index import Sample
+from .naming import nfc
 
+LABEL_COLUMNS: tuple[Truth, ...] = get_args(Truth)
+COLUMNS = ("path", *LABEL_COLUMNS, "group", "split", "weight")
 LARGEST = float(np.finfo(np.float32).max)  # what figures and the network can hold
 _NOWHERE = Path()
 
 
-def read_label(row: str, cell: str, column: Target, classes: Sequence[str] | None = None) -> Sample:
+def column_names(columns: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return by our name of a column what the table calls it; None for one that is left out.
+
+    Raises:
+        ValueError: A name is none of ours, or the paths are left out.
+    """
+    # The command line reads 3 as a number.
+    names = {str(name): None if own is None else nfc(str(own)) for name, own in columns.items()}
+    for name in names:
+        if name not in COLUMNS:
+            raise ValueError(
+                f"data.columns maps {name!r}{near(name, COLUMNS)}, which is no column of Graft's: "
+                f"choose from {', '.join(COLUMNS)}"
+            )
+        if name == "path" and names[name] is None:
+            raise ValueError("data.columns leaves out path, without which no row can be used")
+    return names
+
+
+def read_label(row: str, cell: str, column: Truth, classes: Sequence[str] | None = None) -> Sample:
     """Return a sample with the label, labels or value of a cell, without a path; `label` is the first of several.
 
     Args:

@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ..absent import NO_TABLE, no_table_root
-from ..kinds import names_that_learn
+from ..kinds import Truth, names_that_learn
 from ..near import near
 from ..spec import JOINT
 from .categories import by_range, by_rarest, require_unlike
 from .checks import require_learnable, require_one_spelling, require_whole_groups
 from .datamodule import ImageData
-from .dataset_index import DatasetIndex, Sample, Target
-from .label_columns import LARGEST, names_of, read_label
+from .dataset_index import DatasetIndex, Sample
+from .label_columns import COLUMNS, LABEL_COLUMNS, LARGEST, column_names, names_of, read_label
 from .naming import SPLIT_NAMES, nfc, positive_class, spelled_on_disk
 from .rows import Cell, Odd, read_rows, require_table
-
-LABEL_COLUMNS: tuple[Target, ...] = ("label", "labels", "value")
-COLUMNS = ("path", *LABEL_COLUMNS, "group", "split", "weight")
 
 
 class TableData(ImageData):
@@ -42,7 +39,7 @@ class TableData(ImageData):
         columns: Mapping[str, str | None] | None = None,
         classes: Sequence[str] | None = None,
         positive: str | None = None,
-        target: Target | None = None,
+        target: Truth | None = None,
         **options: Any,
     ) -> None:
         """Point to the table.
@@ -69,7 +66,7 @@ class TableData(ImageData):
         self.root = self.table.parent if root is None else Path(root).expanduser()
         if not self.root.is_dir():
             raise ValueError(no_table_root(self.root))
-        self._mapping = _column_names(columns or {})
+        self._mapping = column_names(columns or {})
         if target is not None and target not in LABEL_COLUMNS:
             raise ValueError(
                 f"unknown data.target={target!r}{near(target, LABEL_COLUMNS)}: choose one of {', '.join(LABEL_COLUMNS)}"
@@ -136,7 +133,7 @@ class TableData(ImageData):
             f"row {number}" for number in numbers
         ]
 
-    def _label_column(self, names: Mapping[str, str], present: Sequence[str]) -> Target:
+    def _label_column(self, names: Mapping[str, str], present: Sequence[str]) -> Truth:
         """Return what is learnt: what was asked for, or the only one that the table has."""
         found = [name for name in LABEL_COLUMNS if name in names]
         if not found or (self._target or found[0]) not in names:
@@ -169,7 +166,7 @@ class TableData(ImageData):
         row = f"row {number} of {self.table}"
         return {name: _text(cells[own], name, row, own) for name, own in names.items()}
 
-    def _sample(self, number: int, cells: Mapping[str, str], place: Path, column: Target) -> Sample:
+    def _sample(self, number: int, cells: Mapping[str, str], place: Path, column: Truth) -> Sample:
         """Return the image of a row; `place` is the absolute root."""
         row, split = f"row {number} of {self.table}", cells.get("split", "")
         labelled = read_label(row, cells[column], column, self._classes)
@@ -236,22 +233,3 @@ def _require_distinct(rows: Iterable[tuple[int, Sample]]) -> None:
         first = seen.setdefault(sample.path, number)
         if first != number:
             raise ValueError(f"rows {first} and {number} name the same image {sample.path}: remove one of them")
-
-
-def _column_names(columns: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return by our name of a column what the table calls it; None for one that is left out.
-
-    Raises:
-        ValueError: A name is none of ours, or the paths are left out.
-    """
-    # The command line reads 3 as a number.
-    names = {str(name): None if own is None else nfc(str(own)) for name, own in columns.items()}
-    for name in names:
-        if name not in COLUMNS:
-            raise ValueError(
-                f"data.columns maps {name!r}{near(name, COLUMNS)}, which is no column of Graft's: "
-                f"choose from {', '.join(COLUMNS)}"
-            )
-        if name == "path" and names[name] is None:
-            raise ValueError("data.columns leaves out path, without which no row can be used")
-    return names
