@@ -49,6 +49,7 @@ IDLE = {  # keys of a data source that only a training makes use of, with the re
     "data.split_file": _SPLITS,
     "data.val_fraction": _SPLITS,
     "data.test_fraction": _SPLITS,
+    "data.calibration_fraction": _SPLITS,
 }
 
 

@@ -13,7 +13,7 @@ from .dataset_index import SPLITS, Sample
 log = logging.getLogger(__name__)
 
 OnError = Literal["auto", "skip", "stop"]
-STOPPING: dict[str, tuple[str, ...]] = {"auto": ("val", "test"), "skip": (), "stop": SPLITS}
+STOPPING: dict[str, tuple[str, ...]] = {"auto": ("val", "test", "calibration"), "skip": (), "stop": SPLITS}
 
 
 def sort_out(samples: Sequence[Sample], errors: Mapping[int, str], on_error: OnError) -> list[tuple[Path, str]]:
@@ -22,7 +22,7 @@ def sort_out(samples: Sequence[Sample], errors: Mapping[int, str], on_error: OnE
     Args:
         samples: The images, each with its split.
         errors: Why an image cannot be read, by its position.
-        on_error: `auto` leaves them out of train and stops for val and test, `skip` leaves them out everywhere,
+        on_error: `auto` leaves them out of train and stops for the other splits, `skip` leaves them out everywhere,
             `stop` stops everywhere.
 
     Raises:

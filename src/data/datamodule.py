@@ -114,7 +114,8 @@ class ImageData(LightningDataModule, ABC):
         self._positions = {
             name: [i for i, sample in enumerate(samples) if sample.split == name and i not in errors] for name in SPLITS
         }
-        self.counts = {name: self._count(name) for name in SPLITS}
+        shown = [name for name in SPLITS if name != "calibration" or self._positions[name]]  # most have none
+        self.counts = {name: self._count(name) for name in shown}
         self._ready = True
 
     @property

@@ -13,7 +13,7 @@ from ..kinds import Truth
 from ..spec import JOINT
 from .naming import nfc
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "calibration")
 
 
 @dataclass(frozen=True)

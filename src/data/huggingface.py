@@ -71,7 +71,7 @@ class HuggingFaceData(ImageData):
         self._splits = {str(theirs): None if ours is None else str(ours) for theirs, ours in (splits or {}).items()}
         for theirs, ours in self._splits.items():
             if ours is not None and ours not in SPLITS:
-                raise ValueError(f"data.splits makes {theirs} {ours!r}{near(ours, SPLITS)}: choose train, val or test")
+                raise ValueError(f"data.splits makes {theirs} {ours!r}{near(ours, SPLITS)}: choose {', '.join(SPLITS)}")
         self._wanted, self._classes = positive, None if classes is None else tuple(map(str, classes))
 
     def read(self) -> DatasetIndex:

@@ -16,6 +16,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
+    "calibration": "calibration",
 }
 # No text is made of these in two ways, else a name of many digits would be tried in all of them.
 _FILLER = r"(?:sets?|data|images?|imgs?|pics?|pictures?|photos?|samples?|splits?|subset|part|\d)"

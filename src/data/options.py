@@ -37,8 +37,10 @@ class DataOptions:
             everywhere, `stop` stops everywhere.
         allow: Findings of the data gate that are known and stop no training, some of `src.data.quality.STOPS`.
         augment: Random change of training images, see `src.data.transforms`.
-        val_fraction: Part of the images outside test that becomes val, where the source has no split.
+        val_fraction: Part of the images outside test and calibration that becomes val, where the source has no split.
         test_fraction: Part of the images that becomes test, where the source has no split.
+        calibration_fraction: Part of the images outside test that becomes calibration; neither trained nor validated
+            on, it certifies thresholds alone. 0 cuts none.
         folds: Cut so many test splits that share no image, and take one of them in place of `test_fraction`.
         fold: Which one, from 0.
         split_file: Keep the splits there: later runs extend them, and no old image ever moves.
@@ -61,6 +63,7 @@ class DataOptions:
     augment: Augment = _PLAIN
     val_fraction: float = 0.15
     test_fraction: float = 0.25
+    calibration_fraction: float = 0.0
     folds: int | None = None
     fold: int | None = None
     split_file: str | None = None
@@ -115,7 +118,7 @@ class DataOptions:
         # Both or none of them is set, as `__post_init__` has checked.
         fold = None if self.folds is None or self.fold is None else Fold(self.folds, self.fold)
         file = None if self.split_file is None else Path(self.split_file).expanduser()
-        return Splitting(self.split_seed, self.val_fraction, self.test_fraction, fold, file)
+        return Splitting(self.split_seed, self.val_fraction, self.test_fraction, fold, file, self.calibration_fraction)
 
 
 def input_size(asked: int | Sequence[int]) -> tuple[int, int]:

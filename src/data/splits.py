@@ -1,4 +1,4 @@
-"""Cut an index into train, val and test, the same way on every machine."""
+"""Cut an index into train, val, test and, where it is asked for, calibration, the same way on every machine."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def split(
     seed: int = 0,
     val_fraction: float = 0.15,
     test_fraction: float = 0.25,
+    calibration_fraction: float = 0.0,
     fold: Fold | None = None,
     links: Sequence[tuple[int, int]] = (),
     kept: Mapping[int, str] | None = None,
@@ -61,14 +62,15 @@ def split(
         digests: Hash of every file's content, as `DatasetIndex.digests`.
         root: Folder that every path lies in.
         seed: Decides which images go where.
-        val_fraction: Part of what is left after the test split.
+        val_fraction: Part of what is left after test and calibration.
         test_fraction: Part of all images that no split is given for.
+        calibration_fraction: Part of what is left after test; 0 cuts none.
         fold: The part that becomes the test split, in place of `test_fraction`.
         links: Pairs of positions that must not part, such as near duplicates.
         kept: Splits of an earlier cut by position: those images never move, and what belongs to one joins it.
 
     Returns:
-        `train`, `val` or `test` for every sample.
+        One of `SPLITS` for every sample.
 
     Raises:
         ValueError: A fraction is not between 0 and 1, a class is too small for the splits, or a fold is asked for
@@ -80,23 +82,27 @@ def split(
         raise ValueError("data.folds cuts its own splits, and this source names them: leave them out, or data.folds")
     fixed = _fix_splits(samples, together(samples, digests, range(len(samples)), links), kept or {}, given, rank)
     assigned = [fixed.get(position, sample.split or "train") for position, sample in enumerate(samples)]
-    for name, fraction in (("test", test_fraction), ("val", val_fraction)):
-        if not 0 < fraction < 1:
-            raise ValueError(f"{name}_fraction must be above 0 and below 1, not {fraction}")
-        # Test is cut first: its fraction is one of all images, that of val one of the rest.
-        if name not in given:
+    fractions = {"test": test_fraction, "calibration": calibration_fraction, "val": val_fraction}
+    for name, fraction in fractions.items():
+        if not 0 < fraction < 1 and (name, fraction) != ("calibration", 0):
+            least = "at least 0" if name == "calibration" else "above 0"
+            raise ValueError(f"{name}_fraction must be {least} and below 1, not {fraction}")
+    cut = [name for name, fraction in fractions.items() if fraction and name not in given]
+    before: set[str] = set()
+    for name, fraction in fractions.items():
+        # Test is cut first: its fraction is one of all images, that of each other split one of the rest.
+        if name in cut:
             pool = [position for position, split in enumerate(assigned) if split == "train" and position not in fixed]
             units = _order(together(samples, digests, pool, links), rank)
             if fold is not None and name == "test":
                 chosen = _cut_fold(samples, units, fold)
             else:
-                settled = [
-                    (samples[p].label, split == name) for p, split in fixed.items() if name == "test" or split != "test"
-                ]
+                settled = [(samples[p].label, split == name) for p, split in fixed.items() if split not in before]
                 chosen = _cut(samples, units, fraction, settled)
             for position in list(chosen):
                 assigned[position] = name
-    _check(samples, assigned, [name for name in SPLITS if name == "train" or name not in given])
+        before.add(name)
+    _check(samples, assigned, [name for name in SPLITS if name in ("train", *cut)])
     return assigned
 
 
@@ -105,9 +111,9 @@ def _fix_splits(
 ) -> dict[int, str]:
     """Return the splits that are decided before any is cut, by position.
 
-    These are the splits of an earlier cut, and the split of every image whose unit (group, copies) has an image in val
-    or test. If val or test must be cut from train, train images may be reassigned, so a train image decides nothing
-    for its unit. Where the source itself separates a unit, its train images stay in train.
+    These are the splits of an earlier cut, and the split of every image whose unit (group, copies) has an image in
+    another split than train. If such a split must be cut from train, train images may be reassigned, so a train image
+    decides nothing for its unit. Where the source itself separates a unit, its train images stay in train.
     """
     fixed = dict(kept)
     for unit in units:
@@ -122,7 +128,7 @@ def _fix_splits(
 
 
 def _is_fixed(sample: Sample) -> bool:
-    return sample.split in ("val", "test")
+    return sample.split not in (None, "train")
 
 
 def _cut(

@@ -17,10 +17,11 @@ class Splitting:
 
     Attributes:
         seed: Which images go where.
-        val_fraction: Part of the images outside test that becomes val, where the source has no split.
+        val_fraction: Part of the images outside test and calibration that becomes val, where the source has no split.
         test_fraction: Part of the images that becomes test, where the source has no split.
         fold: The part that becomes test in a cross-validation, in place of `test_fraction`.
         file: Where the splits are kept, so that later runs only extend them; None keeps nothing.
+        calibration_fraction: Part of the images outside test that becomes calibration; 0 cuts none.
     """
 
     seed: int
@@ -28,6 +29,7 @@ class Splitting:
     test_fraction: float
     fold: Fold | None
     file: Path | None
+    calibration_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse folds whose membership would be kept: each image is in the test split of one of them."""
@@ -46,6 +48,11 @@ class Splitting:
         """
         kept = read_membership(self.file, index) if self.file is not None else {}
         _require_agreement(index, kept)
+        if self.calibration_fraction and len(kept) == len(index.samples) and "calibration" not in kept.values():
+            raise ValueError(
+                f"{self.file} keeps every image where it is, and none is left for calibration: name another "
+                "data.split_file, or leave out data.calibration_fraction"
+            )
         return split(
             index.samples,
             index.digests,
@@ -53,6 +60,7 @@ class Splitting:
             seed=self.seed,
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
+            calibration_fraction=self.calibration_fraction,
             fold=self.fold,
             links=links,
             kept=kept,

@@ -26,9 +26,9 @@ class TableData(ImageData):
     """Images that a CSV or Parquet file lists.
 
     Columns: `path` of the image inside `root`; `label`, its class, or `labels`, any number of them between `JOINT`, or
-    `value`, a number; and optionally `group` (its images never part), `split`
-    (train, val, test; val may be called valid or validation) and `weight` (how much the image counts in the training's
-    loss, relative to 1). An empty group, split or weight is one that is not given. Images without a split count as
+    `value`, a number; and optionally `group` (its images never part), `split` (train, val, test, calibration; val may
+    be called valid or validation) and `weight` (how much the image counts in the training's loss, relative to 1). An
+    empty group, split or weight is one that is not given. Images without a split count as
     train, and a val or test that no row names is cut from train.
     """
 
@@ -173,7 +173,7 @@ class TableData(ImageData):
         if split and split.lower() not in SPLIT_NAMES:
             raise ValueError(
                 f"{row} has the unknown split {split!r}{near(split.lower(), SPLIT_NAMES)}: "
-                "choose train, val or test, or leave it empty"
+                "choose train, val, test or calibration, or leave it empty"
             )
         path = self._path(row, cells["path"], place)
         weight = _weight(row, cells.get("weight", ""))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..atomic import write_text
 from ..kinds import Rows, find_kind
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "calibration")
 COLUMNS = ("path", "split", "target", "predicted")
 PREFIX = "p_"
 SUM_TOLERANCE = 1e-3  # a float16 softmax still adds up to 1 within this

@@ -22,9 +22,10 @@ def used_data(data: ImageData) -> dict[str, str]:
 
 
 def note_data(folder: Path, data: ImageData) -> None:
-    """Write `data.json` into the run folder: `used_data`, and the content (SHA-256) of every image to train on."""
+    """Write `data.json` into the run folder: `used_data`, and the contents (SHA-256) to train and to validate on."""
     # Contents alone say which images a training has seen, wherever they are moved.
-    noted = {**used_data(data), "trained": sorted(data.contents("train"))}
+    seen = {"trained": sorted(data.contents("train")), "validated": sorted(data.contents("val"))}
+    noted: dict[str, Any] = {**used_data(data), **seen}
     write_text(folder / NAME, json.dumps(noted, indent=0) + "\n")
 
 
@@ -115,8 +116,13 @@ def require_own_cut(trained: Trained, data: ImageData, judging: bool) -> None:
         )
 
 
-def require_unseen(trained: Trained, data: ImageData) -> bool:
+def require_unseen(trained: Trained, data: ImageData, certifies: bool = False) -> bool:
     """Refuse to judge images that were trained on, known by their content.
+
+    Args:
+        trained: The file.
+        data: The images.
+        certifies: Whether a promise is to come of them; then those that were validated on are refused too.
 
     Returns:
         Whether the run noted what it was trained on, so that this could be told.
@@ -127,13 +133,14 @@ def require_unseen(trained: Trained, data: ImageData) -> bool:
     noted = _read_note(Path(trained.path).parent)
     if noted is None or noted["membership"] != trained.provenance.get("data", {}).get("membership"):
         return False
-    seen = set(noted["trained"])
+    seen = {*noted["trained"], *(noted.get("validated", ()) if certifies else ())}
     # By content: a copy under another name would be judged as unseen.
-    judged = {**data.contents("val"), **data.contents("test")}
+    judged = {**data.contents("val"), **data.contents("test"), **data.contents("calibration")}
     both = sorted(path for content, path in judged.items() if content in seen)
     if both:
+        used = "trained or validated on" if certifies else "trained on"
         raise ValueError(
-            f"images to judge were trained on ({len(both)}, {both[0]} first): leave them out, or judge by other "
+            f"images to judge were {used} ({len(both)}, {both[0]} first): leave them out, or judge by other "
             "images (data=folder data.root=NEW); a training with data.split_file=FILE holds every image where it is"
         )
     return True

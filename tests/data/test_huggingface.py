@@ -89,7 +89,7 @@ def test_names_that_the_command_line_reads_as_numbers_are_text(monkeypatch, imag
     options = {"label_column": 3, "splits": {2024: "train"}, "positive": 0, "name": 7}
     index = read(monkeypatch, image, tmp_path, {"2024": part}, **options)
     assert (index.classes, index.positive, index.name) == (("0", "1"), "0", "user/name (7)")
-    with pytest.raises(ValueError, match="makes 2024 '1': choose train, val or test"):
+    with pytest.raises(ValueError, match="makes 2024 '1': choose train, val, test, calibration"):
         read(monkeypatch, image, tmp_path, {"2024": part}, splits={2024: 1})
 
 

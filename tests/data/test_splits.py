@@ -1,3 +1,4 @@
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data import Sample
+from src.data.dataset_index import SPLITS
 from src.data.splits import Fold, split, together
 from src.errors import TooFewImages
 
@@ -239,3 +241,51 @@ def test_an_image_of_train_stays_with_one_that_was_kept_in_train():
 def test_a_name_that_is_no_utf8_is_cut_like_any_other():
     samples = [replace(sample, path=sample.path.with_name(f"\udcff{sample.path.name}")) for sample in many(20)]
     assert Counter(cut(samples)) == Counter(cut(many(20)))
+
+
+def test_without_calibration_the_splits_are_those_from_before_there_was_one():
+    kept = {position: ("train", "val", "test")[position % 3] for position in range(0, 90, 7)}
+    samples = many(90)
+    found = [cut(samples), cut(samples, kept=kept), cut(samples, fold=Fold(4, 1)), cut(many(90, "train"))]
+    drawn = hashlib.sha256("\n".join(" ".join(names) for names in found).encode()).hexdigest()
+    assert drawn == "ff645fda9949ce64a51212613403c5617a77deb8ddf4bb1b6bf02a7ad4806029"
+
+
+@given(plain(), st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_calibration_is_cut_after_test_and_before_val_in_its_proportions(samples, seed):
+    found, without = by_path(samples, seed=seed, calibration_fraction=0.25), by_path(samples, seed=seed)
+    assert {path for path, name in found.items() if name == "test"} == {
+        path for path, name in without.items() if name == "test"
+    }
+    counts = Counter((sample.label, found[str(sample.path)]) for sample in samples)
+    for label in {sample.label for sample in samples}:
+        size = sum(counts[label, name] for name in SPLITS) - counts[label, "test"]
+        assert abs(counts[label, "calibration"] - 0.25 * size) <= 1
+        assert abs(counts[label, "val"] - 0.15 * (size - counts[label, "calibration"])) <= 1
+
+
+def test_a_group_does_not_part_between_calibration_and_the_rest():
+    samples = [replace(sample, group=str(position // 4)) for position, sample in enumerate(many(120))]
+    found = cut(samples, calibration_fraction=0.3)
+    homes = {sample.group: name for sample, name in zip(samples, found, strict=True)}
+    assert set(homes.values()) == set(SPLITS)
+    assert found == [homes[sample.group] for sample in samples]
+
+
+def test_an_image_that_was_kept_for_calibration_stays_although_none_is_cut():
+    kept = dict.fromkeys(range(10), "calibration")
+    found = cut(many(60), kept=kept)
+    assert found[:10] == ["calibration"] * 10 and "calibration" not in found[10:]
+    assert abs(found.count("val") - 0.15 * (110 - found.count("test"))) <= 1
+
+
+@pytest.mark.parametrize("fraction", [1, -0.1, float("nan")])
+def test_a_calibration_fraction_out_of_range_is_refused(fraction):
+    with pytest.raises(ValueError, match="calibration_fraction must be at least 0 and below 1, not"):
+        cut(many(60), calibration_fraction=fraction)
+
+
+def test_a_calibration_fraction_that_leaves_nothing_to_train_on_is_refused():
+    with pytest.raises(TooFewImages, match="too few to give one to train"):
+        cut(many(8), calibration_fraction=0.99)

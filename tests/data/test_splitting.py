@@ -53,3 +53,21 @@ def test_nothing_is_kept_without_a_file(tmp_path):
 def test_folds_and_a_file_exclude_each_other():
     with pytest.raises(ValueError, match=r"leave out data\.split_file"):
         Splitting(0, 0.15, 0.25, Fold(5, 0), Path("splits.csv"))
+
+
+def test_a_file_that_keeps_every_image_leaves_none_for_calibration(tmp_path):
+    kept, parts = Splitting(0, 0.15, 0.25, None, tmp_path / "splits.csv"), index(tmp_path)
+    kept.keep(parts, kept.names(parts))
+    with pytest.raises(ValueError, match="keeps every image where it is, and none is left for calibration"):
+        replace(kept, calibration_fraction=0.25).names(parts)
+    more = replace(kept, calibration_fraction=0.25).names(index(tmp_path, 60))
+    assert more.count("calibration") > 0
+
+
+def test_calibration_is_kept_in_the_file_like_the_others(tmp_path):
+    parts = index(tmp_path)
+    cut = Splitting(0, 0.15, 0.25, None, tmp_path / "splits.csv", calibration_fraction=0.3)
+    names = cut.names(parts)
+    cut.keep(parts, names)
+    assert ",calibration\n" in (tmp_path / "splits.csv").read_text()
+    assert replace(cut, calibration_fraction=0.0, seed=4).names(parts) == names
