@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from .command import run
 if __name__ == "__main__":
     run("predict")
 
+from .decision import VERDICTS
 from .edge import Annotator, Runtime, Source, decide, find_bundle, find_source, open_lines, release_freed_memory
 
 
@@ -40,7 +42,7 @@ def main(config: DictConfig) -> None:
     tally, written = Tally(source), "" if config.output is None else f": {config.output}"
     try:
         with (
-            open_lines(config.output, runtime.task, source.facts, source.live) as write,
+            open_lines(config.output, runtime.task, source.facts, source.live, runtime.decision is not None) as write,
             closing(decide(runtime, source, config.batch_size, keep_originals=annotator is not None)) as pictures,
         ):
             for picture in islice(pictures, config.max_images):
@@ -52,12 +54,12 @@ def main(config: DictConfig) -> None:
     except BrokenPipeError:  # the reader, such as `head`, has enough
         pass
     except KeyboardInterrupt:
-        print(f"{tally}{written}", file=sys.stderr)
+        _tell(runtime, f"{tally}{written}")
         raise
     if not tally.decided:
         why = "no picture could be decided, the error of each line says why" if tally.broken else "no picture came"
         raise ValueError(f"{tally}: {why}")
-    print(f"{tally}{written}", file=sys.stderr)
+    _tell(runtime, f"{tally}{written}")
 
 
 def _require_outside(config: DictConfig, key: str) -> None:
@@ -67,19 +69,34 @@ def _require_outside(config: DictConfig, key: str) -> None:
         raise ValueError(f"{key}={config[key]} lies in the bundle {bundle}: choose a place outside")
 
 
+def _tell(runtime: Runtime, counts: str) -> None:
+    """Write the counts, and before them that the lines hold no verdicts, or verdicts without a promise."""
+    decision = runtime.decision
+    if decision is None:
+        print("not certified: no verdict, no promise", file=sys.stderr)
+    elif decision.origin != "certified":
+        print(f"thresholds {decision.origin}, not certified: verdicts without a promise", file=sys.stderr)
+    print(counts, file=sys.stderr)
+
+
 class Tally:
     """The counts of a run."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.decided = self.broken = self.dropped = 0
+        self.verdicts: Counter[str] = Counter()
 
     def add(self, line: dict[str, Any]) -> None:
         """Count a line that was written."""
         self.broken += "error" in line
         self.decided += "error" not in line
         self.dropped = line.get("dropped", 0)
+        if "verdict" in line:
+            self.verdicts[line["verdict"]] += 1
 
     def __str__(self) -> str:
         dropped = f", {self.dropped} dropped" if self.dropped else ""
-        return f"{self.decided} decided, {self.broken} broken{dropped}{self._source.left_out()}"
+        each = ", ".join(f"{self.verdicts[word]} {word}" for word in VERDICTS)
+        verdicts = f" ({each})" if self.verdicts else ""
+        return f"{self.decided} decided{verdicts}, {self.broken} broken{dropped}{self._source.left_out()}"

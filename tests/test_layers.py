@@ -43,14 +43,14 @@ MAY_IMPORT = {
     "evaluation": {"data", "report", "targets", "tasks", "typed"},
     "folders": {"atomic", "command"},
     "kinds": {"spec"},
-    "edge": {"allocator", "atomic", "kinds", "spec"},
+    "edge": {"allocator", "atomic", "decision", "kinds", "spec"},
     "lora": {"atomic", "near"},
     "backbones": {"atomic", "draws", "near", "spec"},
     "data": {"atomic", "draws", "edge", "errors", "kinds", "near", "spec", "targets"},
     "metrics": {"kinds"},
     "decision": {"kinds", "spec"},
     "tasks": {"allocator", "atomic", "backbones", "choices", "data", "kinds", "lora", "metrics", "near", "spec"},
-    "deploy": {"allocator", "atomic", "backbones", "choices", "edge", "kinds", "lora", "metrics", "spec"},
+    "deploy": {"allocator", "atomic", "backbones", "choices", "decision", "edge", "kinds", "lora", "metrics", "spec"},
     "report": {"atomic", "data", "edge", "kinds", "metrics", "spec"},
     "training": {
         *("atomic", "backbones", "command", "data", "overrides", "report", "spec", "targets", "tasks", "typed"),
@@ -61,7 +61,7 @@ MAY_IMPORT = {
     },
     **dict.fromkeys(COMMANDS, ABOVE),
     "export": {"atomic", "command", "data", "deploy", "edge", "evaluation", "tasks", "typed"},
-    "predict": {"command", "edge", "spec"},
+    "predict": {"command", "decision", "edge", "spec"},
     "benchmark": {"atomic", "benchmarks", "command", "folders"},
 }
 TORCH_FREE = (

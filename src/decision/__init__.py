@@ -3,6 +3,7 @@
 SciPy is imported inside the functions that fit, in `binomial` and `calibration`: what applies needs numpy alone.
 """
 
+from ..spec import DecisionSpec
 from .apply import VERDICTS, certainties, defect_scores, pass_classes, tally, verdicts, words
 from .band import Band, certify_band, joint_confidence, measure
 from .calibration import calibrated, fit_label_temperatures, fit_temperature
@@ -14,7 +15,6 @@ from .mahalanobis import Mahalanobis, fit_mahalanobis
 from .margin import CertifiedMargin, certify_margin, measure_limits
 from .promise import CannotPromise
 from .reliability import CalibrationFigures, Reliability, class_figures, label_figures, reliability
-from .spec import DecisionSpec
 from .strange import StrangeThreshold, fit_strange_threshold
 from .threshold import CertifiedRejection, CertifiedThreshold, certify_rejection, certify_threshold
 

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..kinds import find_kind
-from ..spec import TaskSpec
+from ..spec import DecisionSpec, TaskSpec
 from .inputs import as_scores, as_table
 from .margin import by_limits
-from .spec import DecisionSpec
 
 VERDICTS = ("pass", "reject", "review", "unknown")
 PASS, REJECT, REVIEW, UNKNOWN = range(4)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import whole_folder, write_bytes, write_json, write_text
-from ..edge.manifest import MANIFEST, Manifest, sha256
+from ..edge.manifest import MANIFEST, SOLE, Manifest, sha256
 from ..edge.signature import SIGNATURE, Signer
 
 PARITY, README = "parity.json", "README.md"
@@ -30,6 +30,11 @@ gate's figures. Copy the folder whole, and keep other files out of it. Run it in
     cd graft
     pip install .
     graft predict model=PATH_OF_THIS_FOLDER{choice} input=PICTURES
+"""
+
+_VERDICT = """\
+Its output `verdict` says what is done with the part: 0 pass, 1 reject, 2 review by a person, 3 unknown; `decision` in
+`manifest.json` holds the thresholds and what they promise.
 """
 
 
@@ -99,7 +104,8 @@ def _readme(manifest: Manifest) -> str:
     height, width = manifest.image.size
     taken = _TAKEN[manifest.profile].format(height=height, width=width)
     if not manifest.names:
-        return _README.format(taken=taken, lines="", golden="golden.npz", choice="")
+        verdict = "" if manifest.lines[SOLE].decision is None else _VERDICT
+        return _README.format(taken=taken, lines=verdict, golden="golden.npz", choice="")
     named = ", ".join(f"`{name}`" for name in manifest.names)
     lines = f"\nIt is the base of the lines {named}; `<line>.onnx_adapter` holds what a line adds to it.\n"
     return _README.format(taken=taken, lines=lines, golden="<line>.npz", choice=f" adapter={manifest.names[0]}")

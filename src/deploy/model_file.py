@@ -13,7 +13,12 @@ IR_VERSION = 8
 
 
 def write_model(proto: onnx.ModelProto, path: Path) -> None:
-    """Write `proto` as one file, whole or not at all; the same model gives the same bytes.
+    """Write `proto` as one file, whole or not at all; see `encode_model`."""
+    write_bytes(path, encode_model(proto))
+
+
+def encode_model(proto: onnx.ModelProto) -> bytes:
+    """Return the content of a file of `proto`; the same model gives the same bytes.
 
     Stack traces with paths of this machine, and operator domains without a node, are removed from `proto`.
 
@@ -30,7 +35,8 @@ def write_model(proto: onnx.ModelProto, path: Path) -> None:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ValueError(f"the graph of this backbone is broken, choose another one: {error}") from error
-    write_bytes(path, proto.SerializeToString(deterministic=True))
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
 
 
 def _strip_graph(graph: onnx.GraphProto) -> None:

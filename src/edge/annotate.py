@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ..atomic import named, write_bytes
+from ..spec import Decision, Measurement
 from .decide import Decided
 from .frames import Source
 from .preprocess import Pixels
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Annotator:
-    """Write a copy of every decided picture into a folder, with label and score in a strip above it."""
+    """Write a copy of every decided picture into a folder, with verdict, label and score in a strip above it."""
 
     def __init__(self, folder: str, source: Source) -> None:
         """Check that no original is touched.
@@ -47,12 +48,16 @@ class Annotator:
         try:
             path = self.folder / f"{decided.picture.frame.name}.jpg"
             encoded = io.BytesIO()  # Pillow says nothing of a full disk
-            draw(original, decision.text).save(encoded, "JPEG", quality=90)
+            draw(original, _said(decision)).save(encoded, "JPEG", quality=90)
             with named(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, encoded.getvalue())
         except OSError as error:  # too large for a JPEG, a full disk, ...: the decision stands
             log.warning("no annotated copy of %s: %s", decided.picture.frame.path, error)
+
+
+def _said(decision: Decision | Measurement) -> str:
+    return decision.text if decision.verdict is None else f"{decision.verdict}: {decision.text}"
 
 
 def draw(pixels: Pixels, text: str) -> Image.Image:

@@ -28,7 +28,8 @@ class Decided:
         where = {"path": self.picture.frame.path, **self.picture.frame.facts}
         if self.decision is None:
             return where | {"error": self.picture.error}
-        return where | vars(self.decision) | {"ms": round(self.ms, 3)}
+        told = {key: value for key, value in vars(self.decision).items() if (key, value) != ("verdict", None)}
+        return where | told | {"ms": round(self.ms, 3)}
 
 
 def decide(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from ..absent import no_bundle
 from ..kinds import read_task
-from ..spec import ImageSpec, TaskSpec
+from ..spec import DecisionSpec, ImageSpec, TaskSpec
 from .files import read_file
 from .signature import SIGNATURE, require_signature
 
@@ -32,11 +32,13 @@ class Line:
         task: What the outputs mean for it.
         provenance: Where its adapter comes from.
         parity: The gate's figures on the deciding split.
+        decision: What its verdicts are made by; None of a bundle that was never certified.
     """
 
     task: TaskSpec
     provenance: dict[str, Any]
     parity: dict[str, Any]
+    decision: DecisionSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,16 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as JSON-ready values, with the hash of them all.
 
-        A bundle of one line has its task at the top level and empty `lines`, which the oldest files do not have.
+        A bundle of one line has its task and its decision at the top level and empty `lines`, which the oldest files do
+        not have. A line that was never certified has no decision.
         """
         values = asdict(self)  # tuples are lists to JSON
-        sole = values["lines"].pop(SOLE, None)
-        values = {key: values[key] if key in values else sole and sole["task"] for key in _KEYS}
+        for line in values["lines"].values():
+            if line["decision"] is None:
+                del line["decision"]
+        sole = values["lines"].pop(SOLE, {})
+        decided = {"decision": sole["decision"]} if "decision" in sole else {}
+        values = {key: values[key] if key in values else sole.get("task") for key in _KEYS} | decided
         return values | {"sha256": _hash(values)}
 
     def read_files(self, bundle: Path) -> dict[str, bytes]:
@@ -148,15 +155,22 @@ class Manifest:
         image, task, lines = ImageSpec.from_dict(values.pop("image")), values.pop("task"), values.pop("lines", {})
         if lines and (task is not None or SOLE in lines):
             raise ValueError("it names one task and several lines")
-        lines = lines or {SOLE: {"task": task, "provenance": values["provenance"], "parity": values["parity"]}}
+        sole = {"task": task, "provenance": values["provenance"], "parity": values["parity"]}
+        sole |= {"decision": values.pop("decision")} if "decision" in values else {}
+        lines = lines or {SOLE: sole}
         manifest = cls(
             image=image,
-            lines={name: Line(**{**line, "task": read_task(line["task"])}) for name, line in lines.items()},
+            lines={name: _line(line) for name, line in lines.items()},
             **values,
         )
         if stated != computed:
             raise ValueError("it was changed after its export")
         return manifest
+
+
+def _line(values: dict[str, Any]) -> Line:
+    decided = {"decision": DecisionSpec.from_dict(values["decision"])} if "decision" in values else {}
+    return Line(**{**values, "task": read_task(values["task"]), **decided})
 
 
 def find_bundle(path: str | Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..allocator import Watermark, release_freed_memory
+from ..decision import words
 from ..kinds import find_kind
-from ..spec import Decision, Measurement, TaskSpec
+from ..spec import Decision, DecisionSpec, Measurement, TaskSpec
 from .golden import Golden
 from .lines import ADAPTER_SUFFIX, GOLDEN_SUFFIX, ActiveAdapter, adapter_file, golden_file
 from .manifest import MODEL, SOLE, Manifest, find_bundle
 from .preprocess import ImageError, Pixels, load, scale_grey
 from .profile import FITS
-from .session import THREADS, Outputs, open_session, read_specs, run_each, run_pictures
+from .session import (
+    THREADS,
+    VERDICT,
+    Outputs,
+    as_outputs,
+    has_decision,
+    open_session,
+    read_specs,
+    run_each_named,
+    run_named,
+)
+from .verdicts import require_verdicts
 
 _OF_LINES = (ADAPTER_SUFFIX, GOLDEN_SUFFIX)
 _LIKE = 2**23  # bytes of pixels by which two pictures may differ before memory is freed
@@ -56,13 +69,15 @@ class Runtime:
         self._session = open_session(files[MODEL], threads)
         self._task = None if self.lines else manifest.task  # of several lines, each has its own
         self._adapter: ActiveAdapter | None = None
+        self._name = SOLE
         self._largest = Watermark(_LIKE)
         self._opened: dict[str, Runtime] = {}
-        if read_specs(self._session) != (self.image, {name: line.task for name, line in manifest.lines.items()}):
+        told = self.image, {name: line.task for name, line in manifest.lines.items()}
+        if read_specs(self._session) != told or not has_decision(self._session, self.decision):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
         del files  # as large as the model, and the outputs below need room
         if not self.lines:
-            self._test_itself(SOLE)
+            self._test_itself()
 
     @property
     def task(self) -> TaskSpec:
@@ -72,6 +87,11 @@ class Runtime:
             ValueError: Each of several lines has its own: see `line`.
         """
         return self._require_line()
+
+    @property
+    def decision(self) -> DecisionSpec | None:
+        """What the verdicts are made by; None where the bundle was never certified, or holds several lines."""
+        return None if self._task is None else self._manifest.lines[self._name].decision
 
     def line(self, name: str) -> Runtime:
         """Return the runtime of one line, tested at the first call; all lines share one base in memory.
@@ -87,9 +107,9 @@ class Runtime:
             raise ValueError(f"no line {name!r}, the bundle {known}")
         if name not in self._opened:
             line = copy(self)
-            line._task = self._manifest.lines[name].task
+            line._task, line._name = self._manifest.lines[name].task, name
             line._adapter = ActiveAdapter(self._content(adapter_file(name)))
-            line._test_itself(name)
+            line._test_itself()
             self._opened.setdefault(name, line)
         return self._opened[name]
 
@@ -154,11 +174,17 @@ class Runtime:
         """
         if not len(batch):
             return []
-        logits, probabilities, decided = self.run(batch)
+        self._require_line()
+        outputs = run_named(self._session, batch, self._adapter)
+        logits, probabilities, decided = as_outputs(outputs)
         if not np.isfinite(logits).all():
             raise ImageError("the network gives no finite numbers for this picture, so it cannot be decided")
         kind = find_kind(self.task.kind)
-        return [kind.answer(*each, self.task) for each in zip(probabilities, decided, strict=True)]
+        answers = [kind.answer(*each, self.task) for each in zip(probabilities, decided, strict=True)]
+        if VERDICT not in outputs:
+            return answers
+        told = words(outputs[VERDICT])
+        return [replace(answer, verdict=word) for answer, word in zip(answers, told, strict=True)]
 
     def run(self, batch: Sequence[NDArray[Any]]) -> Outputs:
         """Run the network on pictures as it takes them; see `decide`.
@@ -171,20 +197,22 @@ class Runtime:
             ValueError: As `task`.
         """
         self._require_line()
-        return run_pictures(self._session, batch, self._adapter)
+        return as_outputs(run_named(self._session, batch, self._adapter))
 
     def _require_line(self) -> TaskSpec:
         return self._manifest.task if self._task is None else self._task
 
-    def _test_itself(self, line: str) -> None:
-        """Compare the outputs for a line's golden samples with those of the export."""
-        name = golden_file(line)
+    def _test_itself(self) -> None:
+        """Compare the outputs for the golden samples with those of the export, and the verdicts with numpy's."""
+        name = golden_file(self._name)
         golden = Golden.from_bytes(self._content(name))
         try:
-            found = run_each(self._session, golden.inputs, self._adapter)
+            found = run_each_named(self._session, golden.inputs, self._adapter)
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise ValueError(f"the model cannot run the inputs of {name}: export it again ({error})") from error
-        golden.check(found)
+        golden.check(as_outputs(found))
+        if self.decision is not None:
+            require_verdicts(found, self.task, self.decision)
 
     def _content(self, name: str) -> bytes:
         """Return a file of the bundle, as it was read and checked at the start."""

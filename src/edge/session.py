@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from ..allocator import Watermark, release_freed_memory
 from ..kinds import KINDS, read_task
 from ..package import shell_line
-from ..spec import ImageSpec, TaskSpec
+from ..spec import DecisionSpec, ImageSpec, TaskSpec
 from .lines import ActiveAdapter
 from .manifest import SOLE
 
 log = logging.getLogger(__name__)
 
-INPUT = "image"
+INPUT, VERDICT = "image", "verdict"
 THREADS = 2  # of one run, unless the user says otherwise
 SPINNING = "session.intra_op.allow_spinning"
 EXTERNAL = "session.model_external_initializers_file_folder_path"
@@ -34,6 +34,7 @@ _HAS_ARENA = sys.maxsize > 2**32  # onnxruntime has none on 32 bits, and would r
 _LIKE = 2**20
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[Any]]
+Named = dict[str, NDArray[Any]]
 
 
 class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
@@ -49,7 +50,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
         self._model_bytes = None  # onnxruntime keeps a copy for a change of providers
         self._largest = Watermark(_LIKE)
 
-    def run_batch(self, batch: NDArray[Any], adapter: ActiveAdapter | None = None) -> dict[str, NDArray[Any]]:
+    def run_batch(self, batch: NDArray[Any], adapter: ActiveAdapter | None = None) -> Named:
         """Run the model on a batch of its input, and return its outputs by name."""
         unlike = self._largest.is_passed(batch.nbytes + len(batch) * _LIKE)
         names = [output.name for output in self.get_outputs()]
@@ -77,7 +78,7 @@ def open_session(model: bytes, threads: int) -> Session:
     """
     session = load_model(model, threads)
     names = tuple(item.name for item in session.get_inputs()), tuple(item.name for item in session.get_outputs())
-    if names not in [((INPUT,), kind.outputs) for kind in KINDS.values()]:
+    if names not in [((INPUT,), kind.outputs + end) for kind in KINDS.values() for end in ((), (VERDICT,))]:
         raise ValueError(f"this is no model of Graft: export one with {shell_line('export', 'adapter=RUN')}")
     return session
 
@@ -118,20 +119,33 @@ def _bounded(threads: int) -> int:
 
 def run_pictures(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Outputs:
     """Run a loaded model on pictures: in one batch if they are of one size, else one by one."""
+    return as_outputs(run_named(session, pictures, adapter))
+
+
+def run_named(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Named:
+    """Run a loaded model as `run_pictures` does, and return all of its outputs by name."""
     alike = isinstance(pictures, np.ndarray) or len({picture.shape for picture in pictures}) == 1
-    return run_session(session, np.asarray(pictures), adapter) if alike else run_each(session, pictures, adapter)
+    return session.run_batch(np.asarray(pictures), adapter) if alike else run_each_named(session, pictures, adapter)
 
 
 def run_each(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Outputs:
     """Run a loaded model on pictures one by one, with the memory of one."""
-    parts = [run_session(session, picture[None], adapter) for picture in pictures]
-    logits, probabilities, decision = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return logits, probabilities, decision
+    return as_outputs(run_each_named(session, pictures, adapter))
+
+
+def run_each_named(session: Session, pictures: Sequence[NDArray[Any]], adapter: ActiveAdapter | None = None) -> Named:
+    """Run a loaded model as `run_each` does, and return all of its outputs by name."""
+    parts = [session.run_batch(picture[None], adapter) for picture in pictures]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def run_session(session: Session, batch: NDArray[Any], adapter: ActiveAdapter | None = None) -> Outputs:
     """Run a loaded model on a batch of its input; see `Runtime.run`."""
-    found = session.run_batch(batch, adapter)
+    return as_outputs(session.run_batch(batch, adapter))
+
+
+def as_outputs(found: Named) -> Outputs:
+    """Return what every file of Graft gives: logits, probabilities and decisions; see `Runtime.run`."""
     return found["logits"], found.get("probabilities", found["logits"][:, :0]), found["decision"]
 
 
@@ -145,3 +159,15 @@ def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, dict[s
         return image, {SOLE: read_task(json.loads(held["task"]))}
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
+
+
+def has_decision(session: onnxruntime.InferenceSession, decision: DecisionSpec | None) -> bool:
+    """Tell whether a model gives verdicts by `decision`, as its metadata say; by None, whether it gives none."""
+    held = session.get_modelmeta().custom_metadata_map
+    gives = VERDICT in [output.name for output in session.get_outputs()]
+    if decision is None:
+        return not gives and "decision" not in held
+    try:
+        return gives and DecisionSpec.from_dict(json.loads(held["decision"])) == decision
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return False

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_lines(
-    output: str | None, task: TaskSpec, facts: tuple[str, ...], live: bool = False
+    output: str | None, task: TaskSpec, facts: tuple[str, ...], live: bool = False, has_verdict: bool = False
 ) -> Iterator[Callable[[Line], None]]:
     """Yield a function that writes a line to stdout, or to a file that gets its name when the block ends, in any way.
 
@@ -38,6 +38,7 @@ def open_lines(
         task: The task of the bundle, for the columns of a CSV.
         facts: Keys of the frames' facts, which become columns.
         live: Whether the lines come from a live source.
+        has_verdict: Whether the lines hold verdicts, which then are a column.
 
     Raises:
         ValueError: `output` is a folder, has the name of a picture or a video, its columns are other ones,
@@ -53,7 +54,7 @@ def open_lines(
         raise ValueError(f"output={output} is a folder: name a file in it, such as {target / 'decisions.jsonl'}")
     if target.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES):
         raise ValueError(f"output={output} is named like a picture: it takes lines, such as decisions.jsonl or .csv")
-    columns = _columns(task, facts) if target.suffix.lower() == ".csv" else None
+    columns = _columns(task, facts, has_verdict) if target.suffix.lower() == ".csv" else None
     with _opened(target, live, columns or ()) as file:
         lines, begun = LineFile(file.fileno(), target), file.seekable() and file.tell() > 0
         yield (lambda line: lines.write(_as_json(line))) if columns is None else _csv(lines, columns, begun)
@@ -182,8 +183,9 @@ def _as_json(line: Line) -> str:
     return json.dumps(line) + "\n"
 
 
-def _columns(task: TaskSpec, facts: tuple[str, ...]) -> tuple[str, ...]:
-    return ("path", *facts, *find_kind(task.kind).fields(task.classes), "ms", "error")
+def _columns(task: TaskSpec, facts: tuple[str, ...], has_verdict: bool) -> tuple[str, ...]:
+    verdict = ("verdict",) if has_verdict else ()
+    return ("path", *facts, *find_kind(task.kind).fields(task.classes), *verdict, "ms", "error")
 
 
 def _csv(file: LineFile, columns: tuple[str, ...], begun: bool) -> Callable[[Line], None]:

@@ -10,7 +10,7 @@ from src.edge import ImageError, Runtime, resize
 from src.edge.golden import GOLDEN, Golden
 from src.edge.manifest import MANIFEST, MODEL, SOLE, Line, Manifest, sha256
 from src.edge.preprocess import scale_grey
-from src.edge.session import INPUT, open_session, run_session
+from src.edge.session import INPUT, Session, open_session, run_named, run_session
 from src.kinds import find_kind
 from src.spec import ImageSpec, TaskSpec
 
@@ -238,17 +238,18 @@ def test_a_bundle_tests_itself_with_the_memory_of_one_picture(bundle, monkeypatc
 
     def noted(session, batch, adapter):
         sizes.append(len(batch))
-        return run_session(session, batch, adapter)
+        return run_batch(session, batch, adapter)
 
-    monkeypatch.setattr("src.edge.session.run_session", noted)
+    run_batch = Session.run_batch
+    monkeypatch.setattr(Session, "run_batch", noted)
     Runtime(bundle)
     assert sizes == [1, 1]
 
 
 def test_numbers_that_are_not_finite_are_no_decision(bundle, monkeypatch):
     runtime = Runtime(bundle)
-    found = runtime.run(np.zeros((1, 6, 4, 3), np.uint8))
-    monkeypatch.setattr(runtime, "run", lambda _: (found[0] * np.nan, *found[1:]))
+    found = run_named(runtime._session, np.zeros((1, 6, 4, 3), np.uint8))
+    monkeypatch.setattr("src.edge.runtime.run_named", lambda *_: found | {"logits": found["logits"] * np.nan})
     with pytest.raises(ImageError, match="no finite numbers"):
         runtime.predict(pictures(1))
 
