@@ -40,8 +40,9 @@ log = logging.getLogger(__name__)
 
 def main(config: DictConfig) -> None:
     """Merge, export, and let the gate compare the file with the trained model on the validation images."""
-    chosen = find_precision(config.precision)
-    options, budget = ExportOptions(config.profile, config.opset), Budget(config.max_accuracy_drop, config.min_speedup)
+    find_precision(config.precision)
+    options = ExportOptions(config.profile, config.opset)
+    budget = Budget(config.max_accuracy_drop, config.min_speedup, config.max_accuracy_drop_bound)
     if config.openvino:
         require_openvino(config.profile)
     sign = None if config.sign is None else read_signer(str(config.sign))
@@ -61,12 +62,8 @@ def main(config: DictConfig) -> None:
     print(f"gate passed: {verdict.describe()}")
     _remark(verdict)
     _tell_views(trained, data)
-    if chosen.has_budget and verdict.parity.images * budget.max_accuracy_drop < 1:
-        log.warning(
-            "%d validation images are few for %s: a drop of max_accuracy_drop is less than one",
-            verdict.parity.images,
-            precision,
-        )
+    if proven := verdict.evidence():
+        print(f"what {verdict.parity.images} accepting images prove: {proven}")
     print(f"bundle: {folder / 'edge'}{', signed' if sign else ''}")
 
 
@@ -117,7 +114,9 @@ def _candidate(trained: Trained, data: ImageData) -> Candidate:
     samples = {split: [(sample.path, sample.truth) for sample in data.samples(split)] for split in ("val", "test")}
     calibration = [sample.path for sample in data.samples("train")]
     merge = trained.adaptation.merge
-    return Candidate(trained.build, trained.task, samples, _provenance(trained), merge, calibration)
+    numbers = data.units()
+    units = [numbers[position] for position in data.positions("val")]
+    return Candidate(trained.build, trained.task, samples, _provenance(trained), merge, calibration, units)
 
 
 def _provenance(trained: Trained) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_the_bundle_decides_as_the_training_did(runs, method, invoke):
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=pytest.mark.slow)])
 def test_fewer_views_ship_with_figures_of_their_own(runs, invoke, tmp_path, precision):
     run = shutil.copytree(runs["full"], tmp_path / "run", ignore=shutil.ignore_patterns("edge*", "evaluations"))
-    budget = ("max_accuracy_drop=0.9", "min_speedup=0")
+    budget = ("max_accuracy_drop=0.9", "min_speedup=0", "max_accuracy_drop_bound=1")
     ended = invoke("export", f"adapter={run}", "views=[vertical]", f"precision={precision}", *budget)
     assert ended.code == 0, ended.err
     manifest, parity = read(run / "edge" / "manifest.json"), read(run / "edge" / "parity.json")
@@ -450,7 +450,8 @@ def test_an_adapter_that_asks_to_run_code_is_refused(invoke, runs, tmp_path):
 def test_other_precisions_pass_the_gate_or_leave_the_earlier_bundle(invoke, runs, precision):
     invoke("export", f"adapter={runs['lora']}")
     before = (runs["lora"] / "edge" / "model.onnx").read_bytes()
-    ended = invoke("export", f"adapter={runs['lora']}", f"precision={precision}", "min_speedup=1e9")
+    budget = ("min_speedup=1e9", "max_accuracy_drop_bound=1")
+    ended = invoke("export", f"adapter={runs['lora']}", f"precision={precision}", *budget)
     refusal = runs["lora"] / f"edge-refused-{precision}" / "parity.json"
     if precision == "int8":
         assert ended.code == 1 and "1e+09 times wanted" in ended.err and not read(refusal)["passed"]

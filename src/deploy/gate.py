@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .halves import Halves
 from .openvino import NAME as OPENVINO
 from .parity import Parity
 from .search import Search
@@ -30,6 +31,9 @@ class Verdict:
         also: The stages on the other splits, which are reported.
         speed: Against the fp32 file; None for that file itself.
         search: How the int8 model was found.
+        halves: The images of the deciding split that chose the shipped stage, and those that accept it; None where all
+            accept.
+        too_few: Why the images cannot accept any file, where nothing was converted therefore.
     """
 
     precision: str
@@ -37,6 +41,8 @@ class Verdict:
     also: Mapping[str, tuple[Parity, ...]] = field(default_factory=dict)
     speed: Speed | None = None
     search: Search | None = None
+    halves: Halves | None = None
+    too_few: str | None = None
 
     @property
     def parity(self) -> Parity:
@@ -55,7 +61,14 @@ class Verdict:
         """
         found = [(stage.stage, text) for stage in self.stages for text in stage.broken()]
         told = [text if stage == self.precision else f"{stage}: {text}" for stage, text in found]
+        told += [self.too_few] if self.too_few else []
+        if self.search and self.search.ended:
+            told.append(f"no choice of layers passes: {self.search.ended}")
         return told + (self.speed.broken() if self.speed else [])
+
+    def evidence(self) -> str:
+        """Return what the images prove of the shipped stage; empty where nothing was asked for."""
+        return self.parity.evidence()
 
     def remarks(self) -> list[str]:
         """Return the limits that are broken on the other splits, each in a few words."""
@@ -86,6 +99,7 @@ class Verdict:
             "stages": _table(self.stages),
             "speed": self.speed and self.speed.to_dict(),
             "search": self.search and self.search.to_dict(),
+            "choosing_images": len(self.halves.choosing) if self.halves else 0,
             "also": {
                 split: {**self._shipped(stages).to_dict(), "stages": _table(stages)}
                 for split, stages in self.also.items()
@@ -106,12 +120,13 @@ def _table(stages: tuple[Parity, ...]) -> list[dict[str, Any]]:
     """Return a row for the trained model and one for each stage."""
     first = {
         "stage": "trained",
+        "images": stages[0].images,
         "accuracy": stages[0].accuracy_torch,
         "auroc": stages[0].auroc_torch,
     }
     rows = [(stage, stage.to_dict()) for stage in stages]
     return [first] + [
-        {"stage": stage.stage, "accuracy": stage.accuracy_onnx, "auroc": stage.auroc_onnx}
+        {"stage": stage.stage, "images": stage.images, "accuracy": stage.accuracy_onnx, "auroc": stage.auroc_onnx}
         | {key: values[key] for key in _FIGURES}
         for stage, values in rows
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .paired import Paired, best_bound, images_needed
+
 _NONE = 1e-12  # an accuracy that fell by nothing, in floating point
 
 
@@ -15,11 +17,13 @@ class Limits:
         relative_logit_diff: Largest difference of a logit, as a part of the largest logit; None for any.
         changed_decisions: Part of the pictures that may get another class, 0 to 1; None for any.
         accuracy_drop: What the accuracy may fall by, 0 to 1, and the recall of what must not pass.
+        drop_bound: What either may have fallen by at most, at 95 %; None for anything.
     """
 
     relative_logit_diff: float | None = 1e-4
     changed_decisions: float | None = 0.0
     accuracy_drop: float = 0.0
+    drop_bound: float | None = None
 
     def broken(
         self,
@@ -54,6 +58,26 @@ class Limits:
             found.append(f"recall fell by {lost:.4f}, {self.accuracy_drop:.4f} allowed")
         return found
 
+    def unproven(self, paired: Paired, score: str) -> list[str]:
+        """Return that a share of right decisions may have fallen by more than `drop_bound`, in a few words."""
+        if self.drop_bound is None or paired.drop_bound <= self.drop_bound:
+            return []
+        counts = f"{paired.worse} of {paired.images} got worse, {paired.better} better"
+        return [
+            f"{score} may have fallen by up to {paired.drop_bound:.4f} (95 %: {counts}), {self.drop_bound:.4f} allowed"
+        ]
+
+    def why_too_few(self, images: int) -> str | None:
+        """Return why so many images could not let a file pass, whatever it decides; None where they could."""
+        if self.drop_bound is None or images >= images_needed(self.drop_bound):
+            return None
+        least, enough = best_bound(images), images_needed(self.drop_bound)
+        return (
+            f"{images} of the validation images accept (the others choose); even without a change they cannot prove "
+            f"less than a drop of {least:.4f} at 95 %, max_accuracy_drop_bound={self.drop_bound:g} allowed: that takes "
+            f"{enough}, of {2 * enough} validation images; or ship precision=fp32, or allow more"
+        )
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -62,6 +86,7 @@ class Budget:
     Attributes:
         max_accuracy_drop: What the accuracy may fall by, 0 to 1.
         min_speedup: Time of the fp32 file over that of the other file, at least.
+        max_accuracy_drop_bound: What the accuracy may have fallen by at most, at 95 %, above 0 to 1.
 
     Raises:
         ValueError: A value is out of range.
@@ -69,6 +94,7 @@ class Budget:
 
     max_accuracy_drop: float = 0.005
     min_speedup: float = 1.2
+    max_accuracy_drop_bound: float = 0.03
 
     def __post_init__(self) -> None:
         """Refuse a budget that means nothing."""
@@ -77,6 +103,10 @@ class Budget:
                 raise ValueError(f"{name} must be a number, not {value!r}")
         if not 0 <= self.max_accuracy_drop < 1:
             raise ValueError(f"max_accuracy_drop must be from 0 to 1, such as 0.005, not {self.max_accuracy_drop}")
+        if not 0 < self.max_accuracy_drop_bound <= 1:
+            raise ValueError(
+                f"max_accuracy_drop_bound must be above 0 to 1, such as 0.03, not {self.max_accuracy_drop_bound}"
+            )
         if not self.min_speedup >= 0:
             raise ValueError(f"min_speedup must be a number from 0, such as 1.2, not {self.min_speedup}")
 

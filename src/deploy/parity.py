@@ -15,6 +15,7 @@ from ..metrics import METRICS
 from ..spec import TaskSpec
 from .decisions import Samples, auroc, gate_score, judged, recall, targets_of
 from .limits import Limits
+from .paired import Paired, best_bound, images_needed, pair
 
 WORST = 5
 # Where any difference of logits is allowed, a value counts as changed from this part of the scale.
@@ -42,6 +43,8 @@ class Parity:
         auroc_onnx: That of the stage.
         worst: The pictures with the largest differences, worst first: path, difference and both decisions.
         limits: What was allowed.
+        paired: Right decisions before and after, where one class is decided and a bound is asked for.
+        defects: Those of the positive class; None where there is none, or as `paired`.
         score: What the two accuracies are: `accuracy`, or `R2` of values.
     """
 
@@ -60,6 +63,8 @@ class Parity:
     auroc_onnx: float | None
     worst: tuple[dict[str, Any], ...]
     limits: Limits
+    paired: Paired | None = None
+    defects: Paired | None = None
     score: str = "accuracy"
 
     @property
@@ -73,7 +78,31 @@ class Parity:
         lost = 0.0 if self.recall_torch is None or self.recall_onnx is None else self.recall_torch - self.recall_onnx
         diff = self.max_abs_logit_diff
         changed = self.changed_decisions
-        return self.limits.broken(diff, self.logit_scale, changed, self.images, drop, lost, self.score)
+        found = self.limits.broken(diff, self.logit_scale, changed, self.images, drop, lost, self.score)
+        if self.paired is not None:
+            found += self.limits.unproven(self.paired, self.score)
+        # So few defects prove nothing, whatever is decided; `evidence` says so.
+        if self.defects is not None and self.limits.why_too_few(self.defects.images) is None:
+            found += self.limits.unproven(self.defects, "recall")
+        return found
+
+    def evidence(self) -> str:
+        """Return what the pairs prove, and what would prove the limit of the point; empty where nothing was paired."""
+        if self.paired is None:
+            return ""
+        told = [_proof(self.paired, self.score)]
+        if self.defects is not None and self.limits.drop_bound is not None:
+            few = self.limits.why_too_few(self.defects.images) is not None
+            enough = images_needed(self.limits.drop_bound)
+            beyond = f", which is not bounded: {self.defects.images} defects, {enough} needed" if few else ""
+            told.append(_proof(self.defects, "recall") + beyond)
+        wanted, images = self.limits.accuracy_drop, self.paired.images
+        if wanted and best_bound(images) > wanted:
+            told.append(
+                f"without a change {images} images prove {best_bound(images):.2%}, and {wanted:.2%} takes "
+                f"{images_needed(wanted)}"
+            )
+        return "; ".join(told)
 
     def describe(self) -> str:
         """Return the figures in one line."""
@@ -119,6 +148,7 @@ def judge(
     if not chances <= difference.max() + FOLLOWS:
         difference = np.full_like(difference, np.inf)
     kind, scale = find_kind(task.kind), float(np.abs(expected[0]).max())
+    pairs = _paired(targets, expected[2], found[2], task) if limits.drop_bound is not None else (None, None)
     limits = replace(limits, accuracy_drop=max(limits.accuracy_drop, kind.gate_rounding))
     part = FREE if limits.relative_logit_diff is None else limits.relative_logit_diff
     other = kind.changed(expected[2], found[2], task, part * scale)
@@ -139,8 +169,28 @@ def judge(
         auroc_onnx=auroc(after, task),
         worst=_worst(samples, difference.max(axis=1), before, after, other),
         limits=limits,
+        paired=pairs[0],
+        defects=pairs[1],
         score=METRICS[kind.gate_score].word or METRICS[kind.gate_score].label,
     )
+
+
+def _paired(
+    targets: NDArray[Any], before: NDArray[Any], after: NDArray[Any], task: TaskSpec
+) -> tuple[Paired | None, Paired | None]:
+    """Pair what is right before and after, of all pictures and of the defects; only where one class is decided."""
+    if not find_kind(task.kind).is_exclusive:
+        return None, None
+    right = before == targets, after == targets
+    if task.positive is None:
+        return pair(*right), None
+    defects = targets == task.classes.index(task.positive)
+    return pair(*right), pair(right[0][defects], right[1][defects])
+
+
+def _proof(paired: Paired, score: str) -> str:
+    counts = f"{paired.worse} of {paired.images} got worse, {paired.better} better"
+    return f"{score} fell by at most {paired.drop_bound:.2%} at 95 % ({counts})"
 
 
 def _worst(

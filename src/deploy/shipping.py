@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,19 +16,23 @@ from ..allocator import release_freed_memory
 from ..edge.manifest import MODEL, SOLE
 from ..edge.session import Outputs
 from ..edge.signature import Signer
+from ..kinds import find_kind
 from ..spec import ImageSpec
 from .bundle import require_replaceable
 from .gate import Verdict
 from .graph import ExportOptions, export_onnx
+from .halves import SEED, Halves, halve
 from .limits import Budget
 from .openvino import openvino_stage, require_openvino
 from .parity import Parity, judge
 from .precisions import FP32, Conversion, find_precision
 from .search import Search
+from .speed import Speed
 from .stages import onnx_stage, torch_stage
 from .trial import Candidate, Trial, camera_size, require_usable, settle
 
 CALIBRATION_PICTURES = 128
+log = logging.getLogger(__name__)
 
 
 def ship(
@@ -106,35 +111,67 @@ class _Conversion:
         trial = self._trial
         first = trial.candidate.deciding_split
         stages, expected = self._base_stages(first)
-        search = None
-        # A merge or an fp32 file that failed is refused before a long conversion.
+        search = too_few = None
+        halves = self._halve(first)
+        # A merge or an fp32 file that failed, or images that prove too little, are told before a long conversion.
         if trial.precision == FP32 or not all(stage.passed for stage in stages):
             trial.file = trial.merged
+        elif too_few := self._why_too_few(halves):
+            trial.file = trial.merged
         else:
-            search = self._convert(first, expected)
-        shipped = (*stages, *self._further(first, expected))
+            search = self._convert(first, expected, halves)
+        accepting = halves.accepting if halves and trial.file != trial.merged else None
+        shipped = (*stages, *self._further(first, expected, accepting))
         also = {}
         for split in trial.other_splits():
             base, outputs = self._base_stages(split)
             also[split] = (*base, *self._further(split, outputs))
         if trial.file == trial.merged:
-            return Verdict(trial.precision, shipped, also)
-        wanted = find_precision(trial.precision).min_speedup(trial.budget)
-        return Verdict(trial.precision, shipped, also, trial.measure_speed(wanted), search)
+            return Verdict(trial.precision, shipped, also, halves=halves, too_few=too_few)
+        speed = search.speed if search else self._measure()
+        return Verdict(trial.precision, shipped, also, speed, search, halves)
 
-    def _convert(self, split: str, expected: Outputs) -> Search | None:
+    def _halve(self, split: str) -> Halves | None:
+        """Part the deciding images in two where a precision is chosen by one half; None where all of them accept."""
+        trial, candidate = self._trial, self._trial.candidate
+        if not find_precision(trial.precision).has_budget:
+            return None
+        truths = [truth for _, truth in candidate.samples[split]]
+        halves = halve(truths, candidate.task, candidate.units)
+        log.info(
+            "%s: %d images choose the layers of %s, %d accept them (each truth by its share, groups and copies whole, "
+            "seed %d)",
+            *(split, len(halves.choosing), trial.precision, len(halves.accepting), SEED),
+        )
+        return halves
+
+    def _why_too_few(self, halves: Halves | None) -> str | None:
+        """Return why the accepting images could prove nothing; of what is not decided in classes no proof is asked."""
+        if halves is None or not find_kind(self._trial.candidate.task.kind).is_exclusive:
+            return None
+        return self._trial.limits.why_too_few(len(halves.accepting))
+
+    def _measure(self) -> Speed:
+        """Time the file against the fp32 one."""
+        return self._trial.measure_speed(find_precision(self._trial.precision).min_speedup(self._trial.budget))
+
+    def _convert(self, split: str, expected: Outputs, halves: Halves | None) -> Search | None:
         """Write the file in the precision that was asked for."""
         trial, paths = self._trial, self._trial.candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
+        part, limits = halves.choosing if halves else None, trial.limits
+        if part is not None and limits.why_too_few(len(part)):
+            limits = replace(limits, drop_bound=None)  # they choose by the point; the others prove
         conversion = Conversion(
             trial.merged,
             trial.file,
             _Pictures(chosen, trial.load),
-            lambda model: trial.judge(trial.stage(model), split, expected),
+            lambda model: trial.judge(trial.stage(model), split, expected, part, limits),
+            self._measure,
         )
         return find_precision(trial.precision).convert(conversion)
 
-    def _further(self, split: str, expected: Outputs) -> tuple[Parity, ...]:
+    def _further(self, split: str, expected: Outputs, part: Sequence[int] | None = None) -> tuple[Parity, ...]:
         """Return the figures of the shipped file: in another precision than fp32, and in another runtime."""
         trial, stages = self._trial, []
         if trial.file != trial.merged:
@@ -142,7 +179,7 @@ class _Conversion:
         if self._openvino:
             views = len(trial.candidate.task.views)
             stages.append(openvino_stage(trial.file.read_bytes(), trial.options.profile, views))
-        return tuple(trial.judge(stage, split, expected) for stage in stages)
+        return tuple(trial.judge(stage, split, expected, part) for stage in stages)
 
     def _base_stages(self, split: str) -> tuple[tuple[Parity, ...], Outputs]:
         """Return the figures of the merged model and the fp32 file, and the outputs of the trained model."""

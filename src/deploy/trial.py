@@ -26,7 +26,7 @@ from .decisions import Samples, targets_of, why_no_score
 from .gate import Verdict, summarise
 from .golden_samples import choose_golden
 from .graph import ExportOptions
-from .limits import Budget
+from .limits import Budget, Limits
 from .parity import Parity, judge
 from .precisions import FP32, find_precision
 from .speed import Speed, measure_speed
@@ -47,6 +47,8 @@ class Candidate:
         provenance: Where it comes from, as JSON-ready values.
         merge: Turns a model of `build` into the plain network to export.
         calibration: Training images, for the activation ranges of int8.
+        units: Number of the unit (a group, copies) of each image of the deciding split; None where each is one by
+            itself.
     """
 
     build: Callable[[], nn.Module]
@@ -55,6 +57,7 @@ class Candidate:
     provenance: dict[str, Any] = field(default_factory=dict)
     merge: Callable[[nn.Module], nn.Module] = merge
     calibration: Sequence[Path] = ()
+    units: Sequence[int] | None = None
 
     @property
     def deciding_split(self) -> str:
@@ -109,12 +112,34 @@ class Trial:
         """Run stages on the images of a split, and return the outputs of each."""
         return run_stages(stages, self.candidate.paths(split), self.image)
 
-    def judge(self, stage: Stage, split: str, expected: Outputs) -> Parity:
-        """Compare a stage of the file with the outputs of the trained model."""
-        (found,) = self.run([stage], split)
-        allowed = find_precision(self.precision).limits(self.options.profile, self.budget)
-        samples, task = self.candidate.samples[split], self.candidate.task
-        return judge(samples, task, expected, found, stage.name, split, allowed)
+    @property
+    def limits(self) -> Limits:
+        """What the file may differ from the trained model."""
+        return find_precision(self.precision).limits(self.options.profile, self.budget)
+
+    def judge(
+        self,
+        stage: Stage,
+        split: str,
+        expected: Outputs,
+        part: Sequence[int] | None = None,
+        limits: Limits | None = None,
+    ) -> Parity:
+        """Compare a stage of the file with the outputs of the trained model.
+
+        Args:
+            stage: The stage.
+            split: Name of the split.
+            expected: Outputs of the trained model on all of its images.
+            part: Positions of those that are compared; None compares all.
+            limits: What may differ; `limits` of the trial when None.
+        """
+        samples = self.candidate.samples[split]
+        if part is not None:
+            samples, chosen = [samples[position] for position in part], list(part)
+            expected = (expected[0][chosen], expected[1][chosen], expected[2][chosen])
+        (found,) = run_stages([stage], [path for path, _ in samples], self.image)
+        return judge(samples, self.candidate.task, expected, found, stage.name, split, limits or self.limits)
 
     def measure_speed(self, min_speedup: float | None = None) -> Speed:
         """Time the file against the merged one."""

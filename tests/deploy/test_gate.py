@@ -20,5 +20,5 @@ def test_other_splits_are_reported_and_decide_nothing():
     written = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
     assert verdict.remarks() == ["test, fp32: max |d logit| 5.00e-01, 1.00e-04 allowed"]
     assert written["passed"] and not written["also"]["test"]["passed"]
-    assert written["stages"][0] == {"stage": "trained", "accuracy": 1.0, "auroc": 1.0}
+    assert written["stages"][0] == {"stage": "trained", "images": 100, "accuracy": 1.0, "auroc": 1.0}
     assert [row["stage"] for row in written["also"]["test"]["stages"]] == ["trained", "merged", "fp32"]

@@ -34,10 +34,13 @@ def test_the_largest_difference_grows_with_the_logits():
 
 
 def test_half_a_point_and_a_fifth_are_the_budget():
-    assert Budget() == Budget(max_accuracy_drop=0.005, min_speedup=1.2)
+    assert Budget() == Budget(max_accuracy_drop=0.005, min_speedup=1.2, max_accuracy_drop_bound=0.03)
 
 
-@pytest.mark.parametrize("values", [{"max_accuracy_drop": -0.1}, {"max_accuracy_drop": 5}, {"min_speedup": math.nan}])
+@pytest.mark.parametrize(
+    "values",
+    [{"max_accuracy_drop": -0.1}, {"max_accuracy_drop": 5}, {"min_speedup": math.nan}, {"max_accuracy_drop_bound": 0}],
+)
 def test_a_budget_that_means_nothing_is_refused(values):
     with pytest.raises(ValueError, match=f"{next(iter(values))} must be .* such as"):
         Budget(**values)

@@ -45,7 +45,7 @@ def test_a_value_has_no_probabilities(tmp_path, samples):
 def test_it_is_one_more_stage_of_the_gate(tmp_path, samples, precision):
     paths = [path for path, _ in samples]
     candidate = Candidate(conv_net, TASK, {"val": samples, "test": samples[:6]}, merge=plain, calibration=paths)
-    free = Budget(max_accuracy_drop=0.9, min_speedup=0)
+    free = Budget(max_accuracy_drop=0.9, min_speedup=0, max_accuracy_drop_bound=1.0)
     verdict = ship(candidate, IMAGE, tmp_path, precision, budget=free, openvino=True)
     assert verdict.passed and verdict.parity.stage == precision
     written = json.loads((tmp_path / "edge" / "parity.json").read_text())

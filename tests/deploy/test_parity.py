@@ -119,7 +119,12 @@ def test_to_dict_holds_the_contract(onnx_path, samples):
     assert values["passed"] is True and values["stage"] == "fp32" and values["split"] == "val"
     assert values["images"] == len(samples) and values["changed_decisions"] == 0
     assert {"max_abs_logit_diff", "logit_scale"} <= set(values)
-    assert values["limits"] == {"relative_logit_diff": 1e-4, "changed_decisions": 0, "accuracy_drop": 0}
+    assert values["limits"] == {
+        "relative_logit_diff": 1e-4,
+        "changed_decisions": 0,
+        "accuracy_drop": 0,
+        "drop_bound": None,
+    }
 
 
 def test_a_gone_or_broken_picture_is_an_error(onnx_path, samples):

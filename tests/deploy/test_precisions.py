@@ -23,7 +23,7 @@ def test_there_are_three_and_their_limits_are_what_they_were():
     for profile in ("u8", "float", "u8-resize", "u8-matmul"):
         assert find_precision("fp32").limits(profile, budget) == (Limits() if profile in ("u8", "float") else LOOSE)
         assert find_precision("fp16").limits(profile, budget) == LOOSE == Limits(0.02, 0.005, 0.005)
-        assert find_precision("int8").limits(profile, budget) == Limits(None, None, 0.25)
+        assert find_precision("int8").limits(profile, budget) == Limits(None, None, 0.25, 0.03)
     assert {name: each.min_speedup(budget) for name, each in PRECISIONS.items()} == {
         "fp32": None, "fp16": None, "int8": 3.0,
     }  # fmt: skip

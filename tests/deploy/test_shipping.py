@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from src.deploy import Candidate, ExportOptions, ship, shipping
+from src.deploy import Candidate, ExportOptions, ship, shipping, trial
 from src.deploy.limits import Budget
 from src.deploy.precisions import int8
 from src.deploy.stages import run_stages
@@ -15,7 +15,7 @@ from src.edge import ImageError, Runtime, decode
 from tests.deploy.nets import IMAGE, TASK, attention_net, conv_net, saved
 
 PROVENANCE = {"adapter": "12ab", "base": "test", "date": "2025-01-01", "versions": {"torch": "2"}}
-FREE = Budget(max_accuracy_drop=0.2, min_speedup=0)
+FREE = Budget(max_accuracy_drop=0.2, min_speedup=0, max_accuracy_drop_bound=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,8 @@ def test_a_passed_bundle_decides_as_the_gate_measured(run, samples, precision):
     assert json.loads(held["manifest.json"])["precision"] == verdict.parity.stage == precision
     decisions = Runtime(run).predict([decode(path) for path, _ in samples])
     right = [decision.label == label for decision, (_, label) in zip(decisions, samples, strict=True)]
+    if verdict.halves:  # by which the shipped file is measured
+        right = [right[position] for position in verdict.halves.accepting]
     assert np.mean(right) == verdict.parity.accuracy_onnx and verdict.parity.accuracy_torch == 1
 
 
@@ -88,8 +90,36 @@ def test_int8_that_is_not_fast_enough_is_refused_and_the_earlier_bundle_stays(ru
     assert not verdict.passed and contents(run / "edge") == before
     assert sorted(os.listdir(run)) == ["edge", "edge-refused-int8"]
     written = json.loads((run / "edge-refused-int8" / "parity.json").read_text())
-    assert written["passed"] is False and written["search"]["trials"]
-    assert [text.partition(" times as fast as fp32, ")[2] for text in written["reasons"]] == ["1e+06 times wanted"]
+    assert written["passed"] is False and not written["search"]["trials"]  # nothing was judged before
+    ended, slow = written["reasons"]
+    assert "every layer in int8 the file is too slow" in ended
+    assert slow.partition(" times as fast as fp32, ")[2] == "1e+06 times wanted"
+
+
+def test_images_that_choose_do_not_accept(run, samples, monkeypatch):
+    judged, real = [], trial.judge
+    monkeypatch.setattr(trial, "judge", lambda *given: judged.append((given[4], given[0])) or real(*given))
+    verdict = shipped(run, samples, "int8", FREE)
+    (choosing, accepting), halves = [part for stage, part in judged if stage == "int8"], verdict.halves
+    assert not {*choosing} & {*accepting} and {*choosing} | {*accepting} == {*samples}
+    assert list(choosing) == [samples[position] for position in halves.choosing]
+    assert verdict.parity.images == verdict.parity.paired.images == 12 == verdict.to_dict()["choosing_images"]
+    assert verdict.parity.paired.drop_bound > 0.2 and "of 12 got worse" in verdict.evidence()
+    (run / "again").mkdir()
+    units = [index // 4 for index in range(24)]
+    grouped = ship(replace(candidate(samples), units=units), IMAGE, run / "again", "int8", budget=FREE).halves
+    assert not {units[at] for at in grouped.choosing} & {units[at] for at in grouped.accepting}
+
+
+def test_few_images_are_refused_before_anything_is_quantised(run, samples, monkeypatch):
+    monkeypatch.setattr(int8, "find_int8", lambda *_: pytest.fail("quantised"))
+    verdict = shipped(run, samples, "int8", replace(FREE, max_accuracy_drop_bound=0.03))
+    (reason,) = json.loads((run / "edge-refused-int8" / "parity.json").read_text())["reasons"]
+    assert not verdict.passed and reason == (
+        "12 of the validation images accept (the others choose); even without a change they cannot prove less than a "
+        "drop of 0.2209 at 95 %, max_accuracy_drop_bound=0.03 allowed: that takes 99, of 198 validation images; or "
+        "ship precision=fp32, or allow more"
+    )
 
 
 def test_a_merge_that_changed_the_model_is_refused_before_anything_is_quantised(run, samples, monkeypatch):
@@ -123,7 +153,7 @@ def test_an_unknown_precision_is_refused_and_nothing_else_is_shipped(run, sample
 
 def test_int8_without_training_pictures_is_an_error(run, samples):
     with pytest.raises(ValueError, match="calibrated on training images, and there are none"):
-        ship(replace(candidate(samples), calibration=()), IMAGE, run, "int8")
+        ship(replace(candidate(samples), calibration=()), IMAGE, run, "int8", budget=FREE)
     assert not os.listdir(run)
 
 
@@ -153,6 +183,8 @@ def test_every_profile_goes_through_the_gate_and_the_runtime(run, samples, profi
     decoded = runtime.predict([decode(path) for path, _ in samples])
     assert loaded == decoded
     right = [decision.label == label for decision, (_, label) in zip(loaded, samples, strict=True)]
+    if verdict.halves:
+        right = [right[position] for position in verdict.halves.accepting]
     assert np.mean(right) == verdict.parity.accuracy_onnx
 
 

@@ -15,9 +15,9 @@ class Int8(Precision):
     has_budget = True
 
     def convert(self, conversion: Conversion) -> Search | None:
-        """Search the file that `Conversion.judge` lets pass."""
+        """Search the file that `Conversion.judge` and `Conversion.measure` let pass."""
         release_freed_memory()  # of the stages before
-        return find_int8(conversion.fp32, conversion.pictures, conversion.judge, conversion.file)
+        return find_int8(conversion.fp32, conversion.pictures, conversion.judge, conversion.measure, conversion.file)
 
 
 PRECISION = Int8()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..limits import LOOSE, Budget, Limits
 from ..parity import Parity
 from ..search import Search
+from ..speed import Speed
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,15 @@ class Conversion:
         fp32: The file to convert.
         file: The file to write.
         pictures: Training images as the file takes them, in batches of one; read again each time they are gone through.
-        judge: Compares the outputs of a file's content with those of the trained model, on other images.
+        judge: Compares the outputs of a file's content with those of the trained model, on images that accept none.
+        measure: Times the file that was written against `fp32`.
     """
 
     fp32: Path
     file: Path
     pictures: Iterable[NDArray[Any]]
     judge: Callable[[bytes], Parity]
+    measure: Callable[[], Speed]
 
 
 class Precision(ABC):
@@ -56,7 +59,9 @@ class Precision(ABC):
 
     def limits(self, profile: str, budget: Budget) -> Limits:
         """Return what the file may differ from the trained model."""
-        return Limits(None, None, budget.max_accuracy_drop) if self.has_budget else LOOSE
+        if not self.has_budget:
+            return LOOSE
+        return Limits(None, None, budget.max_accuracy_drop, budget.max_accuracy_drop_bound)
 
     def min_speedup(self, budget: Budget) -> float | None:
         """Return what the time of the fp32 file over that of this one must reach; None where speed decides nothing."""
