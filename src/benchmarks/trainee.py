@@ -66,7 +66,7 @@ def build(case: Case, method: str) -> Trainee:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     images = torch.randn(case.batch, 3, *size, generator=generator).to(best_device(), memory_format=layout)
     targets = torch.arange(case.batch, device=images.device) % CLASSES
-    optimizer = AdamW(trained) if trained else None
+    optimizer = AdamW(trained, fused=True) if trained else None
     return Trainee(model, optimizer, images, targets, PRECISIONS[case.precision])
 
 

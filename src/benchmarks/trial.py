@@ -145,7 +145,7 @@ def _task(trial: Trial, data: ImageData) -> ClassificationTask:
     task = ClassificationTask(
         setting,
         LABEL_SMOOTHING,
-        optimizer=partial(AdamW, lr=trial.learning_rate, weight_decay=WEIGHT_DECAY),
+        optimizer=partial(AdamW, lr=trial.learning_rate, weight_decay=WEIGHT_DECAY, fused=True),
         scheduler=partial(warmup_cosine, warmup=WARM_UP),
     )
     task.configure_model()

@@ -7,13 +7,18 @@ from contextlib import contextmanager
 
 import torch
 from lightning.pytorch.plugins import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
+from torch.optim import Optimizer
 
 from ..choices import parse_step_precision
 from ..lora.engine.onednn import cpu_has_bf16
 
 
 class StepAutocast(MixedPrecision):
-    """Lightning's mixed precision, without autocast around validation, test and prediction."""
+    """Lightning's mixed precision, without autocast around validation, test and prediction.
+
+    Gradients are clipped for a fused optimiser too, which Lightning refuses.
+    """
 
     @contextmanager
     def val_step_context(self) -> Iterator[None]:
@@ -22,6 +27,17 @@ class StepAutocast(MixedPrecision):
 
     test_step_context = val_step_context
     predict_step_context = val_step_context
+
+    def clip_gradients(
+        self,
+        optimizer: Optimizer,
+        clip_val: int | float = 0.0,
+        gradient_clip_algorithm: GradClipAlgorithmType = GradClipAlgorithmType.NORM,
+    ) -> None:
+        """Clip gradients, unscaled ones: a fused optimiser else unscales them in its step, and the scaler knows."""
+        if clip_val > 0 and self.scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            self.scaler.unscale_(optimizer)
+        Precision.clip_gradients(self, optimizer, clip_val, gradient_clip_algorithm)
 
 
 def choose_precision(precision: str | int, accelerator: str) -> Precision:

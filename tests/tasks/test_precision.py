@@ -32,3 +32,22 @@ def test_refuses_what_cannot_be():
         choose_precision("int8", "cpu")
     with pytest.raises(ValueError, match="needs a GPU"):
         choose_precision("fp16", "cpu")
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_gradients_are_clipped_for_a_fused_optimiser_as_for_another(scaled):
+    ends = []
+    for fused in (False, True):
+        plugin = StepAutocast("bf16-mixed", "cpu")
+        plugin.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0) if scaled else None
+        weight = torch.nn.Parameter(torch.tensor([3.0, -4.0]))
+        optimizer = torch.optim.AdamW([weight], lr=0.1, eps=1.0, fused=fused)  # a large eps shows the gradient's size
+        loss = (weight**2).sum()
+        (plugin.scaler.scale(loss) if scaled else loss).backward()
+        if scaled and not fused:
+            plugin.scaler.unscale_(optimizer)  # as Lightning does before it clips
+        plugin.clip_gradients(optimizer, 1.0)
+        assert weight.grad.norm() == pytest.approx(1.0, rel=1e-4)
+        plugin.scaler.step(optimizer) if scaled else optimizer.step()
+        ends.append(weight.detach().clone())
+    assert torch.allclose(*ends, atol=1e-6) and not torch.equal(ends[0], torch.tensor([3.0, -4.0]))
