@@ -15,7 +15,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from src.decision import DecisionSpec
 from src.deploy import Candidate, ship
+from src.deploy.decide import write_decision
 from src.edge import ImageError, Runtime, decode
 from src.spec import ImageSpec, TaskSpec
 from tests.edge.test_preprocess import BROKEN
@@ -379,3 +381,32 @@ def test_what_is_not_looked_at_is_counted_with_its_reason(bundle, tmp_path):
     assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and "2 skipped" in ended.stderr
     ended = predict(f"model={bundle}", f"input={tmp_path}", "watch=true", "idle=2")
     assert ended.stderr.splitlines()[-1].startswith("2 decided, 0 broken, 3 skipped (")
+
+
+@pytest.mark.parametrize("origin", ["certified", "chosen"])
+def test_a_bundle_with_thresholds_gives_verdicts_and_counts_them(bundle, pictures, tmp_path, invoke, origin):
+    certified = tmp_path / "edge"
+    shutil.copytree(bundle / "edge", certified)
+    scores = sorted(line["probabilities"]["bad"] for line in plain_lines(bundle, pictures, invoke))
+    low, high = (float(np.float32(score)) for score in scores[1:])
+    decision = DecisionSpec(origin, pass_classes=("good",), pass_below=(low,), reject_from=(high,))
+    write_decision(certified, decision)
+    ended = invoke("predict", f"model={certified}", f"input={pictures}", f"annotate={tmp_path / 'copies'}")
+    good = [line for line in lines(ended.out) if "error" not in line]
+    assert ended.code == 0 and {tuple(line) for line in good} == {
+        ("path", "label", "score", "probabilities", "verdict", "ms")
+    }
+    told = {line["probabilities"]["bad"]: line["verdict"] for line in good}
+    assert [told[score] for score in sorted(told)] == ["pass", "review", "reject"]
+    promise = "" if origin == "certified" else "thresholds chosen, not certified: verdicts without a promise\n"
+    assert ended.err == f"{promise}3 decided (1 pass, 1 reject, 1 review, 0 unknown), 2 broken\n"
+    table = tmp_path / "lines.csv"
+    assert invoke("predict", f"model={certified}", f"input={pictures}", f"output={table}").code == 0
+    with open(table, newline="") as file:
+        assert sorted(row["verdict"] for row in csv.DictReader(file)) == ["", "", "pass", "reject", "review"]
+
+
+def plain_lines(bundle, pictures, invoke):
+    return [
+        line for line in lines(invoke("predict", f"model={bundle}", f"input={pictures}").out) if "error" not in line
+    ]

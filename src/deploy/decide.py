@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +11,23 @@ import onnx
 
 from ..decision import pass_classes, verdicts
 from ..edge.golden import GOLDEN, Golden
-from ..edge.manifest import MODEL, SOLE, Manifest, find_bundle
+from ..edge.manifest import MODEL, SOLE, Manifest, find_bundle, sha256
 from ..edge.session import THREADS, VERDICT, Named, as_outputs, open_session, run_each_named
 from ..edge.signature import SIGNATURE, Signer
 from ..edge.verdicts import decided_by, require_verdicts
 from ..spec import DecisionSpec, TaskSpec
-from .bundle import PARITY, README, write_bundle
+from .bundle import PARITY, write_bundle
 from .model_file import encode_model
 from .verdict_nodes import add_verdict
 
 
-def write_decision(bundle: Path, decision: DecisionSpec, line: str | None = None, sign: Signer | None = None) -> None:
+def write_decision(
+    bundle: Path,
+    decision: DecisionSpec,
+    line: str | None = None,
+    sign: Signer | None = None,
+    beside: Callable[[str], Mapping[str, bytes]] | None = None,
+) -> None:
     """Give a bundle the output `verdict`, in place of an earlier one; the bundle is replaced whole or not at all.
 
     The network, its other outputs and the golden samples stay as they are, to the bit: both files run the golden
@@ -31,6 +38,8 @@ def write_decision(bundle: Path, decision: DecisionSpec, line: str | None = None
         decision: What the verdicts are made by.
         line: One of several lines that share a base; None in a bundle of one line.
         sign: Signs the manifest anew, where the bundle is signed.
+        beside: Returns further files of the bundle by name, such as a certificate, from the SHA-256 of the new model;
+            those of an earlier call are left out.
 
     Raises:
         ValueError: There is no whole bundle, it is signed and `sign` is None, the decision is not for its task, or the
@@ -53,9 +62,9 @@ def write_decision(bundle: Path, decision: DecisionSpec, line: str | None = None
     add_verdict(proto, sole.task, decision)
     model = encode_model(proto)
     _compare(before, _run(model, golden), sole.task, decision)
-    contents = {name: content for name, content in held.items() if name not in (PARITY, README)}
+    contents = {**(beside(sha256(model)) if beside else {}), MODEL: model, GOLDEN: held[GOLDEN]}
     certified = replace(manifest, lines={SOLE: replace(sole, decision=decision)})
-    write_bundle(folder, contents | {MODEL: model}, json.loads(held[PARITY]), certified, sign)
+    write_bundle(folder, contents, json.loads(held[PARITY]), certified, sign)
 
 
 def _require_line(manifest: Manifest, line: str | None) -> None:

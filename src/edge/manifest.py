@@ -156,7 +156,8 @@ class Manifest:
         if lines and (task is not None or SOLE in lines):
             raise ValueError("it names one task and several lines")
         sole = {"task": task, "provenance": values["provenance"], "parity": values["parity"]}
-        sole |= {"decision": values.pop("decision")} if "decision" in values else {}
+        if not lines and "decision" in values:
+            sole["decision"] = values.pop("decision")
         lines = lines or {SOLE: sole}
         manifest = cls(
             image=image,

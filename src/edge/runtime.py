@@ -26,8 +26,8 @@ from .session import (
     VERDICT,
     Outputs,
     as_outputs,
-    has_decision,
     open_session,
+    read_decisions,
     read_specs,
     run_each_named,
     run_named,
@@ -73,7 +73,8 @@ class Runtime:
         self._largest = Watermark(_LIKE)
         self._opened: dict[str, Runtime] = {}
         told = self.image, {name: line.task for name, line in manifest.lines.items()}
-        if read_specs(self._session) != told or not has_decision(self._session, self.decision):
+        decided = {name: line.decision for name, line in manifest.lines.items() if line.decision is not None}
+        if (read_specs(self._session), read_decisions(self._session)) != (told, decided):
             raise ValueError(f"the manifest in {folder} is not the one of its model: export the model again")
         del files  # as large as the model, and the outputs below need room
         if not self.lines:

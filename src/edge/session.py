@@ -161,13 +161,12 @@ def read_specs(session: onnxruntime.InferenceSession) -> tuple[ImageSpec, dict[s
         return None
 
 
-def has_decision(session: onnxruntime.InferenceSession, decision: DecisionSpec | None) -> bool:
-    """Tell whether a model gives verdicts by `decision`, as its metadata say; by None, whether it gives none."""
-    held = session.get_modelmeta().custom_metadata_map
-    gives = VERDICT in [output.name for output in session.get_outputs()]
-    if decision is None:
-        return not gives and "decision" not in held
+def read_decisions(session: onnxruntime.InferenceSession) -> dict[str, DecisionSpec] | None:
+    """Return by line what a model makes its verdicts by, none where it gives none, None if that cannot be read."""
+    held = session.get_modelmeta().custom_metadata_map.get("decision")
+    if (VERDICT in [output.name for output in session.get_outputs()]) != (held is not None):
+        return None
     try:
-        return gives and DecisionSpec.from_dict(json.loads(held["decision"])) == decision
+        return {} if held is None else {SOLE: DecisionSpec.from_dict(json.loads(held))}
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        return False
+        return None

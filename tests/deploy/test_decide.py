@@ -1,140 +1,20 @@
 import json
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
 import pytest
-import torch
-from onnx import numpy_helper
-from torch import nn
+from onnx import TensorProto, numpy_helper
 
-from src.decision import VERDICTS, DecisionSpec, verdicts, words
+from src.decision import DecisionSpec, verdicts, words
 from src.deploy.bundle import write_bundle
 from src.deploy.decide import write_decision
-from src.deploy.graph import export_onnx
-from src.deploy.model_file import encode_model
-from src.deploy.verdict_nodes import add_verdict, remove_verdict
+from src.deploy.verdict_nodes import add_verdict
 from src.edge import Runtime
 from src.edge.golden import GOLDEN, Golden
-from src.edge.manifest import MANIFEST, MODEL, SOLE, Line, Manifest
-from src.edge.session import VERDICT, open_session, run_each, run_named
-from src.edge.verdicts import decided_by
-from src.spec import ImageSpec, TaskSpec
-
-IMAGE = ImageSpec((6, 8), (0.5,) * 3, (0.25,) * 3, "bilinear", 1.0, "squash")
-BINARY = TaskSpec("classification", ("bad", "good"), "bad")
-THREE = TaskSpec("classification", ("scratch", "good", "dent"))
-GRADES = TaskSpec("ordinal", ("a", "b", "c"))
-LABELS = TaskSpec("multilabel", ("scratch", "rust", "clean"))
-VALUE = TaskSpec("regression", ("mm",), center=3.0, scale=2.0)
-
-
-def f32(value):
-    return float(np.float32(value))
-
-
-@cache
-def model_of(task):
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 6 * 8, len(task.classes))).eval()
-    with TemporaryDirectory() as folder:
-        export_onnx(network, IMAGE, task, Path(folder) / "plain.onnx")
-        return (Path(folder) / "plain.onnx").read_bytes()
-
-
-def batch(count=64, seed=1):
-    random = np.random.default_rng(seed)
-    return (random.integers(0, 256, (count, 1, 1, 3)) * random.uniform(0, 1, (count, 6, 8, 1))).astype(np.uint8)
-
-
-def middle(values, share=0.5):
-    """A score that a picture has, so that one lies exactly at the threshold."""
-    return f32(np.sort(np.ravel(values))[int(share * (values.size - 1))])
-
-
-def decisions(task, outputs):
-    """Decisions of every form for the task, with thresholds at scores that pictures have."""
-    if task.kind == "regression":
-        low, high = middle(outputs, 0.2), middle(outputs, 0.8)
-        return [
-            DecisionSpec(margin=0.0, limits=(low, high)),
-            DecisionSpec(margin=0.125, limits=(low, high)),
-            DecisionSpec(margin=0.125, limits=(None, high)),
-            DecisionSpec(margin=0.125, limits=(low, None)),
-            DecisionSpec(margin=1e9, limits=(low, high)),
-        ]
-    if task.kind == "multilabel":
-        low, high = (tuple(middle(outputs[:, i], share) for i in (0, 1)) for share in (0.3, 0.7))
-        return [
-            DecisionSpec(labels=("scratch", "rust"), pass_below=low, reject_from=high),
-            DecisionSpec(labels=("rust",), pass_below=low[1:], reject_from=low[1:]),
-        ]
-    passing = tuple(task.classes[1:2])
-    score = sum(outputs[:, i] for i, name in enumerate(task.classes) if name not in passing)
-    low, high = middle(score, 0.3), middle(score, 0.7)
-    above, below = (float(np.nextafter(np.float32(low), np.float32(side))) for side in (2, -1))
-    return [
-        DecisionSpec(pass_classes=passing, pass_below=(low,), reject_from=(high,)),
-        DecisionSpec(pass_classes=passing, pass_below=(low,), reject_from=(low,)),
-        DecisionSpec(pass_classes=passing, pass_below=(above,), reject_from=(above,)),
-        DecisionSpec(pass_classes=passing, pass_below=(below,), reject_from=(low,)),
-        DecisionSpec(decide_from=middle(outputs.max(axis=1))),
-    ]
-
-
-@pytest.mark.parametrize(
-    "task", [BINARY, THREE, GRADES, LABELS, VALUE], ids=lambda task: f"{task.kind}{len(task.classes)}"
-)
-def test_the_file_gives_the_verdicts_of_numpy_also_at_the_thresholds(task):
-    plain, pixels = model_of(task), batch()
-    before = run_named(open_session(plain, 1), pixels)
-    seen = set()
-    for decision in decisions(task, decided_by(before, task)):
-        proto = onnx.load_model_from_string(plain)
-        add_verdict(proto, task, decision)
-        after = run_named(open_session(encode_model(proto), 1), pixels)
-        assert list(after) == [*before, VERDICT]
-        assert all(after[name].tobytes() == before[name].tobytes() for name in before)
-        expected = verdicts(task, decision, decided_by(before, task))
-        assert after[VERDICT].dtype == np.int64
-        np.testing.assert_array_equal(after[VERDICT], expected)
-        seen |= set(words(expected))
-    assert seen == set(VERDICTS) - {"unknown"}
-
-
-def test_a_score_at_the_threshold_is_on_the_safe_side():
-    plain, pixels = model_of(BINARY), batch()
-    scores = run_named(open_session(plain, 1), pixels)["probabilities"][:, 0]
-    at = float(scores[0])
-    proto = onnx.load_model_from_string(plain)
-    add_verdict(proto, BINARY, DecisionSpec(pass_classes=("good",), pass_below=(at,), reject_from=(at,)))
-    found = run_named(open_session(encode_model(proto), 1), pixels)[VERDICT]
-    assert VERDICTS[found[0]] == "reject"
-    np.testing.assert_array_equal(found == 0, scores < np.float32(at))
-
-
-def test_removal_gives_the_file_as_it_was_and_a_second_decision_replaces_the_first():
-    plain = model_of(THREE)
-    first = DecisionSpec(pass_classes=("good",), pass_below=(0.25,), reject_from=(0.5,))
-    second = DecisionSpec(decide_from=0.75)
-    once, twice = onnx.load_model_from_string(plain), onnx.load_model_from_string(plain)
-    add_verdict(once, THREE, second)
-    add_verdict(twice, THREE, first)
-    add_verdict(twice, THREE, second)
-    assert encode_model(once) == encode_model(twice) != plain
-    remove_verdict(twice)
-    assert encode_model(twice) == plain
-
-
-def test_thresholds_are_named_float32_of_the_graph():
-    proto = onnx.load_model_from_string(model_of(LABELS))
-    add_verdict(proto, LABELS, DecisionSpec(labels=("rust", "clean"), pass_below=(0.25, 0.5), reject_from=(0.5, 0.75)))
-    held = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
-    for name, value in (("pass_below.rust", 0.25), ("pass_below.clean", 0.5), ("reject_from.clean", 0.75)):
-        assert held[f"verdict.{name}"].dtype == np.float32 and held[f"verdict.{name}"] == np.float32(value)
-
+from src.edge.manifest import MANIFEST, MODEL, SOLE, Line, Manifest, sha256
+from src.edge.session import open_session, run_each
+from src.edge.signature import SIGNATURE
+from tests.deploy.test_verdict_nodes import BINARY, IMAGE, VALUE, batch, model_of
 
 DECISION = DecisionSpec(pass_classes=("good",), pass_below=(0.375,), reject_from=(0.5,), escape_rate=0.05)
 
@@ -192,3 +72,125 @@ def test_what_no_verdict_could_follow_leaves_the_bundle(decision, message, tmp_p
     with pytest.raises(ValueError, match="of one line"):
         write_decision(bundle, DECISION, line="left")
     assert contents(bundle) == before and {path.name for path in tmp_path.iterdir()} == {"edge"}
+
+
+def test_a_changed_threshold_is_refused_by_the_hash_by_the_decision_and_by_the_golden_samples(tmp_path):
+    bundle = bundle_of(tmp_path)
+    write_decision(bundle, DECISION)
+    whole = contents(bundle)
+    proto = onnx.load_model_from_string(whole[MODEL])
+    (threshold,) = (item for item in proto.graph.initializer if item.name == "verdict.pass_below")
+    threshold.CopyFrom(numpy_helper.from_array(np.float32(2), threshold.name))
+    (bundle / MODEL).write_bytes(proto.SerializeToString())
+    with pytest.raises(ValueError, match=r"model\.onnx was changed"):
+        Runtime(bundle)
+    reseal(bundle, lambda values: None)  # whoever knows the hashes is found out by the golden samples
+    with pytest.raises(ValueError, match="verdicts of the file are not those of its decision"):
+        Runtime(bundle)
+    (bundle / MODEL).write_bytes(whole[MODEL])
+    for change in (
+        lambda values: values["decision"].update(pass_below=[0.4375]),
+        lambda values: values.pop("decision"),
+        lambda values: values["decision"].update(escape_rate=0.01),
+    ):
+        (bundle / MANIFEST).write_bytes(whole[MANIFEST])
+        reseal(bundle, change)
+        with pytest.raises(ValueError, match="is not the one of its model"):
+            Runtime(bundle)
+    (bundle / MANIFEST).write_bytes(whole[MANIFEST].replace(b"0.375", b"0.376"))
+    with pytest.raises(ValueError, match="changed after its export"):
+        Runtime(bundle)
+
+
+def reseal(bundle, change):
+    values = json.loads((bundle / MANIFEST).read_text())
+    del values["sha256"]
+    change(values)
+    values["files"][MODEL] = sha256((bundle / MODEL).read_bytes())
+    stated = sha256(json.dumps(values, sort_keys=True).encode())
+    (bundle / MANIFEST).write_text(json.dumps(values | {"sha256": stated}))
+
+
+def test_a_signed_bundle_is_signed_anew_and_stays_without_a_key(tmp_path):
+    bundle = bundle_of(tmp_path, sign=lambda content: b"first" + content[:9])
+    before = contents(bundle)
+    with pytest.raises(ValueError, match="is signed: sign the new one too, by sign=KEY"):
+        write_decision(bundle, DECISION)
+    assert contents(bundle) == before
+    write_decision(bundle, DECISION, sign=lambda content: sha256(content).encode())
+    assert (bundle / SIGNATURE).read_bytes() == sha256((bundle / MANIFEST).read_bytes()).encode()
+    assert Runtime(bundle).decision == DECISION
+
+
+def test_further_files_belong_to_the_bundle_until_the_next_decision(tmp_path):
+    bundle = bundle_of(tmp_path)
+    write_decision(bundle, DECISION, beside=lambda model: {"certificate.json": json.dumps({"model": model}).encode()})
+    told = json.loads((bundle / "certificate.json").read_text())
+    assert told == {"model": sha256((bundle / MODEL).read_bytes())} and Runtime(bundle).decision == DECISION
+    (bundle / "certificate.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"certificate\.json was changed"):
+        Runtime(bundle)
+    with pytest.raises(ValueError, match=r"certificate\.json was changed"):
+        write_decision(bundle, DECISION)
+    (bundle / "certificate.json").write_text(json.dumps(told))
+    write_decision(bundle, DECISION)
+    assert not (bundle / "certificate.json").exists()
+
+
+@pytest.mark.parametrize("place", ["atomic.put_in_place", "deploy.decide.encode_model", "deploy.bundle.sha256"])
+def test_a_stop_on_the_way_leaves_the_earlier_bundle(tmp_path, monkeypatch, place):
+    bundle = bundle_of(tmp_path)
+    before = contents(bundle)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"src.{place}", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_decision(bundle, DECISION)
+    assert contents(bundle) == before and [path.name for path in tmp_path.iterdir()] == ["edge"]
+
+
+def test_a_file_that_would_give_other_outputs_is_refused(tmp_path, monkeypatch):
+    bundle = bundle_of(tmp_path)
+    before = contents(bundle)
+
+    def scaled(proto, task, decision):
+        add_verdict(proto, task, decision)
+        (weight,) = (item for item in proto.graph.initializer if (item.data_type, *item.dims) == (TensorProto.FLOAT, 2))
+        weight.CopyFrom(
+            numpy_helper.from_array(np.nextafter(numpy_helper.to_array(weight), np.float32(9)), weight.name)
+        )
+
+    def deaf(proto, task, decision):
+        add_verdict(proto, task, DecisionSpec(pass_classes=("good",), pass_below=(0.0,), reject_from=(0.0,)))
+
+    for broken, message in ((scaled, "would give other"), (deaf, "verdicts of the file are not")):
+        monkeypatch.setattr("src.deploy.decide.add_verdict", broken)
+        with pytest.raises(ValueError, match=message):
+            write_decision(bundle, DECISION)
+    assert contents(bundle) == before
+
+
+def test_a_value_has_a_verdict(tmp_path):
+    bundle = bundle_of(tmp_path, VALUE)
+    decision = DecisionSpec(margin=0.25, limits=(2.5, None))
+    write_decision(bundle, decision)
+    runtime, pictures = Runtime(bundle), list(batch(64))
+    found = runtime.predict(pictures)
+    values = np.array([each.value for each in found])
+    expected = np.where(values >= 2.75, "pass", np.where(values < 2.25, "reject", "review"))
+    assert [each.verdict for each in found] == expected.tolist() and len(set(expected)) == 3
+
+
+def test_a_shared_base_is_refused(tmp_path):
+    bundle = bundle_of(tmp_path)
+    manifest = Manifest.read(bundle)
+    line = manifest.lines[SOLE]
+    shared = Manifest(
+        **{**{key: getattr(manifest, key) for key in manifest.__dataclass_fields__}, "lines": {"a": line, "b": line}}
+    )
+    (bundle / MANIFEST).write_text(json.dumps(shared.to_dict()))
+    for name in ("a", None):
+        with pytest.raises(ValueError, match=r"a shared base cannot be certified yet \(a, b\)"):
+            write_decision(bundle, DECISION, name)

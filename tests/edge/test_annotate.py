@@ -35,6 +35,15 @@ def test_decided_pictures_are_written_under_their_names(tmp_path):
     assert np.abs(np.asarray(Image.open(tmp_path / "out/deep/a.png.jpg"))[-60:, :80].astype(int) - 200).max() <= 6
 
 
+def test_the_verdict_stands_first(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("src.edge.annotate.draw", lambda pixels, text: drawn.append(text) or Image.fromarray(pixels))
+    annotator, frame = Annotator(str(tmp_path / "out"), Pictures(())), Frame("a.png", "a", lambda _: PIXELS)
+    for decision in (Decision("good", 0.75, {}, "review"), Decision("good", 0.75, {}), Measurement(1.5, "reject")):
+        annotator.write(Decided(Prepared(frame, 1.0, PIXELS, PIXELS), decision, 1.0))
+    assert drawn == ["review: good 0.750", "good 0.750", "reject: 1.5"]
+
+
 def test_originals_are_never_touched(tmp_path):
     root = tmp_path / "in"
     root.mkdir()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from src.edge.manifest import FORMAT, MANIFEST, MODEL, SOLE, Line, Manifest, find_bundle, sha256
-from src.spec import ImageSpec, TaskSpec
+from src.spec import DecisionSpec, ImageSpec, TaskSpec
 
 TASK = TaskSpec("classification", ("bad", "good"), "bad", ("identity", "both"))
 HELD = Manifest(
@@ -98,3 +98,18 @@ def test_no_bundle_says_how_to_make_one(tmp_path, name):
 
 def test_sha256():
     assert sha256(b"abc") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_decision_stands_beside_the_task_where_there_is_one(tmp_path):
+    decision = DecisionSpec(pass_classes=("good",), pass_below=(0.25,), reject_from=(0.5,), confidence=0.95)
+    line = replace(HELD.lines[SOLE], decision=decision)
+    one, several = (replace(HELD, lines=lines) for lines in ({SOLE: line}, {"left": line, "right": HELD.lines[SOLE]}))
+    for manifest in (one, several):
+        assert Manifest.read(written(tmp_path, manifest.to_dict())) == manifest
+    assert list(one.to_dict()) == [*list(HELD.to_dict())[:-1], "decision", "sha256"]
+    assert ["decision" in each for each in several.to_dict()["lines"].values()] == [True, False]
+    for wrong in (None, decision.to_dict() | {"pass_below": [0.9]}, decision.to_dict() | {"more": 1}):
+        values = {key: value for key, value in HELD.to_dict().items() if key != "sha256"} | {"decision": wrong}
+        values |= {"sha256": sha256(json.dumps(values, sort_keys=True).encode())}
+        with pytest.raises(ValueError, match=r"manifest\.json cannot be used"):
+            Manifest.read(written(tmp_path, values))

@@ -34,6 +34,16 @@ def test_a_csv_has_a_column_for_everything(tmp_path):
     assert (rows[1]["error"], rows[1]["label"], rows[1]["frame"]) == ("c.png: broken", "", "8")
 
 
+def test_verdicts_have_a_column_where_the_bundle_gives_them(tmp_path):
+    with open_lines(str(tmp_path / "lines.csv"), TASK, (), has_verdict=True) as write:
+        write(LINES[0] | {"verdict": "review"})
+        write(LINES[1])
+    with open(tmp_path / "lines.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "label", "score", "p_bad", "p_good", "verdict", "ms", "error"]
+    assert [row["verdict"] for row in rows] == ["review", ""]
+
+
 def test_a_name_that_is_no_text_opens_from_the_csv(tmp_path):
     name = os.fsdecode(b"\xff, \xc3\xa9.png")
     with open_lines(str(tmp_path / "a.csv"), TASK, ()) as write:
