@@ -97,7 +97,7 @@ def test_a_changed_threshold_is_refused_by_the_hash_by_the_decision_and_by_the_g
         reseal(bundle, change)
         with pytest.raises(ValueError, match="is not the one of its model"):
             Runtime(bundle)
-    (bundle / MANIFEST).write_bytes(whole[MANIFEST].replace(b"0.375", b"0.376"))
+    (bundle / MANIFEST).write_bytes(whole[MANIFEST].replace(b"0.375", b"0.4375"))
     with pytest.raises(ValueError, match="changed after its export"):
         Runtime(bundle)
 
