@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from ..kinds import KINDS, Array, Kind, Rows, find_kind
@@ -41,25 +42,35 @@ def compute_one(name: str, predictions: Rows, positive: str | None) -> float | N
     return _figure(name, _once(predictions, positive))
 
 
-def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed: int = 0) -> Intervals:
-    """Return 95 % percentile bootstrap intervals of what `compute` gives, resampled over images.
+def intervals(
+    predictions: Rows,
+    positive: str | None,
+    samples: int = 1000,
+    seed: int = 0,
+    groups: Sequence[str | None] | None = None,
+) -> Intervals:
+    """Return 95 % percentile bootstrap intervals of what `compute` gives, resampled over groups, or over images.
 
-    Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. Images count as independent: parts of
-    one product in one split make the true interval wider. A resample that leaves a figure undefined is left out of it.
+    Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. Where no groups are known images count as
+    independent: parts of one product in one split make the true interval wider. A resample that leaves a figure
+    undefined is left out of it.
 
     Args:
         predictions: Rows of one split, at least one.
         positive: The class that counts as the defect, or None.
         samples: Number of resamples.
         seed: Seed of the resamples; the same seed gives the same intervals.
+        groups: Name of each image's group; an image without one is drawn by itself. None where none is known.
 
     Returns:
         Lower and upper end by name, for every figure that is defined and differs between resamples. Where it does not,
-        as with no wrong decision, only the part of the images that is right has one, that of Clopper and Pearson.
+        as with no wrong decision, only the part of the images that is right has one, that of Clopper and Pearson for
+        so many groups, or images.
     """
-    figures, count = compute(predictions, positive), len(predictions)
+    figures, drawn_units = compute(predictions, positive), units(groups or [None] * len(predictions))
+    count = int(drawn_units.max()) + 1
     blocks: list[dict[str, Array]] = []
-    for weights in resamples(count, samples, seed):
+    for weights in resamples(drawn_units, samples, seed):
         drawn = Weighted(predictions, weights, positive)
         blocks.append({name: METRICS[name].compute(drawn) for name in figures})
     result: Intervals = {}
@@ -72,6 +83,13 @@ def intervals(predictions: Rows, positive: str | None, samples: int = 1000, seed
                 exact = binomtest(int(value) * count, count).proportion_ci(_LEVEL, "exact")
                 result[name] = (float(exact.low), float(exact.high))
     return result
+
+
+def units(groups: Sequence[str | None]) -> NDArray[np.int64]:
+    """Return the number of what each image is drawn with: its group, or where it has none itself."""
+    keys = [(group, None) if group is not None else (None, place) for place, group in enumerate(groups)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys], dtype=np.int64)
 
 
 def headline(figures: Collection[str]) -> tuple[str, str]:

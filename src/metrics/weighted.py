@@ -77,13 +77,20 @@ class Weighted:
         return total(self.weights, values) / self.images
 
 
-def resamples(images: int, samples: int, seed: int) -> Iterator[Array]:
-    """Yield how often each image is drawn, in blocks of resamples x images."""
+def resamples(units: NDArray[np.int64], samples: int, seed: int) -> Iterator[Array]:
+    """Yield how often each image is drawn, in blocks of resamples x images.
+
+    Args:
+        units: Number of each image's unit, from 0 on; images of one unit are drawn together.
+        samples: Number of resamples.
+        seed: Decides what is drawn.
+    """
     generator = np.random.default_rng(seed)
-    rows = max(1, BLOCK // images)
+    count = int(units.max()) + 1
+    rows = max(1, BLOCK // len(units))
     for start in range(0, samples, rows):
         size = min(rows, samples - start)
-        yield generator.multinomial(images, np.full(images, 1 / images), size=size).astype(np.float64)
+        yield generator.multinomial(count, np.full(count, 1 / count), size=size)[:, units].astype(np.float64)
 
 
 def total(weights: Array, values: NDArray[Any]) -> Array:

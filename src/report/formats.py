@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..metrics import METRICS
 
 MISSING = "\N{EN DASH}"
@@ -15,6 +17,13 @@ def metric(name: str, value: float | None) -> str:
     if form == "error":
         return f"{value:#.3g}".rstrip(".")
     return f"{value:.1%}".replace("%", " %") if form == "rate" else f"{value:.3f}"
+
+
+def interval_unit(unit: Mapping[str, int]) -> str:
+    """Say what intervals are resampled over: `{"groups": 12}` or `{"images": 295}`."""
+    if "groups" in unit:
+        return f"intervals are resampled over {unit['groups']} groups"
+    return "intervals take the images as independent, since no groups are known"
 
 
 def interval(name: str, ends: tuple[float, float] | None) -> str:

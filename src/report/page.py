@@ -108,6 +108,7 @@ def _context(
         "headline": split,
         "images": len(headline),
         "cards": _cards(metrics, split),
+        "interval_unit": formats.interval_unit(metrics.get("interval_units", {}).get(split, {})),
         "outcomes": outcomes(headline, about.positive) if about.positive else None,
         "plots": _plots(headline, about.positive, metrics, history),
         "learnt": kind.describe(about.classes),

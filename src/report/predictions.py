@@ -34,6 +34,8 @@ class Predictions(Rows):
         probabilities: Probability of every class, N x K, rows of one class an image add up to 1; N x 0 of values.
         classes: Class names in the order of the columns, K; of a value the quantity's name alone.
         kind: Name of the kind of task.
+        groups: Name of each image's group, None of an image without one, N; empty where no groups are known. They are
+            not written.
     """
 
     paths: tuple[str, ...]
@@ -43,6 +45,7 @@ class Predictions(Rows):
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
     kind: str
+    groups: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse rows that do not belong together."""
@@ -86,7 +89,8 @@ class Predictions(Rows):
         rows = list(rows)
         columns = (self.paths, self.splits, self.targets, self.predicted)
         paths, splits, targets, predicted = (tuple(column[row] for row in rows) for column in columns)
-        return Predictions(paths, splits, targets, predicted, self.probabilities[rows], self.classes, self.kind)
+        groups = tuple(self.groups[row] for row in rows) if self.groups else ()
+        return Predictions(paths, splits, targets, predicted, self.probabilities[rows], self.classes, self.kind, groups)
 
     def _refuse_improbable(self) -> None:
         inside = (self.probabilities >= 0) & (self.probabilities <= 1)  # NaN is on neither side

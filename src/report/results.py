@@ -14,7 +14,7 @@ from torch import Tensor
 from ..atomic import make_folder, write_json
 from ..data import Sample
 from ..kinds import find_kind
-from ..metrics import compute, intervals, why_undefined
+from ..metrics import compute, intervals, units, why_undefined
 from ..spec import JOINT, TaskSpec
 from .predictions import SPLITS, Predictions, write_predictions
 
@@ -59,13 +59,15 @@ def measure(predictions: Predictions, positive: str | None) -> dict[str, Any]:
 
     Returns:
         `{"val": figures, "test": figures, "intervals": {"val": intervals, "test": intervals}}`, one per split present;
-        where a figure is None, also the reason in `{"undefined": {"test": {"auroc": reason}}}`.
+        where a figure is None, also the reason in `{"undefined": {"test": {"auroc": reason}}}`. `interval_units` says
+        how many images or groups of each split the intervals are resampled over.
     """
     parts = {split: predictions.of(split) for split in SPLITS if split in predictions.splits}
     figures: dict[str, Any] = {split: compute(part, positive) for split, part in parts.items()}
     undefined = {split: why_undefined(part, positive, figures[split]) for split, part in parts.items()}
     told = {"undefined": {split: reasons for split, reasons in undefined.items() if reasons}}
-    figures["intervals"] = {split: intervals(part, positive) for split, part in parts.items()}
+    figures["intervals"] = {split: intervals(part, positive, groups=part.groups) for split, part in parts.items()}
+    figures["interval_units"] = {split: _unit(part) for split, part in parts.items()}
     return figures | (told if told["undefined"] else {})
 
 
@@ -85,7 +87,15 @@ def tabulate(logits: Mapping[str, Tensor], samples: Mapping[str, list[Sample]], 
         probabilities=probabilities.numpy(),
         classes=task.classes,
         kind=task.kind,
+        groups=tuple(sample.group for _, sample in rows),
     )
+
+
+def _unit(part: Predictions) -> dict[str, int]:
+    """Return what the intervals of a split are resampled over: `groups` or `images`, and how many there are."""
+    if not any(group is not None for group in part.groups):
+        return {"images": len(part)}
+    return {"groups": int(units(part.groups).max()) + 1}
 
 
 def _truth(sample: Sample, task: TaskSpec) -> str:

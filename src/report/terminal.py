@@ -32,7 +32,7 @@ def summary(
     """
     console.print(Text(f"{about.experiment}: {about.backbone} on {about.data}", style="bold"))
     console.print(_figures(metrics))
-    _print_undefined(console, metrics)
+    _print_remarks(console, metrics)
     for label, value in _facts(run, metrics, about):
         console.print(Text.assemble((f"{label:<12}", "dim"), value), soft_wrap=True)
     console.print("\nNext:")
@@ -43,12 +43,15 @@ def summary(
 def print_figures(console: Console, folder: Path, metrics: Mapping[str, Any]) -> None:
     """Print the figures of an evaluation and where they are."""
     console.print(_figures(metrics))
-    _print_undefined(console, metrics)
+    _print_remarks(console, metrics)
     console.print(Text(f"written to {folder}"), soft_wrap=True)
 
 
-def _print_undefined(console: Console, metrics: Mapping[str, Any]) -> None:
-    """Say why figures do not exist, those of one reason on one line."""
+def _print_remarks(console: Console, metrics: Mapping[str, Any]) -> None:
+    """Say what intervals are taken over, and why figures do not exist, those of one reason on one line."""
+    for split, unit in metrics.get("interval_units", {}).items():
+        if split in SPLIT_NAMES:
+            console.print(Text(f"{SPLIT_NAMES[split]}: {formats.interval_unit(unit)}", style="dim"), soft_wrap=True)
     for split, reasons in metrics.get("undefined", {}).items():
         for reason in dict.fromkeys(reasons.values()):
             names = ", ".join(LABELS[name] for name, own in reasons.items() if own == reason and name in LABELS)

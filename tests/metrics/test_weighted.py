@@ -5,10 +5,10 @@ from src.metrics.weighted import mean, ratio, resamples, total
 
 
 def test_resamples_draw_as_many_images_as_there_are():
-    blocks = list(resamples(40, 25, seed=3))
+    blocks = list(resamples(np.arange(40), 25, seed=3))
     drawn = np.concatenate(blocks)
     assert drawn.shape == (25, 40) and (drawn.sum(axis=1) == 40).all()
-    assert np.array_equal(np.concatenate(list(resamples(40, 25, seed=3))), drawn)
+    assert np.array_equal(np.concatenate(list(resamples(np.arange(40), 25, seed=3))), drawn)
 
 
 def test_undefined_is_nan_and_left_out_of_a_mean():

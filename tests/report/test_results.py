@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 from src.data import Sample
 from src.metrics import compute, intervals
+from src.report import formats
 from src.report.results import measure, read_metrics, record, tabulate
 from src.spec import TaskSpec
 from tests.report.fakes import predictions, read_predictions
@@ -34,7 +36,8 @@ def test_measure_gives_each_split_its_own_figures_and_is_json():
     figures = measure(whole, "bad")
     assert figures["val"] == compute(whole.of("val"), "bad") and figures["test"] == compute(whole.of("test"), "bad")
     assert figures["intervals"]["test"] == intervals(whole.of("test"), "bad")
-    assert set(figures) == {"val", "test", "intervals"}
+    assert set(figures) == {"val", "test", "intervals", "interval_units"}
+    assert figures["interval_units"] == {"val": {"images": 60}, "test": {"images": 30}}
     assert json.loads(json.dumps(figures))["val"] == figures["val"]
 
 
@@ -45,18 +48,33 @@ def test_a_broken_metrics_file_is_refused_by_name(tmp_path, text):
         read_metrics(tmp_path / "metrics.json")
 
 
+def test_intervals_are_of_groups_where_they_are_known():
+    rows = predictions(images=90, splits=("val", "test", "val"))
+    grouped = replace(rows, groups=tuple(None if row == 1 else f"module{row // 30}" for row in range(90)))
+    figures = measure(grouped, "bad")
+    assert figures["interval_units"] == {"val": {"groups": 3}, "test": {"groups": 4}}
+    assert figures["test"] == measure(rows, "bad")["test"]
+    assert figures["intervals"]["test"] == intervals(rows.of("test"), "bad", groups=grouped.of("test").groups)
+    assert figures["intervals"]["test"] != measure(rows, "bad")["intervals"]["test"]
+    assert "over 4 groups" in formats.interval_unit(figures["interval_units"]["test"])
+
+
 TASK = TaskSpec("classification", ("bad", "good"), "bad")
 
 
 def test_rows_keep_the_order_of_splits_and_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    samples = {"val": [Sample(tmp_path / "in/a.png", "good")], "test": [Sample(Path("/out/b.png"), "bad")] * 2}
+    samples = {
+        "val": [Sample(tmp_path / "in/a.png", "good")],
+        "test": [Sample(Path("/out/b.png"), "bad", group="module7")] * 2,
+    }
     logits = {"val": torch.tensor([[0.0, 1.0]]), "test": torch.tensor([[3.0, 1.0], [0.0, 0.5]])}
     rows = tabulate(logits, samples, TASK)
     assert rows.paths == ("in/a.png", "/out/b.png", "/out/b.png") and rows.splits == ("val", "test", "test")
     assert rows.targets == ("good", "bad", "bad") and rows.predicted == ("good", "bad", "good")
     expected = torch.cat(list(logits.values())).double().softmax(1).numpy()
     np.testing.assert_array_equal(rows.probabilities, expected)
+    assert rows.groups == (None, "module7", "module7")
 
 
 def test_labels_are_joined_in_the_order_of_the_classes():
