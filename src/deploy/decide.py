@@ -11,7 +11,7 @@ import onnx
 
 from ..decision import pass_classes, verdicts
 from ..edge.golden import GOLDEN, Golden
-from ..edge.manifest import MODEL, SOLE, Manifest, find_bundle, sha256
+from ..edge.manifest import MODEL, SOLE, Manifest, find_bundle
 from ..edge.session import THREADS, VERDICT, Named, as_outputs, open_session, run_each_named
 from ..edge.signature import SIGNATURE, Signer
 from ..edge.verdicts import decided_by, require_verdicts
@@ -26,7 +26,7 @@ def write_decision(
     decision: DecisionSpec,
     line: str | None = None,
     sign: Signer | None = None,
-    beside: Callable[[str], Mapping[str, bytes]] | None = None,
+    beside: Callable[[bytes], Mapping[str, bytes]] | None = None,
 ) -> None:
     """Give a bundle the output `verdict`, in place of an earlier one; the bundle is replaced whole or not at all.
 
@@ -38,7 +38,7 @@ def write_decision(
         decision: What the verdicts are made by.
         line: One of several lines that share a base; None in a bundle of one line.
         sign: Signs the manifest anew, where the bundle is signed.
-        beside: Returns further files of the bundle by name, such as a certificate, from the SHA-256 of the new model;
+        beside: Returns further files of the bundle by name, such as a certificate, from the content of the new model;
             those of an earlier call are left out.
 
     Raises:
@@ -62,7 +62,7 @@ def write_decision(
     add_verdict(proto, sole.task, decision)
     model = encode_model(proto)
     _compare(before, _run(model, golden), sole.task, decision)
-    contents = {**(beside(sha256(model)) if beside else {}), MODEL: model, GOLDEN: held[GOLDEN]}
+    contents = {**(beside(model) if beside else {}), MODEL: model, GOLDEN: held[GOLDEN]}
     certified = replace(manifest, lines={SOLE: replace(sole, decision=decision)})
     write_bundle(folder, contents, json.loads(held[PARITY]), certified, sign)
 

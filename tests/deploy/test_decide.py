@@ -122,9 +122,13 @@ def test_a_signed_bundle_is_signed_anew_and_stays_without_a_key(tmp_path):
     assert Runtime(bundle).decision == DECISION
 
 
+def certificate(model):
+    return {"certificate.json": json.dumps({"model": sha256(model)}).encode()}
+
+
 def test_further_files_belong_to_the_bundle_until_the_next_decision(tmp_path):
     bundle = bundle_of(tmp_path)
-    write_decision(bundle, DECISION, beside=lambda model: {"certificate.json": json.dumps({"model": model}).encode()})
+    write_decision(bundle, DECISION, beside=certificate)
     told = json.loads((bundle / "certificate.json").read_text())
     assert told == {"model": sha256((bundle / MODEL).read_bytes())} and Runtime(bundle).decision == DECISION
     (bundle / "certificate.json").write_text("{}")
