@@ -9,10 +9,12 @@ from pathlib import Path
 
 import onnx
 
+from ..atomic import whole_folder
 from ..decision import pass_classes, verdicts
 from ..edge.golden import GOLDEN, Golden
 from ..edge.manifest import MODEL, SOLE, Manifest, find_bundle
-from ..edge.session import THREADS, VERDICT, Named, as_outputs, open_session, run_each_named
+from ..edge.runtime import Runtime
+from ..edge.session import THREADS, VERDICT, Named, open_session, run_each_named
 from ..edge.signature import SIGNATURE, Signer
 from ..edge.verdicts import decided_by, require_verdicts
 from ..spec import DecisionSpec, TaskSpec
@@ -54,9 +56,11 @@ def write_decision(
         raise ValueError(f"{folder} is signed: sign the new one too, by sign=KEY")
     _require_whole(decision)
     sole = manifest.lines[SOLE]
+    if missing := {GOLDEN, PARITY} - held.keys():
+        raise ValueError(f"{folder} has no {', '.join(sorted(missing))}: export the model again")
+    Runtime(folder)  # refuses a bundle that is not served as it is
     golden = Golden.from_bytes(held[GOLDEN])
     before = _run(held[MODEL], golden)
-    golden.check(as_outputs(before))
     _require_made_for(sole.task, decision, before)
     proto = onnx.load_model_from_string(held[MODEL])
     add_verdict(proto, sole.task, decision)
@@ -64,7 +68,9 @@ def write_decision(
     _compare(before, _run(model, golden), sole.task, decision)
     contents = {**(beside(model) if beside else {}), MODEL: model, GOLDEN: held[GOLDEN]}
     certified = replace(manifest, lines={SOLE: replace(sole, decision=decision)})
-    write_bundle(folder, contents, json.loads(held[PARITY]), certified, sign)
+    with whole_folder(folder) as new:
+        write_bundle(new, contents, json.loads(held[PARITY]), certified, sign)
+        Runtime(new)  # before it takes the place of the old one
 
 
 def _require_line(manifest: Manifest, line: str | None) -> None:

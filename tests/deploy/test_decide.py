@@ -198,3 +198,34 @@ def test_a_shared_base_is_refused(tmp_path):
     for name in ("a", None):
         with pytest.raises(ValueError, match=r"a shared base cannot be certified yet \(a, b\)"):
             write_decision(bundle, DECISION, name)
+
+
+def test_a_bundle_that_is_not_served_gets_no_thresholds(tmp_path):
+    bundle = bundle_of(tmp_path)
+    whole = contents(bundle)
+    golden = Golden.from_bytes(whole[GOLDEN])
+    other = Golden(golden.inputs, (golden.outputs[0] + 1, *golden.outputs[1:]), golden.tolerance)
+    (bundle / GOLDEN).write_bytes(other.to_bytes())
+    reseal(bundle, lambda values: values["files"].update({GOLDEN: sha256(other.to_bytes())}))
+    with pytest.raises(ValueError, match="does not give its own golden outputs"):
+        write_decision(bundle, DECISION)
+    (bundle / "parity.json").unlink()
+    reseal(bundle, lambda values: values["files"].pop("parity.json"))
+    with pytest.raises(ValueError, match=r"has no parity\.json: export the model again"):
+        write_decision(bundle, DECISION)
+
+
+def test_the_new_bundle_is_served_before_it_replaces_the_old_one(tmp_path, monkeypatch):
+    bundle = bundle_of(tmp_path)
+    before, opened = contents(bundle), []
+
+    def open_bundle(folder):
+        opened.append(folder)
+        if folder != bundle:
+            assert contents(bundle) == before and Runtime(folder).decision == DECISION
+            raise ValueError("not served")
+
+    monkeypatch.setattr("src.deploy.decide.Runtime", open_bundle)
+    with pytest.raises(ValueError, match="not served"):
+        write_decision(bundle, DECISION)
+    assert len(opened) == 2 and contents(bundle) == before and [path.name for path in tmp_path.iterdir()] == ["edge"]
