@@ -28,7 +28,19 @@ with requires("train"):
     from rich.console import Console
     from rich.text import Text
 
-    from .benchmarks import SUITES, Options, Row, Suite, Summary, choose, machine, markdown, terminal
+    from .benchmarks import (
+        SUITES,
+        Options,
+        Provenance,
+        Row,
+        Suite,
+        Summary,
+        choose,
+        machine,
+        markdown,
+        provenance,
+        terminal,
+    )
     from .benchmarks.table import errors
     from .folders import output_folder
 
@@ -44,10 +56,12 @@ def main(config: DictConfig) -> None:
     (name,) = choose("suite", [config.suite], SUITES)
     logging.getLogger(f"{__package__}.backbones").setLevel(logging.WARNING)  # it tells of every model that is built
     suite, about = SUITES[name], machine()
+    source = provenance(suite)
     folder = functools.cache(lambda: output_folder("output", Path(config.output)))  # made when there is a row for it
-    asked = options(config, suite, about)
+    asked = options(config, suite, about, source)
     rows: list[Row] = []
-    for row in suite.run(asked):
+    for found in suite.run(asked):
+        row = source.mark(found)
         rows.append(row)
         if row not in asked.done:
             known = [*rows, *still_to_come(suite, asked.done, rows)]
@@ -60,14 +74,14 @@ def main(config: DictConfig) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def options(config: DictConfig, suite: Suite, about: Mapping[str, Any]) -> Options:
+def options(config: DictConfig, suite: Suite, about: Mapping[str, Any], source: Provenance) -> Options:
     """Return what the config asks for.
 
     Raises:
         ValueError: It asks for what the suite does not follow, or for numbers with which nothing can be measured.
     """
     given: dict[str, Any] = {key: tuple(config[key]) for key in LISTS} | {key: config[key] for key in SINGLE}
-    asked = Options(**given, done=earlier(Path(config.output), about) if "done" in suite.options else ())
+    asked = Options(**given, done=earlier(Path(config.output), about, source) if "done" in suite.options else ())
     plain = Options()
     for option in vars(plain):
         if getattr(asked, option) != getattr(plain, option) and option not in suite.options:
@@ -75,12 +89,12 @@ def options(config: DictConfig, suite: Suite, about: Mapping[str, Any]) -> Optio
     return asked
 
 
-def earlier(folder: Path, about: Mapping[str, Any]) -> tuple[Row, ...]:
+def earlier(folder: Path, about: Mapping[str, Any], source: Provenance) -> tuple[Row, ...]:
     """Return the rows that a benchmark left in `folder`.
 
     Raises:
-        ValueError: What is there is no result of a benchmark, or one of another machine or other versions: seconds of
-            two machines have no ratio.
+        ValueError: What is there is no result of a benchmark, or one of another machine, other versions or other code:
+            seconds of two machines have no ratio, nor have figures of two codes. The commit may be another.
     """
     path = folder / RESULT
     if not path.exists():
@@ -95,6 +109,8 @@ def earlier(folder: Path, about: Mapping[str, Any]) -> tuple[Row, ...]:
             raise ValueError(
                 f"{path} was measured with {key} {machine.get(key)}, here it is {value}: choose another output"
             )
+    if any(row.get("code_sha256") != source.code_sha256 for row in rows):
+        raise ValueError(f"{path} was measured by other code, which is never in one table: choose another output")
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from . import claims, data, edge, step, switch, targets
 from .machine import machine
+from .provenance import Provenance, provenance
 from .suite import Options, Row, Suite, Summary, choose
 from .table import markdown, terminal
 
@@ -14,4 +15,16 @@ SUITES: dict[str, Suite] = {
     "targets": targets.SUITE,
 }
 
-__all__ = ["SUITES", "Options", "Row", "Suite", "Summary", "choose", "machine", "markdown", "terminal"]
+__all__ = [
+    "SUITES",
+    "Options",
+    "Provenance",
+    "Row",
+    "Suite",
+    "Summary",
+    "choose",
+    "machine",
+    "markdown",
+    "provenance",
+    "terminal",
+]

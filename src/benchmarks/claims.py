@@ -195,4 +195,5 @@ SUITE = Suite(
         "done",
     ),
     summarise,
+    ("contenders", "measure", "sets", "trial"),
 )

@@ -101,6 +101,8 @@ class Suite:
         labels: The keys that tell the rows apart.
         options: The fields of `Options` that it follows.
         summarise: Says what follows from the rows so far, on which machine.
+        code: Modules of this folder that decide the figures; empty where that is the one of `run`. Where rows are
+            resumed, the pages about them are not among these.
     """
 
     run: Callable[[Options], Iterable[Row]]
@@ -109,6 +111,7 @@ class Suite:
     labels: tuple[str, ...] = ("model", "method", "precision")
     options: tuple[str, ...] = ("models", "methods", "precisions", "steps", "batch", "image_size")
     summarise: Callable[[Options, Sequence[Row], Mapping[str, Any]], Summary] = _no_summary
+    code: tuple[str, ...] = ()
 
 
 def choose(option: str, asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

@@ -111,7 +111,13 @@ def test_a_benchmark_that_is_killed_keeps_its_rows_and_goes_on_from_them(invoke,
     assert ended.code == 0 and [t.method for t in trained] == ["graft", "peft"]  # the failed one is tried again
     rows = json.loads((out / "benchmark.json").read_text())["rows"]
     assert rows[0] == before[0] and rows[1]["seconds_to_full_score"] == 20
-    (out / "benchmark.json").write_text(json.dumps({"machine": machine(), "rows": rows[1:]}))
+    assert len({row["code_sha256"] for row in rows}) == 1 and all(len(row["code_sha256"]) == 64 for row in rows)
+    other = [row | {"code_sha256": "0" * 64} for row in rows]
+    (out / "benchmark.json").write_text(json.dumps({"machine": machine(), "rows": other}))
+    ended = invoke("benchmark", *arguments, "methods=[full]", f"output={out}")
+    assert ended.code == 2 and "measured by other code, which is never in one table" in ended.err
+    older = [row | {"commit": "another"} for row in rows[1:]]
+    (out / "benchmark.json").write_text(json.dumps({"machine": machine(), "rows": older}))
     del trained[:]
 
     def second_dies(*arguments):
