@@ -87,6 +87,14 @@ def _require_trained(config: DictConfig) -> None:
     _require_views(config)
 
 
+def _require_certify(config: DictConfig) -> None:
+    """Refuse a bundle, images or a key that are not there."""
+    if not Path(str(config.model)).exists():
+        raise ValueError(no_bundle(str(config.model)))
+    _require_images(config)
+    _require_key(config, "sign", "private")
+
+
 def _require_train(config: DictConfig) -> None:
     """Refuse a run to resume, or images, that are not there, or settings that no training can follow.
 
@@ -208,6 +216,7 @@ def _seconds(config: DictConfig) -> None:
 CHECKS: dict[str, Callable[[DictConfig], None]] = {
     "audit": _require_audit,
     "benchmark": _require_benchmark,
+    "certify": _require_certify,
     "evaluate": _require_trained,
     "export": _require_export,
     "predict": _require_predict,

@@ -17,7 +17,7 @@ from src.usage import comments, meaning, read_head, shown
 
 PAGE = Path(CONF, "README.md")
 BEGIN, END = "<!-- keys: python -m tests.conf_page -->", "<!-- end of keys -->"
-COMMANDS = ("train", "evaluate", "export", "predict", "audit", "benchmark")
+COMMANDS = ("train", "evaluate", "export", "certify", "predict", "audit", "benchmark")
 GROUPS = ("experiment", "data", "backbone", "task", "lora", "optimizer", "scheduler", "trainer", "callbacks", "logger")
 
 

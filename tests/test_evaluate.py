@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from src.backbones import image_spec
-from src.evaluate import other_data
 from src.evaluation import own_data
+from src.lot import other_data
 from src.spec import TaskSpec
 from src.tasks import note_data, used_data
 from tests.conftest import TINY, draw, run_here

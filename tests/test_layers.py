@@ -8,13 +8,37 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"src", "graft"}  # the package has two names, so that its code uses neither
 BELOW = {
-    *("__init__", "allocator", "atomic", "command", "draws", "errors", "evaluation", "flags", "folders", "mistyped"),
-    *("__main__", "absent", "checks", "choices", "near", "overrides", "package", "remarks", "signatures", "source"),
+    *(
+        "__init__",
+        "allocator",
+        "atomic",
+        "command",
+        "draws",
+        "errors",
+        "evaluation",
+        "flags",
+        "folders",
+        "lot",
+        "mistyped",
+    ),
+    *(
+        "__main__",
+        "absent",
+        "checks",
+        "certifying",
+        "choices",
+        "near",
+        "overrides",
+        "package",
+        "remarks",
+        "signatures",
+        "source",
+    ),
     *("spec", "targets", "typed", "usage"),
 }
 COMMANDS = {path.stem for path in (ROOT / "src").glob("*.py")} - BELOW
 ABOVE = {
-    *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "near", "overrides"),
+    *("atomic", "backbones", "command", "data", "deploy", "evaluation", "folders", "lora", "lot", "near", "overrides"),
     *("kinds", "report", "spec", "targets", "tasks", "training", "typed"),
 }
 EVERYWHERE = {"absent", "package"}  # the ground floor
@@ -42,6 +66,8 @@ MAY_IMPORT = {
     "command": {"checks", "errors", "flags", "mistyped", "overrides", "remarks", "targets", "usage"},
     "evaluation": {"data", "report", "targets", "tasks", "typed"},
     "folders": {"atomic", "command"},
+    "certifying": {"atomic", "data", "decision", "edge", "kinds", "tasks"},
+    "lot": {"data", "kinds", "near", "spec", "targets", "tasks"},
     "kinds": {"spec"},
     "edge": {"allocator", "atomic", "decision", "kinds", "spec"},
     "lora": {"atomic", "near"},
@@ -51,7 +77,7 @@ MAY_IMPORT = {
     "decision": {"kinds", "spec"},
     "tasks": {"allocator", "atomic", "backbones", "choices", "data", "kinds", "lora", "metrics", "near", "spec"},
     "deploy": {"allocator", "atomic", "backbones", "choices", "decision", "edge", "kinds", "lora", "metrics", "spec"},
-    "report": {"atomic", "data", "edge", "kinds", "metrics", "spec"},
+    "report": {"atomic", "data", "decision", "edge", "kinds", "metrics", "spec"},
     "training": {
         *("atomic", "backbones", "command", "data", "overrides", "report", "spec", "targets", "tasks", "typed"),
     },
@@ -60,6 +86,10 @@ MAY_IMPORT = {
         *("remarks", "report", "spec", "tasks"),
     },
     **dict.fromkeys(COMMANDS, ABOVE),
+    "certify": {
+        *("atomic", "certifying", "command", "data", "decision", "deploy", "edge", "evaluation", "lot", "overrides"),
+        *("report", "tasks", "typed"),
+    },
     "export": {"atomic", "command", "data", "deploy", "edge", "evaluation", "tasks", "typed"},
     "predict": {"command", "decision", "edge", "spec"},
     "benchmark": {"atomic", "benchmarks", "command", "folders"},

@@ -10,6 +10,7 @@ from .calibration import calibrated, fit_label_temperatures, fit_temperature
 from .chosen import choose_by_cost, choose_by_f1
 from .decided import CertifiedDecision, certify_decided, propose_limits
 from .evidence import Evidence
+from .fit import Fitted, Judgements, Objective, fit_decision
 from .labels import CertifiedLabels, certify_labels
 from .mahalanobis import Mahalanobis, fit_mahalanobis
 from .margin import CertifiedMargin, certify_margin, measure_limits
@@ -17,6 +18,7 @@ from .promise import CannotPromise
 from .reliability import CalibrationFigures, Reliability, class_figures, label_figures, reliability
 from .strange import StrangeThreshold, fit_strange_threshold
 from .threshold import CertifiedRejection, CertifiedThreshold, certify_rejection, certify_threshold
+from .tradeoff import Tradeoff, trade_off
 
 __all__ = [
     "VERDICTS",
@@ -30,9 +32,13 @@ __all__ = [
     "CertifiedThreshold",
     "DecisionSpec",
     "Evidence",
+    "Fitted",
+    "Judgements",
     "Mahalanobis",
+    "Objective",
     "Reliability",
     "StrangeThreshold",
+    "Tradeoff",
     "calibrated",
     "certainties",
     "certify_band",
@@ -45,6 +51,7 @@ __all__ = [
     "choose_by_f1",
     "class_figures",
     "defect_scores",
+    "fit_decision",
     "fit_label_temperatures",
     "fit_mahalanobis",
     "fit_strange_threshold",
@@ -57,6 +64,7 @@ __all__ = [
     "propose_limits",
     "reliability",
     "tally",
+    "trade_off",
     "verdicts",
     "words",
 ]

@@ -2,6 +2,8 @@
 
 from .about import About
 from .audit_page import print_audit, write_audit
+from .certificate import render_certificate
+from .certificate_words import say_certificate
 from .page import write_report
 from .predictions import Predictions
 from .results import record, tabulate
@@ -15,6 +17,8 @@ __all__ = [
     "print_audit",
     "print_figures",
     "record",
+    "render_certificate",
+    "say_certificate",
     "summary",
     "tabulate",
     "write_audit",

@@ -135,8 +135,8 @@ def require_unseen(trained: Trained, data: ImageData, certifies: bool = False) -
         return False
     seen = {*noted["trained"], *(noted.get("validated", ()) if certifies else ())}
     # By content: a copy under another name would be judged as unseen.
-    judged = {**data.contents("val"), **data.contents("test"), **data.contents("calibration")}
-    both = sorted(path for content, path in judged.items() if content in seen)
+    judged = [data.contents(split) for split in ("val", "test", "calibration") if not (certifies and split == "val")]
+    both = sorted(path for contents in judged for content, path in contents.items() if content in seen)
     if both:
         used = "trained or validated on" if certifies else "trained on"
         raise ValueError(
