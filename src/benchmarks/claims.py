@@ -174,9 +174,10 @@ SUITE = Suite(
         "full fine-tuning's kept epoch, of the same set and seed.",
         "peak: the most memory held during the fit above what was held before it (the model built, no step taken). On "
         "a CPU anonymous memory, on a GPU what torch allocated.",
-        "adapter: what save() writes, for full every weight. ckpt.: the file to resume from, weights and optimiser.",
+        "adapter: what save() writes, for full every weight. ckpt.: the file to resume from, weights and optimiser. "
+        "Each is compared with full fine-tuning's own, the adapter with its weights, one checkpoint with the other.",
         "forgot: the largest change of the original classes' logits on fixed images, adapters taken out again after "
-        "the training; full has nothing to take out.",
+        "the training: 0 by construction, and no measure of a method; full has nothing to take out.",
         "Claims compare graft with full fine-tuning, and with the head alone. There is room above a head of at most "
         "97 %. A score that one seed never reaches is missed. All sets count the same.",
     ),

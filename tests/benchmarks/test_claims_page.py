@@ -32,7 +32,7 @@ def test_it_shows_a_figure_for_each_set_every_claim_and_what_is_missing(rows):
     assert html.count("<svg") == 2 and html.count("All sets") == 1
     assert "a<b>" not in html and "a&lt;b&gt;" in html and "skipped: &lt;d&gt;: gone" in html
     claims = html[html.index("<h2>Claims") : html.index("</section>", html.index("<h2>Claims"))]
-    assert claims.count("<tr>") == 1 + 6 and claims.count('class="missed"') == 3  # accuracy, on both sets and all
+    assert claims.count("<tr>") == 1 + 7 and claims.count('class="missed"') == 3  # accuracy, on both sets and all
     assert claims.count('class="open"') == 3  # no head was measured
     assert "the command" in html and "cores 2" in html and "a note" in html
 
