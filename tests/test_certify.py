@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.certify import _printable
 from src.certifying import count_test
 from src.edge import Manifest, Runtime
 from tests.conftest import TINY, run_here
@@ -54,8 +55,8 @@ def test_a_bundle_is_certified_served_and_refused(run, invoke, tmp_path):
         ended = invoke("certify", f"model={run}", *wrong)
         assert (ended.code, len([line for line in ended.err.splitlines() if line.startswith("error")])) == (code, 1)
         assert said in ended.err and held(bundle) == before
-    ended = invoke("certify", f"model={run}", "escape_rate=0.4", "overkill_rate=0.5", "split=val")
-    assert ended.code == 1 or json.loads((run / "estimate.json").read_text())["estimate"]
+    ended = invoke("certify", f"model={run}", "escape_rate=0.6", "overkill_rate=0.7", "split=val")
+    assert ended.code == 0 and json.loads((run / "estimate.json").read_text())["estimate"] is True
     assert held(bundle) == before and Runtime(bundle).decision is None
 
     ended = invoke("certify", f"model={run}", "escape_rate=0.05", "overkill_rate=0.1")
@@ -102,3 +103,7 @@ def test_how_often_images_have_certified_is_counted_by_data_and_split(tmp_path):
 def test_a_model_that_is_not_there_is_told_before_torch_is_imported(invoke, tmp_path):
     ended = invoke("certify", f"model={tmp_path / 'none'}", "escape_rate=0.05")
     assert ended.code == 2 and ended.err.startswith("error: no bundle at")
+
+
+def test_no_sheet_says_where_a_private_key_lies():
+    assert _printable(["model=run", "sign=/keys/line.pem"]) == ["model=run", "sign=KEY"]
