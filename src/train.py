@@ -125,4 +125,6 @@ def fit_or_advise(made: Run, trainer: TrainerOptions) -> Fitted:
         raise
     if fitted.best_epoch == START:
         log.warning("every epoch is below the head alone on val: that head is kept, and the adapters change nothing")
+        if len(made.task.setting.task.views) > 1:
+            log.warning("it was compared on images as they are, and ships with views: evaluate views=[identity] too")
     return fitted
