@@ -115,6 +115,7 @@ def fit_or_advise(made: Run, trainer: TrainerOptions) -> Fitted:
     """Fit, and say how to go on where the user stops it."""
     config, folder = made.config, made.folder
     callbacks, loggers = compose_callbacks(config), compose_loggers(config, folder)
+    asked = made.task.setting.task.views
     try:
         fitted = fit(made.task, made.data, trainer, folder, callbacks, loggers, resume=config.resume is not None)
     except KeyboardInterrupt:
@@ -125,6 +126,6 @@ def fit_or_advise(made: Run, trainer: TrainerOptions) -> Fitted:
         raise
     if fitted.best_epoch == START:
         log.warning("every epoch is below the head alone on val: that head is kept, and the adapters change nothing")
-        if len(made.task.setting.task.views) > 1:
-            log.warning("it was compared on images as they are, and ships with views: evaluate views=[identity] too")
+        if asked != made.task.setting.task.views:
+            log.warning("it was fitted and scored on images as they are, and ships so, without the other views")
     return fitted

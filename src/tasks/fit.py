@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..allocator import keep_freed_memory
 from ..choices import AUTO
 from ..metrics import LABELS
 from ..near import near
+from ..spec import VIEWS
 from .base import START, VisionTask
 from .best_epoch import BestEpoch
 from .history import History
@@ -125,12 +126,18 @@ def _run(trainer: Trainer, task: VisionTask, data: LightningDataModule, checkpoi
 
 
 def _load_best(task: VisionTask, best: BestEpoch) -> int:
-    """Put the weights of the epoch that is shipped into the task, and return its number."""
+    """Put the weights of the epoch that is shipped into the task, and return its number.
+
+    The head alone was fitted and scored on images as they are: other views of them, which epochs learn to see, may
+    cost it more than it was kept for. So it ships without them.
+    """
     shipped = best.shipped()
     if shipped is None:
         raise ValueError("the training ended before an epoch was scored, so that none can be kept: give it more time")
     path, epoch = shipped
     task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"], strict=False)
+    if epoch == START:
+        task.setting = replace(task.setting, task=replace(task.setting.task, views=VIEWS[:1]))
     return epoch
 
 
