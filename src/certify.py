@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,21 @@ if __name__ == "__main__":
 with requires("train"):
     from .certifying import count_test, find_run, judge_pictures
     from .data import ImageData
-    from .decision import CannotPromise, Fitted, Objective, fit_decision
+    from .decision import (
+        CannotPromise,
+        Fitted,
+        Judgements,
+        Objective,
+        fit_decision,
+        needs_validation,
+        require_fitting,
+    )
     from .deploy.decide import write_decision
     from .edge import Runtime, find_bundle, read_signer
     from .edge.manifest import MODEL, Manifest, sha256
-    from .edge.signature import SIGNATURE
+    from .edge.signature import SIGNATURE, Signer
     from .evaluation import own_data
-    from .lot import other_data, read_lot, require_heeded
+    from .lot import JUDGED, other_data, read_lot, require_heeded
     from .report import render_certificate, say_certificate
     from .tasks import Trained, require_unseen
     from .typed import given
@@ -39,6 +49,23 @@ LOT = "lot"  # in place of the name of a split, where later images certify
 CERTIFICATE, ESTIMATE = "certificate", "estimate"
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """The images that certify.
+
+    Attributes:
+        data: The images, as they were read.
+        split: The split of `data` that certifies.
+        name: What the certificate calls it.
+        is_unseen: Whether it is known of each that it was neither trained nor validated on.
+    """
+
+    data: ImageData
+    split: str
+    name: str
+    is_unseen: bool
+
+
 def main(config: DictConfig) -> None:
     """Score the images with the file that ships, fit, and put the decision into the bundle.
 
@@ -46,38 +73,45 @@ def main(config: DictConfig) -> None:
         PromiseError: The images do not prove what was asked for; the bundle stays as it was.
     """
     asked, bundle = _objective(config), find_bundle(str(config.model)).resolve()
-    sign = None if config.sign is None else read_signer(str(config.sign))
     estimates = config.split == "val"
-    if sign is None and (bundle / SIGNATURE).exists() and not estimates:
-        raise ValueError(f"{bundle} is signed: sign the new one too, by sign=KEY")
+    sign = _signer(config, bundle, estimates)
     runtime, manifest = Runtime(bundle), Manifest.read(bundle)
     if runtime.lines:
         raise ValueError(f"{bundle} holds several lines: export each by itself to certify it")
+    require_fitting(runtime.task, asked)
     trained = find_run(bundle, manifest.provenance.get("adapter_sha256"))
-    data, split = _images(config, trained, runtime, bundle)
-    shown, others = judge_pictures(runtime, data.samples(_held(split))), None
-    if trained is not None and split != LOT and data.samples("val"):
-        others = judge_pictures(runtime, data.samples("val")) if _needs_val(runtime, asked) else None
-    tests = count_test(bundle.parent if trained else None, data.fingerprint, split)
+    images = _images(config, trained, runtime, bundle)
+    shown, copies = judge_pictures(runtime, images.data, images.split)
+    others = _validation(trained, runtime, images, shown) if needs_validation(runtime.task, asked) else None
+    count = partial(count_test, bundle.parent if trained else None, images.data.fingerprint, images.name)
     try:
         fitted = fit_decision(runtime.task, asked, shown, others)
     except CannotPromise as error:
+        count()  # a refusal is a look at the images too
         raise PromiseError(str(error)) from error
-    known = _certificate(asked, fitted, data, split, manifest, tests, trained)
-    drawn = render_certificate
+    known = _certificate(asked, fitted, images, manifest, len(shown.truths), copies) | {"tests_on_this_data": count()}
+
+    def beside(name: str, model: bytes) -> Mapping[str, bytes]:
+        return render_certificate(name, known | {"model_sha256": sha256(model)}, fitted, shown.groups)
+
     if estimates:
-        content = drawn(ESTIMATE, known | {"model_sha256": sha256((bundle / MODEL).read_bytes())}, fitted, shown.groups)
-        write_files(bundle.parent, content)
-        print(say_certificate(known))
-        print(f"estimate: {bundle.parent / f'{ESTIMATE}.html'}; the bundle stays as it was")
-        return
-
-    def beside(model: bytes) -> Mapping[str, bytes]:
-        return drawn(CERTIFICATE, known | {"model_sha256": sha256(model)}, fitted, shown.groups)
-
-    write_decision(bundle, fitted.decision, sign=sign, beside=beside)
+        write_files(bundle.parent, beside(ESTIMATE, (bundle / MODEL).read_bytes()))
+        told = f"estimate: {bundle.parent / f'{ESTIMATE}.html'}; the bundle stays as it was"
+    else:
+        write_decision(bundle, fitted.decision, sign=sign, beside=partial(beside, CERTIFICATE))
+        told = f"bundle: {bundle}{', signed' if sign else ''}; certificate: {bundle / f'{CERTIFICATE}.html'}"
     print(say_certificate(known))
-    print(f"bundle: {bundle}{', signed' if sign else ''}; certificate: {bundle / f'{CERTIFICATE}.html'}")
+    print(told)
+
+
+def _signer(config: DictConfig, bundle: Path, estimates: bool) -> Signer | None:
+    if estimates and config.sign is not None:
+        raise ValueError("split=val changes no bundle, so that nothing is signed: leave out sign=")
+    if config.sign is not None:
+        return read_signer(str(config.sign))
+    if (bundle / SIGNATURE).exists() and not estimates:
+        raise ValueError(f"{bundle} is signed: sign the new one too, by sign=KEY")
+    return None
 
 
 def _objective(config: DictConfig) -> Objective:
@@ -95,68 +129,68 @@ def _objective(config: DictConfig) -> Objective:
     return Objective(config.escape_rate, config.overkill_rate, config.confidence, limits=limits, **names)
 
 
-def _images(config: DictConfig, trained: Trained | None, runtime: Runtime, bundle: Path) -> tuple[ImageData, str]:
-    """Return the images to certify by, and what they are.
+def _images(config: DictConfig, trained: Trained | None, runtime: Runtime, bundle: Path) -> Evidence:
+    """Return the images to certify by.
 
     Raises:
         ValueError: There are none that the model has not seen.
     """
     if "_target_" in (config.get("data") or {}):
-        require_heeded(HydraConfig.get().overrides.task)
-        if config.split == "val":
-            raise ValueError("split=val is of the run's own images: leave it out with data=")
-        if trained is not None:
-            return other_data(trained, config.data, certifies=True), LOT
-        log.warning("%s is apart from its run: images that it was trained on would certify unawares", bundle)
-        return read_lot(config.data, runtime.image, runtime.task, str(bundle)), LOT
+        return _lot(config, trained, runtime, bundle)
     if trained is None:
         raise ValueError(
             f"{bundle} is apart from its run, whose images would certify it: give the run folder as model=, or images "
             "that it has never seen (data=folder data.root=LOT)"
         )
-    data = own_data(trained, given(config.get("data")), judging=True)
-    if not data.samples(config.split):
+    data, split = own_data(trained, given(config.get("data")), judging=True), str(config.split)
+    if not data.samples(split):
         raise ValueError(
             f"the run of {trained.path} has no calibration images: train with data.calibration_fraction=0.25, certify "
             "by a later lot (data=folder data.root=LOT), or estimate by split=val"
         )
-    if config.split == "calibration":
-        require_unseen(trained, data, certifies=True)
-    return data, str(config.split)
+    return Evidence(data, split, split, split != "val" and require_unseen(trained, data, split))
 
 
-def _held(split: str) -> str:
-    return "test" if split == LOT else split
+def _lot(config: DictConfig, trained: Trained | None, runtime: Runtime, bundle: Path) -> Evidence:
+    require_heeded(HydraConfig.get().overrides.task)
+    if config.split == "val":
+        raise ValueError("split=val is of the run's own images: leave it out with data=")
+    if config.data.get("limit") is not None:
+        raise ValueError("data.limit would certify by a part of the lot: leave it out, or name a smaller lot")
+    if trained is not None:
+        data, told = other_data(trained, config.data, certifies=True)
+        return Evidence(data, JUDGED, LOT, told)
+    log.warning("%s is apart from its run: images that it was trained on would certify unawares", bundle)
+    return Evidence(read_lot(config.data, runtime.image, runtime.task, str(bundle)), JUDGED, LOT, False)
 
 
-def _needs_val(runtime: Runtime, asked: Objective) -> bool:
-    return runtime.task.positive is None and not asked.pass_classes
+def _validation(trained: Trained | None, runtime: Runtime, images: Evidence, shown: Judgements) -> Judgements | None:
+    """Return what the file says of the run's validation images; None where the run is not there."""
+    if images.split == "val" or trained is None:
+        return shown if images.split == "val" else None
+    data = own_data(trained, judging=True) if images.name == LOT else images.data
+    return judge_pictures(runtime, data, "val")[0]
 
 
 def _certificate(
-    asked: Objective,
-    fitted: Fitted,
-    data: ImageData,
-    split: str,
-    manifest: Manifest,
-    tests: int,
-    trained: Trained | None,
+    asked: Objective, fitted: Fitted, images: Evidence, manifest: Manifest, counted: int, copies: int
 ) -> dict[str, Any]:
-    """Return what the certificate states, but for the hash of the file, which holds what is certified."""
+    """Return what the certificate states, but for the count of tests and the hash of the file, which holds it."""
     return {
-        "estimate": split == "val",
+        "estimate": images.name == "val",
         "objective": asked.to_dict(),
         **fitted.figures,
         "task": manifest.task.kind,
         "pass_classes": list(fitted.decision.pass_classes),
-        "split": split,
-        "images": len(data.samples(_held(split))),
-        "data": data.index.name,
-        "data_fingerprint": data.fingerprint,
-        "seen_images_excluded": trained is not None,
+        "split": images.name,
+        "images": counted,
+        "copies_left_out": copies,
+        "files_left_out": len(images.data.left_out),
+        "data": images.data.index.name,
+        "data_fingerprint": images.data.fingerprint,
+        "seen_images_excluded": images.is_unseen,
         "precision": manifest.precision,
         "unknown": None,
-        "tests_on_this_data": tests,
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
         "command": shell_line("certify", *_printable(HydraConfig.get().overrides.task)),
         "versions": versions(),
@@ -165,4 +199,4 @@ def _certificate(
 
 def _printable(overrides: Sequence[str]) -> list[str]:
     """Return the overrides as they are typed; where the private key lies stands on no sheet that others read."""
-    return ["sign=KEY" if word.startswith("sign=") else as_typed(word) for word in overrides]
+    return ["sign=KEY" if word.lstrip("+").startswith("sign=") else as_typed(word) for word in overrides]

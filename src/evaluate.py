@@ -31,7 +31,7 @@ def main(config: DictConfig) -> None:
         data = own_data(trained, given(config.get("data")), judging=True)
     else:
         require_heeded(HydraConfig.get().overrides.task)
-        data = other_data(trained, config.data)
+        data, _ = other_data(trained, config.data)
     model = trained.build()
     splits = [split for split in ("val", "test") if data.samples(split)]
     predictions = judge(trained, model, data, splits)

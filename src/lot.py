@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _PIXELS = "images are judged by the pixels of the training"
 _SPLITS = "of images that the model was not trained on all are judged, or the test split that they come with"
+JUDGED = "test"  # the split that images of a lot are in
 IDLE = {  # keys of a data source that only a training makes use of, with the reason
     "data.image_size": _PIXELS,
     "data.crop_pct": _PIXELS,
@@ -40,8 +41,8 @@ IDLE = {  # keys of a data source that only a training makes use of, with the re
 }
 
 
-def other_data(trained: Trained, settings: DictConfig, certifies: bool = False) -> ImageData:
-    """Return images that the file was not trained on, as `read_lot`.
+def other_data(trained: Trained, settings: DictConfig, certifies: bool = False) -> tuple[ImageData, bool]:
+    """Return images that the file was not trained on, as `read_lot`, and whether that could be told of each.
 
     Args:
         trained: The file.
@@ -57,9 +58,10 @@ def other_data(trained: Trained, settings: DictConfig, certifies: bool = False) 
             f"{data.index.name} is what {trained.path} was trained on: to judge by its test split leave out the choice "
             "data=, and say by data.root=DIR (data.table=, data.path=) alone where it lies now"
         )
-    if not require_unseen(trained, data, certifies):
-        log.warning("no data.json beside %s: images that it was trained on would be judged unawares", trained.path)
-    return data
+    told = require_unseen(trained, data, JUDGED if certifies else None)
+    if not told:
+        log.warning("no data.json beside %s notes what it used: images of its training go unnoticed", trained.path)
+    return data, told
 
 
 def read_lot(settings: DictConfig, image: ImageSpec, task: TaskSpec, model: str) -> ImageData:
@@ -79,10 +81,10 @@ def read_lot(settings: DictConfig, image: ImageSpec, task: TaskSpec, model: str)
     # The pixels that the model was trained on.
     as_trained = {"image_size": None, "crop_pct": None, "crop_mode": None, "bit_depth": None}
     data: ImageData = instantiate(settings, **as_trained)(image=image)
-    data.setup("test")
+    data.setup(JUDGED)
     require_learnt(task.kind, data, trained=model)
     if find_kind(task.kind).has_classes:
-        found = dict.fromkeys(label for sample in data.samples("test") for label in names_of(sample))
+        found = dict.fromkeys(label for sample in data.samples(JUDGED) for label in names_of(sample))
         if unknown := [label for label in found if label not in task.classes]:
             raise ValueError(
                 f"{data.index.name} has the class {unknown[0]!r}{near(unknown[0], task.classes)}, and {model} was "

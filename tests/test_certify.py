@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.backbones import image_spec
 from src.certify import _printable
-from src.certifying import count_test
+from src.certifying import count_test, judge_pictures
+from src.data import FolderData
 from src.edge import Manifest, Runtime
+from src.spec import TaskSpec
 from tests.conftest import TINY, run_here
 
 
@@ -43,7 +46,8 @@ def held(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_a_bundle_is_certified_served_and_refused(run, invoke, tmp_path):
-    bundle, before = run / "edge", held(run / "edge")
+    bundle, before, key = run / "edge", held(run / "edge"), tmp_path / "key.pem"
+    key.touch()
     for wrong, code, said in (
         (("escape_rate=0.01",), 1, "prove at most"),
         (("escape_rate=0",), 2, "escape_rate=0 must be above 0 and below 1"),
@@ -51,6 +55,12 @@ def test_a_bundle_is_certified_served_and_refused(run, invoke, tmp_path):
         (("escape_rate=0.05", "decision.pass_classes=[fine]"), 2, "'fine' in pass_classes are no classes"),
         (("escape_rate=0.05", "data=folder", f"data.root={run.parent / 'parts'}"), 2, "trained on"),
         ((), 2, "escape_rate"),
+        (("escape_rate=0.05", "split=val", f"sign={key}"), 2, "split=val changes no bundle"),
+        (
+            ("escape_rate=0.05", "data=folder", f"data.root={run.parent / 'parts'}", "data.limit=9"),
+            2,
+            "part of the lot",
+        ),
     ):
         ended = invoke("certify", f"model={run}", *wrong)
         assert (ended.code, len([line for line in ended.err.splitlines() if line.startswith("error")])) == (code, 1)
@@ -70,7 +80,8 @@ def test_a_bundle_is_certified_served_and_refused(run, invoke, tmp_path):
     assert {"certificate.json", "certificate.html"} <= set(manifest.files)
     assert (told["split"], told["unit"], told["precision"], told["estimate"]) == ("calibration", "image", "fp32", False)
     assert told["passed"] + told["reviewed"] + told["rejected"] == told["images"] == told["defects"] + told["goods"]
-    assert told["escape_rate_upper_bound"] <= 0.05 and told["tests_on_this_data"] == 3  # two were refused
+    assert told["escape_rate_upper_bound"] <= 0.05 and told["tests_on_this_data"] == 2  # one could not be promised
+    assert told["seen_images_excluded"] is True and told["copies_left_out"] == 0
 
     lot = draw_lot(tmp_path / "lot", 70, 1)
     assert invoke("predict", f"model={run}", f"input={lot}", f"output={tmp_path / 'lines.jsonl'}").code == 0
@@ -94,7 +105,7 @@ def test_a_bundle_is_certified_served_and_refused(run, invoke, tmp_path):
 def test_how_often_images_have_certified_is_counted_by_data_and_split(tmp_path):
     assert [count_test(tmp_path, "a", "calibration") for _ in range(2)] == [1, 2]
     assert count_test(tmp_path, "a", "val") == 1 and count_test(tmp_path, "b", "calibration") == 1
-    assert count_test(tmp_path, "a", "calibration") == 3 and count_test(None, "a", "calibration") == 1
+    assert count_test(tmp_path, "a", "calibration") == 3 and count_test(None, "a", "calibration") is None
     (tmp_path / "tests.json").write_text("[]")
     with pytest.raises(ValueError, match="is damaged"):
         count_test(tmp_path, "a", "val")
@@ -106,4 +117,26 @@ def test_a_model_that_is_not_there_is_told_before_torch_is_imported(invoke, tmp_
 
 
 def test_no_sheet_says_where_a_private_key_lies():
-    assert _printable(["model=run", "sign=/keys/line.pem"]) == ["model=run", "sign=KEY"]
+    for word in ("sign=/keys/line.pem", "++sign=/keys/line.pem"):
+        assert _printable(["model=run", word]) == ["model=run", "sign=KEY"]
+
+
+def test_copies_are_no_further_draws_and_groups_are_one(tmp_path):
+    folder = draw_lot(tmp_path / "lot", 4, 0)
+    for number in range(3):
+        shutil.copy(folder / "nok" / "000.png", folder / "nok" / f"copy{number}.png")
+
+    class Fake:
+        task = TaskSpec("classification", ("good", "nok"), "nok")
+
+        def load(self, path):
+            return path
+
+        def run(self, paths):
+            score = np.float32([[0.1 + 0.8 * ("nok" in str(paths[0])), 0.0]])
+            return score, score, np.zeros(1)
+
+    data = FolderData(folder, image=image_spec("test_efficientnet"), image_size=32, cache_dir=None)
+    data.setup("test")
+    shown, copies = judge_pictures(Fake(), data, "test")
+    assert (len(shown.truths), copies, shown.groups, shown.truths.count("nok")) == (8, 3, None, 4)

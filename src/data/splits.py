@@ -83,10 +83,7 @@ def split(
     fixed = _fix_splits(samples, together(samples, digests, range(len(samples)), links), kept or {}, given, rank)
     assigned = [fixed.get(position, sample.split or "train") for position, sample in enumerate(samples)]
     fractions = {"test": test_fraction, "calibration": calibration_fraction, "val": val_fraction}
-    for name, fraction in fractions.items():
-        if not 0 < fraction < 1 and (name, fraction) != ("calibration", 0):
-            least = "at least 0" if name == "calibration" else "above 0"
-            raise ValueError(f"{name}_fraction must be {least} and below 1, not {fraction}")
+    _require_fractions(fractions)
     cut = [name for name, fraction in fractions.items() if fraction and name not in given]
     before: set[str] = set()
     for name, fraction in fractions.items():
@@ -104,6 +101,13 @@ def split(
         before.add(name)
     _check(samples, assigned, [name for name in SPLITS if name in ("train", *cut)])
     return assigned
+
+
+def _require_fractions(fractions: Mapping[str, float]) -> None:
+    for name, fraction in fractions.items():
+        if not 0 < fraction < 1 and (name, fraction) != ("calibration", 0):
+            least = "at least 0" if name == "calibration" else "above 0"
+            raise ValueError(f"{name}_fraction must be {least} and below 1, not {fraction}")
 
 
 def _fix_splits(

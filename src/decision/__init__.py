@@ -10,11 +10,11 @@ from .calibration import calibrated, fit_label_temperatures, fit_temperature
 from .chosen import choose_by_cost, choose_by_f1
 from .decided import CertifiedDecision, certify_decided, propose_limits
 from .evidence import Evidence
-from .fit import Fitted, Judgements, Objective, fit_decision
+from .fit import Fitted, Judgements, Objective, fit_decision, needs_validation, require_fitting
 from .labels import CertifiedLabels, certify_labels
 from .mahalanobis import Mahalanobis, fit_mahalanobis
 from .margin import CertifiedMargin, certify_margin, measure_limits
-from .promise import CannotPromise
+from .promise import CannotPromise, percent, percent_at_most
 from .reliability import CalibrationFigures, Reliability, class_figures, label_figures, reliability
 from .strange import StrangeThreshold, fit_strange_threshold
 from .threshold import CertifiedRejection, CertifiedThreshold, certify_rejection, certify_threshold
@@ -60,9 +60,13 @@ __all__ = [
     "label_figures",
     "measure",
     "measure_limits",
+    "needs_validation",
     "pass_classes",
+    "percent",
+    "percent_at_most",
     "propose_limits",
     "reliability",
+    "require_fitting",
     "tally",
     "trade_off",
     "verdicts",

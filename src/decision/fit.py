@@ -17,7 +17,7 @@ from .decided import certify_decided, propose_limits
 from .evidence import Evidence
 from .inputs import as_rate
 from .labels import certify_labels
-from .margin import certify_margin, measure_limits
+from .margin import Limits, certify_margin, cuts, measure_limits
 
 Said = str | tuple[str, ...] | float  # a class, the labels or a value
 
@@ -101,18 +101,44 @@ def fit_decision(task: TaskSpec, asked: Objective, shown: Judgements, others: Ju
         CannotPromise: The pictures are too few, or too many of them are decided wrongly.
         ValueError: Something is asked for that this kind of task does not have, or is missing.
     """
+    require_fitting(task, asked)
+    kind = find_kind(task.kind)
+    if not kind.has_classes:
+        return _fit_margin(asked, shown)
+    if not kind.is_exclusive:
+        return _fit_labels(task, asked, shown)
+    if needs_validation(task, asked):
+        return _fit_decided(task, asked, shown, others)
+    return _fit_band(task, asked, shown)
+
+
+def require_fitting(task: TaskSpec, asked: Objective) -> None:
+    """Refuse a promise that a task of this kind cannot make, before any picture is looked at.
+
+    Raises:
+        ValueError: Something is asked for that this kind of task does not have, or is missing.
+    """
     kind = find_kind(task.kind)
     scored = kind.has_classes and kind.is_exclusive
     _require_own(task.kind, "pass_classes", asked.pass_classes, scored)
     _require_own(task.kind, "labels", asked.labels, kind.has_classes and not scored)
     _require_own(task.kind, "limits", asked.limits, not kind.has_classes)
     if not kind.has_classes:
-        return _fit_margin(asked, shown)
-    if not scored:
-        return _fit_labels(task, asked, shown)
-    if asked.pass_classes or task.positive is not None or kind.ordered:
-        return _fit_band(task, asked, shown)
-    return _fit_decided(task, asked, shown, others)
+        _refuse_overkill(asked)
+        cuts(_limits(asked), 0.0)
+    elif not scored:
+        _require_labels(task, asked)
+    elif needs_validation(task, asked):
+        _refuse_overkill(asked)
+    else:
+        pass_classes(task, asked.pass_classes)
+
+
+def needs_validation(task: TaskSpec, asked: Objective) -> bool:
+    """Return whether no class passes, so that the limits to test are fixed by validation pictures."""
+    kind = find_kind(task.kind)
+    classes = kind.has_classes and kind.is_exclusive and not kind.ordered
+    return classes and task.positive is None and not asked.pass_classes
 
 
 def _fit_band(task: TaskSpec, asked: Objective, shown: Judgements) -> Fitted:
@@ -126,11 +152,6 @@ def _fit_band(task: TaskSpec, asked: Objective, shown: Judgements) -> Fitted:
 
 
 def _fit_labels(task: TaskSpec, asked: Objective, shown: Judgements) -> Fitted:
-    known = ", ".join(task.classes)
-    if not asked.labels:
-        raise ValueError(f"name the labels that must not be missed, decision.labels=[...], of {known}")
-    if unknown := [name for name in asked.labels if name not in task.classes]:
-        raise ValueError(f"{', '.join(map(repr, unknown))} in decision.labels are no labels: choose from {known}")
     columns = [task.classes.index(name) for name in asked.labels]
     has = np.array([[name in _labels(truth) for name in asked.labels] for truth in shown.truths])
     found = certify_labels(
@@ -144,20 +165,18 @@ def _fit_labels(task: TaskSpec, asked: Objective, shown: Judgements) -> Fitted:
     )
     rejects = found.pass_below if found.reject_from is None else (found.reject_from,) * len(asked.labels)
     decision = _decision(asked, found.unit, labels=asked.labels, pass_below=found.pass_below, reject_from=rejects)
-    # What is promised is said of each label: the bound of all is that of the worst of them.
+    # Promised of each label, at its part of the risk. The counts of all labels together prove nothing at this level:
+    # their thresholds were chosen by the same pictures.
+    worst = max(label.upper_bound for label in found.labels)
     shown_of = {name: asdict(label) for name, label in zip(found.names, found.labels, strict=True)}
     own = {"pass_below": list(found.pass_below), "reject_from": list(rejects), "labels": shown_of}
-    return Fitted(decision, _figures(found, asked) | own)
+    return Fitted(decision, _figures(found, asked) | own | {"escape_rate_upper_bound": worst})
 
 
 def _fit_margin(asked: Objective, shown: Judgements) -> Fitted:
-    _refuse_overkill(asked)
-    if len(asked.limits) != 2:
-        raise ValueError("say what a good part is by decision.limits=[low,high], null for a side without a limit")
-    low, high = asked.limits
+    limits = _limits(asked)
     truths = np.array(shown.truths, dtype=np.float64)
     margin = certify_margin(truths, shown.outputs, asked.escape_rate, asked.confidence, shown.groups)
-    limits = (low, high)
     found = measure_limits(truths, shown.outputs, margin.margin, limits, asked.confidence, shown.groups)
     decision = _decision(asked, margin.unit, margin=margin.margin, limits=limits)
     own = {"limits": list(limits), "margin": margin.margin, "misses": margin.misses, "pictures": margin.pictures}
@@ -165,7 +184,6 @@ def _fit_margin(asked: Objective, shown: Judgements) -> Fitted:
 
 
 def _fit_decided(task: TaskSpec, asked: Objective, shown: Judgements, others: Judgements | None) -> Fitted:
-    _refuse_overkill(asked)
     if others is None:
         raise ValueError(
             "no class passes here, so that the limits to test are fixed by validation images: give the run folder as "
@@ -204,6 +222,20 @@ def _labels(truth: Said) -> tuple[str, ...]:
 def _is_wrong(task: TaskSpec, shown: Judgements) -> NDArray[np.bool_]:
     decided = np.asarray(shown.outputs).argmax(axis=1)
     return np.array([task.classes[int(index)] != said for index, said in zip(decided, shown.truths, strict=True)])
+
+
+def _require_labels(task: TaskSpec, asked: Objective) -> None:
+    known = ", ".join(task.classes)
+    if not asked.labels:
+        raise ValueError(f"name the labels that must not be missed, decision.labels=[...], of {known}")
+    if unknown := [name for name in asked.labels if name not in task.classes]:
+        raise ValueError(f"{', '.join(map(repr, unknown))} in decision.labels are no labels: choose from {known}")
+
+
+def _limits(asked: Objective) -> Limits:
+    if len(asked.limits) != 2:
+        raise ValueError("say what a good part is by decision.limits=[low,high], null for a side without a limit")
+    return asked.limits[0], asked.limits[1]
 
 
 def _require_own(kind: str, name: str, given: Sequence[object], takes: bool) -> None:

@@ -58,6 +58,11 @@ def percent_above(bound: float) -> str:
     return f"{math.ceil(bound * 100 * 10**digits * (1 - 1e-12)) / 10**digits:.10g} %"
 
 
+def percent_at_most(bound: float) -> str:
+    """Return a bound in percent, rounded up to two decimals: 0.0101036 as `1.02 %`."""
+    return f"{math.ceil(bound * 10_000 * (1 - 1e-12)) / 100:.2f} %"
+
+
 def percent_below(confidence: Fraction) -> str:
     """Return a confidence in percent, rounded down to two decimals: 59/60 as `98.33 %`."""
     return f"{math.floor(10_000 * confidence) / 100:.10g} %"

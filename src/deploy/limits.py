@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .paired import Paired, best_bound, images_needed
+from ..decision import percent, percent_at_most
+from .paired import Paired, best_bound, draws_needed
 
 _NONE = 1e-12  # an accuracy that fell by nothing, in floating point
 
@@ -62,20 +63,19 @@ class Limits:
         """Return that a share of right decisions may have fallen by more than `drop_bound`, in a few words."""
         if self.drop_bound is None or paired.drop_bound <= self.drop_bound:
             return []
-        counts = f"{paired.worse} of {paired.images} got worse, {paired.better} better"
-        return [
-            f"{score} may have fallen by up to {paired.drop_bound:.4f} (95 %: {counts}), {self.drop_bound:.4f} allowed"
-        ]
+        counts = f"{paired.worse} of {paired.draws} got worse, {paired.better} better"
+        bound, allowed = percent_at_most(paired.drop_bound), percent(self.drop_bound)
+        return [f"{score} may have fallen by up to {bound} (95 %: {counts}), {allowed} allowed"]
 
-    def why_too_few(self, images: int) -> str | None:
-        """Return why so many images could not let a file pass, whatever it decides; None where they could."""
-        if self.drop_bound is None or images >= images_needed(self.drop_bound):
+    def why_too_few(self, draws: int) -> str | None:
+        """Return why so many images, or groups of them, could not let a file pass, whatever it decides; else None."""
+        if self.drop_bound is None or draws >= draws_needed(self.drop_bound):
             return None
-        least, enough = best_bound(images), images_needed(self.drop_bound)
+        least, enough = percent_at_most(best_bound(draws)), draws_needed(self.drop_bound)
         return (
-            f"{images} of the validation images accept (the others choose); even without a change they cannot prove "
-            f"less than a drop of {least:.4f} at 95 %, max_accuracy_drop_bound={self.drop_bound:g} allowed: that takes "
-            f"{enough}, of {2 * enough} validation images; or ship precision=fp32, or allow more"
+            f"{draws} of the validation images accept (the others choose; a group is one); even without a change they "
+            f"cannot prove less than a drop of {least} at 95 %, max_accuracy_drop_bound={self.drop_bound:g} allowed: "
+            f"that takes {enough}, of {2 * enough} validation images; or ship precision=fp32, or allow more"
         )
 
 

@@ -1,7 +1,8 @@
 """What paired decisions prove about a share of right ones that fell: the exact bound of its drop.
 
 On each picture both files are right, both are wrong, or one of them is right. The drop is the share of pictures that
-got worse less that of those that got better; pictures count as independent. Its bound inverts the test by Tango's score
+got worse less that of those that got better. Pictures count as independent; of a unit (a group, copies), which is one
+draw, it counts whether any picture got worse, else whether any got better. Its bound inverts the test by Tango's score
 (Statistics in Medicine 17, 1998, 891), whose level is the largest over the share that got better, which is not known
 (the exact unconditional test: Hsueh, Liu and Chen, Biometrics 57, 2001, 478). The score's own normal quantile does not
 hold its level where few pictures change.
@@ -10,14 +11,19 @@ hold its level where few pictures change.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, gammaln, xlog1py, xlogy
 
-RISK = 0.05  # that the drop is larger than its bound
+from ..decision.binomial import exact, needed, upper_bound
+
+_EXACT = Fraction(1, 20)
+RISK = float(_EXACT)  # that the drop is larger than its bound
 _PRECISE = 1e-6  # of a bound
 _TIE = 1e-9  # scores nearer than this are one
 _TAIL = 1e-9  # probability that is added rather than summed
@@ -29,32 +35,40 @@ class Paired:
     """Decisions of two files on the same pictures.
 
     Attributes:
-        images: Number of pictures.
+        draws: Number of pictures, or of units of them.
         worse: Those that only the first file decides right.
         better: Those that only the second file decides right.
         drop_bound: What the share of right decisions fell by at most, at 95 %.
     """
 
-    images: int
+    draws: int
     worse: int
     better: int
     drop_bound: float
 
 
-def pair(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Paired:
-    """Return what two files' decisions prove, from which of them are right."""
-    worse, better = int((before & ~after).sum()), int((after & ~before).sum())
-    return Paired(len(before), worse, better, drop_bound(worse, better, len(before)))
+def pair(before: NDArray[np.bool_], after: NDArray[np.bool_], units: Sequence[int] | None = None) -> Paired:
+    """Return what two files' decisions prove, from which of them are right.
+
+    Args:
+        before: Whether the first file is right, N.
+        after: Whether the second is.
+        units: Number of each picture's unit, N; None where every picture is one by itself.
+    """
+    numbers = np.arange(len(before)) if units is None else np.asarray(units, dtype=np.int64)
+    draws, lost = len(np.unique(numbers)), np.unique(numbers[before & ~after])
+    won = np.setdiff1d(numbers[after & ~before], lost)
+    return Paired(draws, len(lost), len(won), drop_bound(len(lost), len(won), draws))
 
 
-def best_bound(images: int) -> float:
-    """Return the bound where no picture of so many changes: 0.0101 of 295."""
-    return 1 - RISK ** (1 / images) if images else 1.0
+def best_bound(draws: int) -> float:
+    """Return the bound where none of so many draws changes: 0.0101 of 295."""
+    return upper_bound(0, draws, _EXACT)
 
 
-def images_needed(bound: float) -> int:
-    """Return the fewest pictures that prove a bound above 0 if none of them changes: 598 for 0.005."""
-    return 1 if bound >= 1 else math.ceil(math.log(RISK) / math.log1p(-bound))
+def draws_needed(bound: float) -> int:
+    """Return the fewest draws that prove a bound above 0 if none of them changes: 598 for 0.005."""
+    return 1 if bound >= 1 else needed(exact(bound), _EXACT)
 
 
 @lru_cache(maxsize=1024)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..decision import percent, percent_at_most
 from ..edge.session import Outputs
 from ..kinds import Decided, find_kind
 from ..metrics import METRICS
 from ..spec import TaskSpec
 from .decisions import Samples, auroc, gate_score, judged, recall, targets_of
 from .limits import Limits
-from .paired import Paired, best_bound, images_needed, pair
+from .paired import Paired, best_bound, draws_needed, pair
 
 WORST = 5
 # Where any difference of logits is allowed, a value counts as changed from this part of the scale.
@@ -82,7 +84,7 @@ class Parity:
         if self.paired is not None:
             found += self.limits.unproven(self.paired, self.score)
         # So few defects prove nothing, whatever is decided; `evidence` says so.
-        if self.defects is not None and self.limits.why_too_few(self.defects.images) is None:
+        if self.defects is not None and self.limits.why_too_few(self.defects.draws) is None:
             found += self.limits.unproven(self.defects, "recall")
         return found
 
@@ -92,16 +94,14 @@ class Parity:
             return ""
         told = [_proof(self.paired, self.score)]
         if self.defects is not None and self.limits.drop_bound is not None:
-            few = self.limits.why_too_few(self.defects.images) is not None
-            enough = images_needed(self.limits.drop_bound)
-            beyond = f", which is not bounded: {self.defects.images} defects, {enough} needed" if few else ""
+            few = self.limits.why_too_few(self.defects.draws) is not None
+            enough = draws_needed(self.limits.drop_bound)
+            beyond = f", which is not bounded: {self.defects.draws} defects, {enough} needed" if few else ""
             told.append(_proof(self.defects, "recall") + beyond)
-        wanted, images = self.limits.accuracy_drop, self.paired.images
-        if wanted and best_bound(images) > wanted:
-            told.append(
-                f"without a change {images} images prove {best_bound(images):.2%}, and {wanted:.2%} takes "
-                f"{images_needed(wanted)}"
-            )
+        wanted, draws = self.limits.accuracy_drop, self.paired.draws
+        if wanted and best_bound(draws) > wanted:
+            least = percent_at_most(best_bound(draws))
+            told.append(f"without a change {draws} prove {least}, and {percent(wanted)} takes {draws_needed(wanted)}")
         return "; ".join(told)
 
     def describe(self) -> str:
@@ -123,7 +123,14 @@ class Parity:
 
 
 def judge(
-    samples: Samples, task: TaskSpec, expected: Outputs, found: Outputs, stage: str, split: str, limits: Limits
+    samples: Samples,
+    task: TaskSpec,
+    expected: Outputs,
+    found: Outputs,
+    stage: str,
+    split: str,
+    limits: Limits,
+    units: Sequence[int] | None = None,
 ) -> Parity:
     """Compare what a stage says about the pictures with what the trained model says.
 
@@ -135,6 +142,7 @@ def judge(
         stage: Its name, for the record.
         split: Name of the pictures' split, for the record.
         limits: What the stage may differ.
+        units: Number of each picture's unit (a group, copies), which is one draw; None where each is one by itself.
 
     Raises:
         ValueError: There is no picture, a class is unknown, or a logit of the trained model is not finite.
@@ -142,13 +150,9 @@ def judge(
     targets = targets_of(samples, task, split)
     if not np.isfinite(expected[0]).all():
         raise ValueError("the model's logits are not finite, the training diverged: train with a lower learning rate")
-    difference = np.abs(found[0] - expected[0])
-    chances = np.abs(found[1] - expected[1]).max(initial=0.0)
-    # Probabilities move less than their logits; otherwise they are not computed from them.
-    if not chances <= difference.max() + FOLLOWS:
-        difference = np.full_like(difference, np.inf)
+    difference = _difference(expected, found)
     kind, scale = find_kind(task.kind), float(np.abs(expected[0]).max())
-    pairs = _paired(targets, expected[2], found[2], task) if limits.drop_bound is not None else (None, None)
+    pairs = _paired(targets, expected[2], found[2], task, units) if limits.drop_bound is not None else (None, None)
     limits = replace(limits, accuracy_drop=max(limits.accuracy_drop, kind.gate_rounding))
     part = FREE if limits.relative_logit_diff is None else limits.relative_logit_diff
     other = kind.changed(expected[2], found[2], task, part * scale)
@@ -175,22 +179,31 @@ def judge(
     )
 
 
+def _difference(expected: Outputs, found: Outputs) -> NDArray[np.float32]:
+    """Return by how much each logit differs, infinitely where the probabilities are not computed from the logits."""
+    difference: NDArray[np.float32] = np.abs(found[0] - expected[0])
+    chances = np.abs(found[1] - expected[1]).max(initial=0.0)
+    # Probabilities move less than their logits.
+    return difference if chances <= difference.max() + FOLLOWS else np.full_like(difference, np.inf)
+
+
 def _paired(
-    targets: NDArray[Any], before: NDArray[Any], after: NDArray[Any], task: TaskSpec
+    targets: NDArray[Any], before: NDArray[Any], after: NDArray[Any], task: TaskSpec, units: Sequence[int] | None
 ) -> tuple[Paired | None, Paired | None]:
     """Pair what is right before and after, of all pictures and of the defects; only where one class is decided."""
     if not find_kind(task.kind).is_exclusive:
         return None, None
     right = before == targets, after == targets
     if task.positive is None:
-        return pair(*right), None
+        return pair(*right, units), None
     defects = targets == task.classes.index(task.positive)
-    return pair(*right), pair(right[0][defects], right[1][defects])
+    of_defects = None if units is None else [unit for unit, is_one in zip(units, defects, strict=True) if is_one]
+    return pair(*right, units), pair(right[0][defects], right[1][defects], of_defects)
 
 
 def _proof(paired: Paired, score: str) -> str:
-    counts = f"{paired.worse} of {paired.images} got worse, {paired.better} better"
-    return f"{score} fell by at most {paired.drop_bound:.2%} at 95 % ({counts})"
+    counts = f"{paired.worse} of {paired.draws} got worse, {paired.better} better"
+    return f"{score} fell by at most {percent_at_most(paired.drop_bound)} at 95 % ({counts})"
 
 
 def _worst(

@@ -149,7 +149,12 @@ class _Conversion:
         """Return why the accepting images could prove nothing; of what is not decided in classes no proof is asked."""
         if halves is None or not find_kind(self._trial.candidate.task.kind).is_exclusive:
             return None
-        return self._trial.limits.why_too_few(len(halves.accepting))
+        return self._trial.limits.why_too_few(self._draws(halves.accepting))
+
+    def _draws(self, part: Sequence[int]) -> int:
+        """Return how many independent draws some deciding images are: a group, or copies, are one."""
+        units = self._trial.candidate.units
+        return len(part) if units is None else len({units[position] for position in part})
 
     def _measure(self) -> Speed:
         """Time the file against the fp32 one."""
@@ -160,7 +165,7 @@ class _Conversion:
         trial, paths = self._trial, self._trial.candidate.calibration
         chosen = paths[:: max(1, len(paths) // CALIBRATION_PICTURES)][:CALIBRATION_PICTURES]
         part, limits = halves.choosing if halves else None, trial.limits
-        if part is not None and limits.why_too_few(len(part)):
+        if part is not None and limits.why_too_few(self._draws(part)):
             limits = replace(limits, drop_bound=None)  # they choose by the point; the others prove
         conversion = Conversion(
             trial.merged,

@@ -135,11 +135,13 @@ class Trial:
             limits: What may differ; `limits` of the trial when None.
         """
         samples = self.candidate.samples[split]
+        units = self.candidate.units if split == self.candidate.deciding_split else None
         if part is not None:
             samples, chosen = [samples[position] for position in part], list(part)
+            units = None if units is None else [units[position] for position in chosen]
             expected = (expected[0][chosen], expected[1][chosen], expected[2][chosen])
         (found,) = run_stages([stage], [path for path, _ in samples], self.image)
-        return judge(samples, self.candidate.task, expected, found, stage.name, split, limits or self.limits)
+        return judge(samples, self.candidate.task, expected, found, stage.name, split, limits or self.limits, units)
 
     def measure_speed(self, min_speedup: float | None = None) -> Speed:
         """Time the file against the merged one."""

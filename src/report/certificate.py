@@ -59,7 +59,7 @@ def render_certificate(
 
 def assumptions(held: Mapping[str, Any]) -> list[str]:
     """Return what the numbers take for granted."""
-    drawn = "groups (plants, lots, modules)" if held["unit"] == "group" else "pictures"
+    drawn = "groups (plants, lots, modules; copies lie in one)" if held["unit"] == "group" else "pictures"
     lines = [
         f"The {drawn} are independent draws from the line as it was when they were taken.",
         "Nothing was chosen by these images: no weight, epoch, temperature or threshold but those certified here.",
@@ -69,13 +69,20 @@ def assumptions(held: Mapping[str, Any]) -> list[str]:
         lines.append("The data name no groups: pictures of one part, lot or module would count as too many draws.")
     if held["estimate"]:
         lines[1] = "These images chose the epoch that was kept: the numbers flatter, and promise nothing."
-    if not held["seen_images_excluded"]:
-        lines.append("That none of them was trained on could not be checked: the bundle was apart from its run.")
+    elif not held["seen_images_excluded"]:
+        lines.append("That none of them was trained or validated on could not be checked: no note of its run says so.")
+    if held["copies_left_out"]:
+        lines.append(f"Copies are no further draws: {held['copies_left_out']} images like others were left out.")
+    if held["files_left_out"]:
+        lines.append(f"{held['files_left_out']} files that could not be read, or are no pictures, were left out.")
     times = held["tests_on_this_data"]
-    lines.append(
-        "These images have certified nothing before."
-        if times == 1
-        else f"These images have been used to certify {times} times: who picks the best of several files by them "
-        "spends the confidence several times."
-    )
+    if times is None:
+        lines.append("How often these images have certified before is not known: the bundle was apart from its run.")
+    elif times == 1:
+        lines.append("In this run these images have certified nothing before; what others used them for is not known.")
+    else:
+        lines.append(
+            f"In this run these images have been used to certify {times} times: who picks the best of several files by "
+            "them spends the confidence several times."
+        )
     return lines

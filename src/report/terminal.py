@@ -49,9 +49,11 @@ def print_figures(console: Console, folder: Path, metrics: Mapping[str, Any]) ->
 
 def _print_remarks(console: Console, metrics: Mapping[str, Any]) -> None:
     """Say what intervals are taken over, and why figures do not exist, those of one reason on one line."""
-    for split, unit in metrics.get("interval_units", {}).items():
-        if split in SPLIT_NAMES:
-            console.print(Text(f"{SPLIT_NAMES[split]}: {formats.interval_unit(unit)}", style="dim"), soft_wrap=True)
+    units = metrics.get("interval_units", {})
+    told = {name: formats.interval_unit(units[split]) for split, name in SPLIT_NAMES.items() if split in units}
+    for text in dict.fromkeys(told.values()):
+        names = " and ".join(name for name, own in told.items() if own == text)
+        console.print(Text(f"{names}: {text}", style="dim"), soft_wrap=True)
     for split, reasons in metrics.get("undefined", {}).items():
         for reason in dict.fromkeys(reasons.values()):
             names = ", ".join(LABELS[name] for name, own in reasons.items() if own == reason and name in LABELS)

@@ -116,16 +116,18 @@ def require_own_cut(trained: Trained, data: ImageData, judging: bool) -> None:
         )
 
 
-def require_unseen(trained: Trained, data: ImageData, certifies: bool = False) -> bool:
+def require_unseen(trained: Trained, data: ImageData, certifying: str | None = None) -> bool:
     """Refuse to judge images that were trained on, known by their content.
 
     Args:
         trained: The file.
         data: The images.
-        certifies: Whether a promise is to come of them; then those that were validated on are refused too.
+        certifying: The split that a promise is to come of; then its images alone count, and none of them may have been
+            validated on either.
 
     Returns:
-        Whether the run noted what it was trained on, so that this could be told.
+        Whether the run noted what it was trained on, and where a promise comes of it validated on, so that this could
+        be told.
 
     Raises:
         ValueError: Some were.
@@ -133,17 +135,17 @@ def require_unseen(trained: Trained, data: ImageData, certifies: bool = False) -
     noted = _read_note(Path(trained.path).parent)
     if noted is None or noted["membership"] != trained.provenance.get("data", {}).get("membership"):
         return False
-    seen = {*noted["trained"], *(noted.get("validated", ()) if certifies else ())}
+    seen = {*noted["trained"], *(noted.get("validated", ()) if certifying else ())}
     # By content: a copy under another name would be judged as unseen.
-    judged = [data.contents(split) for split in ("val", "test", "calibration") if not (certifies and split == "val")]
+    judged = [data.contents(split) for split in ((certifying,) if certifying else ("val", "test", "calibration"))]
     both = sorted(path for contents in judged for content, path in contents.items() if content in seen)
     if both:
-        used = "trained or validated on" if certifies else "trained on"
+        used = "trained or validated on" if certifying else "trained on"
         raise ValueError(
             f"images to judge were {used} ({len(both)}, {both[0]} first): leave them out, or judge by other "
             "images (data=folder data.root=NEW); a training with data.split_file=FILE holds every image where it is"
         )
-    return True
+    return certifying is None or "validated" in noted
 
 
 def _count_shared(trained: Trained, data: ImageData) -> str:

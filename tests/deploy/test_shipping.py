@@ -103,7 +103,7 @@ def test_images_that_choose_do_not_accept(run, samples, monkeypatch):
     (choosing, accepting), halves = [part for stage, part in judged if stage == "int8"], verdict.halves
     assert not {*choosing} & {*accepting} and {*choosing} | {*accepting} == {*samples}
     assert list(choosing) == [samples[position] for position in halves.choosing]
-    assert verdict.parity.images == verdict.parity.paired.images == 12 == verdict.to_dict()["choosing_images"]
+    assert verdict.parity.images == verdict.parity.paired.draws == 12 == verdict.to_dict()["choosing_images"]
     assert verdict.parity.paired.drop_bound > 0.2 and "of 12 got worse" in verdict.evidence()
     (run / "again").mkdir()
     units = [index // 4 for index in range(24)]

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,6 +75,12 @@ def test_what_was_not_noted_is_told(root, tmp_path, caplog):
     assert "did not note its splits" in caplog.text
     assert not require_unseen(older, data)
     assert not require_unseen(run_of(tmp_path / "run", data, membership="of another run"), data)
+    run = run_of(tmp_path / "noted", data)
+    assert require_unseen(run, data)
+    noted = json.loads((tmp_path / "noted" / "data.json").read_text())
+    del noted["validated"]  # as a version wrote it that did not certify
+    (tmp_path / "noted" / "data.json").write_text(json.dumps(noted))
+    assert require_unseen(run, data) and not require_unseen(run, data, "test")
     (tmp_path / "run" / "data.json").write_text("{")
     with pytest.raises(ValueError, match=r"data\.json is damaged"):
         require_same_images(tmp_path / "run", data)
