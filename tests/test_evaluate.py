@@ -28,7 +28,7 @@ def test_other_images_are_cut_as_the_model_was_trained(plates):
     choices = ["data=folder", f"data.root={plates}", "data.cache_dir=null", "data.bit_depth=14"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settings = compose("evaluate", overrides=["adapter=x", *choices]).data
-    data = other_data(trained, settings)
+    data, _ = other_data(trained, settings)
     assert data.image == image and len(data.samples("test")) == 40
 
 
@@ -74,7 +74,7 @@ def test_a_lot_that_lacks_a_class_is_judged_in_the_order_of_the_training(plates,
     with initialize_config_dir(str(CONF), version_base="1.3"):
         choices = ["adapter=x", "data=folder", f"data.root={plates}", "data.cache_dir=null"]
         settings = compose("evaluate", overrides=choices).data
-    data = other_data(trained, settings)
+    data, _ = other_data(trained, settings)
     assert data.classes == ("good", "rust", "defect") and "no data.json beside adapter" in caplog.text
     assert {int(target) for _, target, _ in data.loader("test").dataset} == {0, 2}
     for wrong in (TaskSpec("classification", ("good", "rust")), TaskSpec("multilabel", ("defect", "good"))):

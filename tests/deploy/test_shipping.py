@@ -116,8 +116,9 @@ def test_few_images_are_refused_before_anything_is_quantised(run, samples, monke
     verdict = shipped(run, samples, "int8", replace(FREE, max_accuracy_drop_bound=0.03))
     (reason,) = json.loads((run / "edge-refused-int8" / "parity.json").read_text())["reasons"]
     assert not verdict.passed and reason == (
-        "12 of the validation images accept (the others choose); even without a change they cannot prove less than a "
-        "drop of 0.2209 at 95 %, max_accuracy_drop_bound=0.03 allowed: that takes 99, of 198 validation images; or "
+        "12 of the validation images accept (the others choose; a group is one); even without a change they cannot "
+        "prove less than a drop of 22.10 % at 95 %, max_accuracy_drop_bound=0.03 allowed: that takes 99, of 198 "
+        "validation images; or "
         "ship precision=fp32, or allow more"
     )
 
