@@ -27,14 +27,15 @@ MOST_WORKERS = 8  # each holds torch and a few networks, 1.5 GB
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Let workers take a file of tests each, where pytest-xdist is there and was told of no other way.
+    """Let workers take a file of tests each, where pytest-xdist is there and was told of no other places.
 
     Not in pyproject.toml: where it is not there, or left out by `-p no:xdist`, these would be unknown options.
     """
     if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
         option = config.option
-        if option.dist == "no" and not (option.tx or option.distload):
-            option.dist = "loadfile"
+        if not (option.tx or option.distload):
+            option.dist = "loadfile" if option.dist == "no" else option.dist
+            # With another way to deal them out too: xdist takes `--dist` alone for one process, and says nothing.
             option.numprocesses = "auto" if option.numprocesses is None else option.numprocesses
 
 
